@@ -1,0 +1,16 @@
+.PHONY: demo demo-json test check bench
+
+demo:       ## one client, three replicas: the share of each, without the mesh and with it
+	@tests/scripts/demo
+
+demo-json:  ## the same facts as JSON on stdout
+	@tests/scripts/demo --json
+
+test:       ## everything that CI runs: format, lints, unit, in-process and namespace tests, documentation
+	@tests/scripts/test
+
+check:      ## what needs neither root nor packages: format and lints
+	@tests/scripts/check
+
+bench:      ## side by side with other proxies; ARGS="--workloads h1,h2 --rounds 1"
+	@tests/scripts/bench $(ARGS)

@@ -1,0 +1,154 @@
+//! The plain model of a mesh: what a mesh document says, with every default filled in.
+
+use super::settings::ProxySettings;
+use crate::defaults;
+use crate::resource::cluster::Algorithm;
+use crate::resource::cluster::TcpOptions;
+use crate::resource::endpoint::Locality;
+use crate::resource::listener::Http2Options;
+use std::net::IpAddr;
+use std::net::SocketAddr;
+use std::num::NonZeroU16;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+/// A whole mesh document.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MeshDocument {
+    /// Their names are unique, and so is each VIP with a port.
+    pub services: Vec<Service>,
+    /// What happens to connections to the application.
+    pub inbound: Inbound,
+    /// What happens to connections of the application to addresses that no service has.
+    pub unknown: Unknown,
+    /// `limits:`, for what says nothing of its own.
+    pub limits: TrafficLimits,
+    /// `proxy:` and the part of `limits:` that holds for the process.
+    pub(super) settings: ProxySettings,
+}
+
+/// Addresses behind which replicas do the same work.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Service {
+    /// Such as `web.shop.svc.cluster.local`.
+    pub name: String,
+    /// The addresses that clients connect to; none for a headless service.
+    pub vips: Vec<IpAddr>,
+    /// Their numbers are unique.
+    pub ports: Vec<ServicePort>,
+}
+
+/// One port of a service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServicePort {
+    /// Its number at the VIPs.
+    pub port: NonZeroU16,
+    /// What is spoken.
+    pub protocol: Protocol,
+    /// How an endpoint is chosen.
+    pub algorithm: Algorithm,
+    /// `limits:` of the port, over those of the document.
+    pub limits: TrafficLimits,
+    /// Their addresses are unique, and their weights add up to at most `u32::MAX`.
+    pub endpoints: Vec<Endpoint>,
+}
+
+/// A replica.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Endpoint {
+    /// Where it serves.
+    pub address: SocketAddr,
+    /// Its share against the others (default 1).
+    pub weight: NonZeroU32,
+    /// Where it runs.
+    pub locality: Locality,
+}
+
+/// `protocol:`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// Found out on each connection; HTTP upstream in the version that the client speaks.
+    Auto,
+    /// HTTP; HTTP/1.1 upstream.
+    Http,
+    /// HTTP; HTTP/2 upstream.
+    Http2,
+    /// As `http2`.
+    Grpc,
+    /// TLS of the application, passed through.
+    Tls,
+    /// Bytes.
+    Tcp,
+}
+
+/// `inbound:`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Inbound {
+    /// Their numbers are unique.
+    pub ports: Vec<InboundPort>,
+    /// For ports that are not listed.
+    pub default: Protocol,
+}
+
+/// A port that the application listens on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InboundPort {
+    /// Its number.
+    pub port: NonZeroU16,
+    /// What is spoken.
+    pub protocol: Protocol,
+    /// `limits:` of the port, over those of the document.
+    pub limits: TrafficLimits,
+}
+
+/// `unknown:`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unknown {
+    /// They are connected to where they were going.
+    Passthrough,
+    /// They are closed.
+    Refuse,
+}
+
+/// The limits that may hold for one port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrafficLimits {
+    /// For a TCP handshake with an endpoint.
+    pub connect_timeout: Duration,
+    /// How long an HTTP/1 connection to an endpoint may wait in the pool.
+    pub upstream_idle: Duration,
+    /// How long an HTTP connection of a client may be without a request; `None`: no limit.
+    pub downstream_idle: Option<Duration>,
+    /// For a request's head, from its first byte; `None`: no limit.
+    pub head_timeout: Option<Duration>,
+    /// Of a request's head; a whole number of KiB.
+    pub header_bytes: u32,
+    /// Of a request's head.
+    pub header_fields: u32,
+    /// `keepalive` and `user_timeout`.
+    pub tcp: TcpOptions,
+    /// Of both sides.
+    pub http2: Http2Options,
+}
+
+impl MeshDocument {
+    /// What belongs to the process and does not travel through xDS.
+    pub fn settings(&self) -> &ProxySettings {
+        &self.settings
+    }
+}
+
+impl Default for TrafficLimits {
+    fn default() -> Self {
+        Self {
+            connect_timeout: defaults::CONNECT_TIMEOUT,
+            upstream_idle: defaults::UPSTREAM_IDLE,
+            downstream_idle: Some(defaults::DOWNSTREAM_IDLE),
+            head_timeout: Some(defaults::HEAD_TIMEOUT),
+            header_bytes: defaults::HEADER_BYTES as u32,
+            header_fields: defaults::HEADER_FIELDS as u32,
+            tcp: defaults::TCP,
+            http2: defaults::HTTP2,
+        }
+    }
+}

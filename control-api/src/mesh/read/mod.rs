@@ -1,0 +1,67 @@
+//! A tree of nodes to the plain model: every key, every type, every value checked, and every default filled in.
+//!
+//! To add a key: read it in its section's file here, put it into `model`, say it in `docs/mesh-document.md`, and
+//! translate it.
+
+mod address;
+mod balance;
+mod inbound;
+mod limits;
+mod process;
+mod seen;
+mod services;
+
+use super::model::MeshDocument;
+use super::model::Protocol;
+use super::model::Unknown;
+use super::place::FaultList;
+use super::place::Place;
+use super::yaml::Node;
+use std::num::NonZeroU16;
+
+/// The words of `protocol:`.
+const PROTOCOLS: [(&str, Protocol); 6] = [
+    ("auto", Protocol::Auto),
+    ("http", Protocol::Http),
+    ("http2", Protocol::Http2),
+    ("grpc", Protocol::Grpc),
+    ("tls", Protocol::Tls),
+    ("tcp", Protocol::Tcp),
+];
+
+/// Reads a whole document. The result is right only when no fault was added.
+pub(super) fn document(root: &Node, faults: &FaultList) -> MeshDocument {
+    let root = Place::root(root, faults);
+    let fields = root.fields(&["services", "inbound", "unknown", "limits", "proxy"]);
+    let section = fields.optional("limits");
+    let (limits, process) = limits::of_document(section.as_ref());
+    let section = fields.optional("services");
+    let services = section
+        .map(|place| services::services(&place, limits))
+        .unwrap_or_default();
+    let section = fields.optional("inbound");
+    let inbound = inbound::inbound(section.as_ref(), limits);
+    let unknown = fields
+        .optional("unknown")
+        .and_then(|place| place.word(&[("passthrough", Unknown::Passthrough), ("refuse", Unknown::Refuse)]))
+        .unwrap_or(Unknown::Passthrough);
+    let section = fields.optional("proxy");
+    let settings = process::settings(section.as_ref(), process);
+    MeshDocument {
+        services,
+        inbound,
+        unknown,
+        limits,
+        settings,
+    }
+}
+
+fn protocol(place: Option<Place<'_>>) -> Protocol {
+    place.and_then(|place| place.word(&PROTOCOLS)).unwrap_or(Protocol::Auto)
+}
+
+fn port(place: &Place<'_>) -> Option<NonZeroU16> {
+    place
+        .integer(1..=u64::from(u16::MAX))
+        .and_then(|number| NonZeroU16::new(number as u16))
+}

@@ -1,0 +1,175 @@
+//! `services:`.
+
+use super::address;
+use super::balance;
+use super::limits;
+use super::seen::Seen;
+use crate::mesh::model::Endpoint;
+use crate::mesh::model::Service;
+use crate::mesh::model::ServicePort;
+use crate::mesh::model::TrafficLimits;
+use crate::mesh::place::Fields;
+use crate::mesh::place::Place;
+use crate::resource::endpoint::Locality;
+use std::net::IpAddr;
+use std::net::SocketAddr;
+use std::num::NonZeroU16;
+use std::num::NonZeroU32;
+
+/// The longest name, as in DNS.
+const MAX_NAME: usize = 253;
+
+/// All services of the document.
+pub(super) fn services(place: &Place<'_>, limits: TrafficLimits) -> Vec<Service> {
+    let mut names = Seen::new();
+    let mut addresses = Seen::new();
+    place
+        .items()
+        .filter_map(|place| service(&place, limits, &mut names, &mut addresses))
+        .collect()
+}
+
+fn service(
+    place: &Place<'_>,
+    limits: TrafficLimits,
+    names: &mut Seen<String>,
+    addresses: &mut Seen<(IpAddr, NonZeroU16)>,
+) -> Option<Service> {
+    let fields = place.fields(&["name", "vips", "ports"]);
+    let name = fields.required("name").and_then(|place| name(&place, names));
+    let vips = fields.optional("vips").map(|place| vips(&place)).unwrap_or_default();
+    let mut numbers = Seen::new();
+    let mut ports = Vec::new();
+    if let Some(place) = fields.required("ports") {
+        let mut count = 0;
+        for place in place.items() {
+            count += 1;
+            let Some(port) = port(&place, limits, &mut numbers) else {
+                continue;
+            };
+            for vip in &vips {
+                if let Some(first) = addresses.before((*vip, port.port), place.position()) {
+                    let address = SocketAddr::new(*vip, port.port.get());
+                    place.refuse(format!("{address} belongs to the port at line {} already", first.line));
+                }
+            }
+            ports.push(port);
+        }
+        if count == 0 {
+            place.refuse("a service needs a port");
+        }
+    }
+    Some(Service {
+        name: name?,
+        vips,
+        ports,
+    })
+}
+
+fn name(place: &Place<'_>, names: &mut Seen<String>) -> Option<String> {
+    let name = place.text()?;
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-._".contains(&byte);
+    if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(allowed) {
+        place.refuse(format!(
+            "a name is 1 to {MAX_NAME} characters out of a-z, 0-9, '-', '.' and '_'"
+        ));
+        return None;
+    }
+    if let Some(first) = names.before(name.to_owned(), place.position()) {
+        place.refuse(format!("the service {name} is at line {} already", first.line));
+    }
+    Some(name.to_owned())
+}
+
+fn vips(place: &Place<'_>) -> Vec<IpAddr> {
+    let mut seen = Seen::new();
+    let mut vips = Vec::new();
+    for place in place.items() {
+        let Some(vip) = address::ip(&place) else { continue };
+        match seen.before(vip, place.position()) {
+            None => vips.push(vip),
+            Some(first) => place.refuse(format!("the address {vip} is at line {} already", first.line)),
+        }
+    }
+    vips
+}
+
+fn port(place: &Place<'_>, limits: TrafficLimits, numbers: &mut Seen<NonZeroU16>) -> Option<ServicePort> {
+    let fields = place.fields(&["port", "protocol", "balance", "limits", "endpoints"]);
+    let number = fields.required("port").and_then(|place| {
+        let number = super::port(&place)?;
+        match numbers.before(number, place.position()) {
+            None => Some(number),
+            Some(first) => {
+                place.refuse(format!("the port {number} is at line {} already", first.line));
+                None
+            }
+        }
+    });
+    let protocol = super::protocol(fields.optional("protocol"));
+    let section = fields.optional("balance");
+    let algorithm = balance::algorithm(section.as_ref());
+    let section = fields.optional("limits");
+    let limits = limits::of_port(section.as_ref(), limits);
+    let endpoints = fields
+        .required("endpoints")
+        .map(|place| endpoints(&place))
+        .unwrap_or_default();
+    Some(ServicePort {
+        port: number?,
+        protocol,
+        algorithm,
+        limits,
+        endpoints,
+    })
+}
+
+fn endpoints(place: &Place<'_>) -> Vec<Endpoint> {
+    let mut addresses = Seen::new();
+    let endpoints: Vec<Endpoint> = place
+        .items()
+        .filter_map(|place| endpoint(&place, &mut addresses))
+        .collect();
+    let sum: u64 = endpoints.iter().map(|endpoint| u64::from(endpoint.weight.get())).sum();
+    if sum > u64::from(u32::MAX) {
+        place.refuse(format!("the weights add up to {sum}, more than {}", u32::MAX));
+    }
+    endpoints
+}
+
+fn endpoint(place: &Place<'_>, addresses: &mut Seen<SocketAddr>) -> Option<Endpoint> {
+    let fields = place.fields(&["address", "weight", "locality"]);
+    let address = fields.required("address").and_then(|place| {
+        let address = address::reachable_socket(&place)?;
+        if let Some(first) = addresses.before(address, place.position()) {
+            place.refuse(format!("the endpoint {address} is at line {} already", first.line));
+        }
+        Some(address)
+    });
+    let weight = fields
+        .optional("weight")
+        .and_then(|place| place.integer(1..=u64::from(u32::MAX)));
+    let weight = weight
+        .and_then(|number| NonZeroU32::new(number as u32))
+        .unwrap_or(NonZeroU32::MIN);
+    let locality = fields.optional("locality").map(|place| {
+        let fields = place.fields(&["region", "zone", "sub_zone"]);
+        Locality {
+            region: part(&fields, "region"),
+            zone: part(&fields, "zone"),
+            sub_zone: part(&fields, "sub_zone"),
+        }
+    });
+    Some(Endpoint {
+        address: address?,
+        weight,
+        locality: locality.unwrap_or_default(),
+    })
+}
+
+fn part(fields: &Fields<'_>, key: &str) -> String {
+    fields
+        .optional(key)
+        .and_then(|place| place.text().map(str::to_owned))
+        .unwrap_or_default()
+}

@@ -1,0 +1,153 @@
+//! `Cluster`.
+
+use super::value;
+use crate::mesh::model::Protocol;
+use crate::mesh::model::ServicePort;
+use crate::mesh::model::TrafficLimits;
+use crate::resource::cluster::Algorithm;
+use crate::resource::cluster::PROTOCOL_OPTIONS;
+use crate::resource::cluster::PeakEwma;
+use crate::resource::cluster::TCP_LEVEL;
+use crate::resource::cluster::TCP_USER_TIMEOUT;
+use envoy_types::pb::envoy::config::cluster::v3::Cluster;
+use envoy_types::pb::envoy::config::cluster::v3::LoadBalancingPolicy;
+use envoy_types::pb::envoy::config::cluster::v3::UpstreamConnectionOptions;
+use envoy_types::pb::envoy::config::cluster::v3::cluster::ClusterDiscoveryType;
+use envoy_types::pb::envoy::config::cluster::v3::cluster::DiscoveryType;
+use envoy_types::pb::envoy::config::cluster::v3::cluster::EdsClusterConfig;
+use envoy_types::pb::envoy::config::cluster::v3::cluster::LbPolicy;
+use envoy_types::pb::envoy::config::cluster::v3::load_balancing_policy::Policy;
+use envoy_types::pb::envoy::config::core::v3::AggregatedConfigSource;
+use envoy_types::pb::envoy::config::core::v3::ApiVersion;
+use envoy_types::pb::envoy::config::core::v3::BindConfig;
+use envoy_types::pb::envoy::config::core::v3::ConfigSource;
+use envoy_types::pb::envoy::config::core::v3::HttpProtocolOptions as CommonOptions;
+use envoy_types::pb::envoy::config::core::v3::SocketOption;
+use envoy_types::pb::envoy::config::core::v3::TcpKeepalive;
+use envoy_types::pb::envoy::config::core::v3::TypedExtensionConfig;
+use envoy_types::pb::envoy::config::core::v3::config_source::ConfigSourceSpecifier;
+use envoy_types::pb::envoy::config::core::v3::socket_option::SocketState;
+use envoy_types::pb::envoy::config::core::v3::socket_option::Value;
+use envoy_types::pb::envoy::extensions::load_balancing_policies::least_request::v3::LeastRequest;
+use envoy_types::pb::envoy::extensions::load_balancing_policies::random::v3::Random;
+use envoy_types::pb::envoy::extensions::load_balancing_policies::round_robin::v3::RoundRobin;
+use envoy_types::pb::envoy::extensions::upstreams::http::v3 as upstream;
+use envoy_types::util::pack_any;
+use std::collections::HashMap;
+use std::time::Duration;
+use upstream::http_protocol_options::ExplicitHttpConfig;
+use upstream::http_protocol_options::UpstreamProtocolOptions;
+use upstream::http_protocol_options::UseDownstreamHttpConfig;
+use upstream::http_protocol_options::explicit_http_config::ProtocolConfig;
+
+/// The cluster of a service port; its endpoints come by EDS.
+pub(super) fn service(name: &str, stat_name: &str, port: &ServicePort) -> Cluster {
+    Cluster {
+        cluster_discovery_type: Some(ClusterDiscoveryType::Type(DiscoveryType::Eds as i32)),
+        eds_cluster_config: Some(EdsClusterConfig {
+            eds_config: Some(ConfigSource {
+                resource_api_version: ApiVersion::V3 as i32,
+                config_source_specifier: Some(ConfigSourceSpecifier::Ads(AggregatedConfigSource {})),
+                ..ConfigSource::default()
+            }),
+            service_name: name.to_owned(),
+        }),
+        lb_policy: LbPolicy::LoadBalancingPolicyConfig as i32,
+        load_balancing_policy: Some(balance(port.algorithm)),
+        ..connection(name, stat_name, port.protocol, &port.limits)
+    }
+}
+
+/// A cluster of whatever address a connection was sent to.
+pub(super) fn original(name: &str, stat_name: &str, protocol: Protocol, limits: &TrafficLimits) -> Cluster {
+    Cluster {
+        cluster_discovery_type: Some(ClusterDiscoveryType::Type(DiscoveryType::OriginalDst as i32)),
+        lb_policy: LbPolicy::ClusterProvided as i32,
+        ..connection(name, stat_name, protocol, limits)
+    }
+}
+
+fn connection(name: &str, stat_name: &str, protocol: Protocol, limits: &TrafficLimits) -> Cluster {
+    let options = pack_any(protocol_options(protocol, limits));
+    Cluster {
+        name: name.to_owned(),
+        alt_stat_name: stat_name.to_owned(),
+        connect_timeout: Some(value::duration(limits.connect_timeout)),
+        typed_extension_protocol_options: HashMap::from([(PROTOCOL_OPTIONS.to_owned(), options)]),
+        upstream_connection_options: Some(UpstreamConnectionOptions {
+            tcp_keepalive: Some(TcpKeepalive {
+                keepalive_probes: Some(value::number(limits.tcp.keepalive_count)),
+                keepalive_time: Some(value::number(limits.tcp.keepalive_idle.as_secs() as u32)),
+                keepalive_interval: Some(value::number(limits.tcp.keepalive_interval.as_secs() as u32)),
+            }),
+            ..UpstreamConnectionOptions::default()
+        }),
+        upstream_bind_config: Some(BindConfig {
+            socket_options: vec![user_timeout(limits.tcp.user_timeout)],
+            ..BindConfig::default()
+        }),
+        ..Cluster::default()
+    }
+}
+
+fn user_timeout(timeout: Duration) -> SocketOption {
+    SocketOption {
+        description: "TCP_USER_TIMEOUT".to_owned(),
+        level: TCP_LEVEL,
+        name: TCP_USER_TIMEOUT,
+        state: SocketState::StatePrebind as i32,
+        value: Some(Value::IntValue(timeout.as_millis() as i64)),
+        ..SocketOption::default()
+    }
+}
+
+fn balance(algorithm: Algorithm) -> LoadBalancingPolicy {
+    let (name, config) = match algorithm {
+        Algorithm::PeakEwma => ("peak_ewma", pack_any(PeakEwma {})),
+        Algorithm::LeastRequest { choices } => {
+            let config = LeastRequest {
+                choice_count: Some(value::number(choices.get())),
+                ..LeastRequest::default()
+            };
+            ("least_request", pack_any(config))
+        }
+        Algorithm::RoundRobin => ("round_robin", pack_any(RoundRobin::default())),
+        Algorithm::Random => ("random", pack_any(Random::default())),
+    };
+    let extension = TypedExtensionConfig {
+        name: format!("evenkeel.load_balancing_policies.{name}"),
+        typed_config: Some(config),
+    };
+    LoadBalancingPolicy {
+        policies: vec![Policy {
+            typed_extension_config: Some(extension),
+        }],
+    }
+}
+
+fn protocol_options(protocol: Protocol, limits: &TrafficLimits) -> upstream::HttpProtocolOptions {
+    let explicit = |config| {
+        UpstreamProtocolOptions::ExplicitHttpConfig(ExplicitHttpConfig {
+            protocol_config: Some(config),
+        })
+    };
+    let chosen = match protocol {
+        Protocol::Http => explicit(ProtocolConfig::HttpProtocolOptions(value::http1())),
+        Protocol::Http2 | Protocol::Grpc => explicit(ProtocolConfig::Http2ProtocolOptions(value::http2(limits.http2))),
+        Protocol::Auto | Protocol::Tls | Protocol::Tcp => {
+            UpstreamProtocolOptions::UseDownstreamProtocolConfig(UseDownstreamHttpConfig {
+                http_protocol_options: Some(value::http1()),
+                http2_protocol_options: Some(value::http2(limits.http2)),
+                ..UseDownstreamHttpConfig::default()
+            })
+        }
+    };
+    upstream::HttpProtocolOptions {
+        common_http_protocol_options: Some(CommonOptions {
+            idle_timeout: Some(value::duration(limits.upstream_idle)),
+            ..CommonOptions::default()
+        }),
+        upstream_protocol_options: Some(chosen),
+        ..upstream::HttpProtocolOptions::default()
+    }
+}

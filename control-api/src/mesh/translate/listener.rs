@@ -1,0 +1,143 @@
+//! `Listener`: the virtual ones of services, and the two that are bound.
+
+use super::INBOUND;
+use super::chain::Traffic;
+use super::filter;
+use super::value;
+use crate::mesh::model::MeshDocument;
+use crate::mesh::model::Protocol;
+use crate::mesh::model::Service;
+use crate::mesh::model::ServicePort;
+use envoy_types::pb::envoy::config::core::v3::TrafficDirection;
+use envoy_types::pb::envoy::config::listener::v3::AdditionalAddress;
+use envoy_types::pb::envoy::config::listener::v3::FilterChain;
+use envoy_types::pb::envoy::config::listener::v3::Listener;
+use envoy_types::pb::envoy::config::listener::v3::ListenerFilter;
+use envoy_types::pb::envoy::config::listener::v3::listener_filter::ConfigType;
+use envoy_types::pb::envoy::extensions::filters::listener::http_inspector::v3::HttpInspector;
+use envoy_types::pb::envoy::extensions::filters::listener::original_dst::v3::OriginalDst;
+use envoy_types::pb::envoy::extensions::filters::listener::tls_inspector::v3::TlsInspector;
+use envoy_types::pb::google::protobuf::Any;
+use envoy_types::util::pack_any;
+use std::net::SocketAddr;
+
+/// The listener at a service's VIPs; `None` for a headless one.
+pub(super) fn service(service: &Service, port: &ServicePort, cluster: &str, stat_name: &str) -> Option<Listener> {
+    let traffic = Traffic {
+        port: None,
+        protocol: port.protocol,
+        stat_prefix: stat_name,
+        cluster,
+        limits: &port.limits,
+    };
+    let addresses: Vec<SocketAddr> = service
+        .vips
+        .iter()
+        .map(|vip| SocketAddr::new(*vip, port.port.get()))
+        .collect();
+    let listener = Listener {
+        bind_to_port: Some(value::truth(false)),
+        listener_filters: inspectors(port.protocol),
+        ..at(stat_name, &addresses, TrafficDirection::Outbound)?
+    };
+    Some(match port.protocol {
+        Protocol::Tcp => Listener {
+            filter_chains: traffic.remainder().into_iter().collect(),
+            ..listener
+        },
+        _ => Listener {
+            filter_chains: traffic.chains(),
+            default_filter_chain: Some(traffic.default_chain()),
+            ..listener
+        },
+    })
+}
+
+/// The listener that takes the application's connections over, and hands them to those of their destinations. What is
+/// left goes to the cluster of unknown destinations, or is closed where there is none.
+pub(super) fn outbound(addresses: &[SocketAddr], passthrough: Option<&str>) -> Option<Listener> {
+    let default_filter_chain = passthrough.map(|cluster| FilterChain {
+        name: cluster.to_owned(),
+        filters: vec![filter::tcp_proxy(cluster, cluster)],
+        ..FilterChain::default()
+    });
+    let bound = at("outbound", addresses, TrafficDirection::Outbound)?;
+    Some(Listener {
+        bind_to_port: Some(value::truth(true)),
+        use_original_dst: Some(value::truth(true)),
+        default_filter_chain,
+        ..bound
+    })
+}
+
+/// The listener of connections to the application.
+pub(super) fn inbound(document: &MeshDocument) -> Option<Listener> {
+    let default = document.inbound.default;
+    let rest = Traffic {
+        port: None,
+        protocol: default,
+        stat_prefix: INBOUND,
+        cluster: INBOUND,
+        limits: &document.limits,
+    };
+    let mut inspected = rest.is_inspected();
+    let mut filter_chains = Vec::new();
+    for port in &document.inbound.ports {
+        let traffic = Traffic {
+            port: Some(port.port.get()),
+            protocol: port.protocol,
+            stat_prefix: &format!("inbound:{}", port.port),
+            cluster: &format!("inbound|{}", port.port),
+            limits: &port.limits,
+        };
+        inspected |= traffic.is_inspected();
+        filter_chains.extend(traffic.chains());
+        filter_chains.extend(traffic.remainder());
+    }
+    filter_chains.extend(rest.chains());
+    let mut listener_filters = vec![listener_filter("original_dst", pack_any(OriginalDst {}))];
+    // A listener has its inspectors for all ports. Where a port's only chain asks for nothing that they find, nobody
+    // waits for them.
+    listener_filters.extend(inspectors(if inspected { Protocol::Auto } else { Protocol::Tcp }));
+    Some(Listener {
+        bind_to_port: Some(value::truth(true)),
+        use_original_dst: Some(value::truth(false)),
+        listener_filters,
+        filter_chains,
+        default_filter_chain: Some(rest.default_chain()),
+        ..at(INBOUND, &document.settings().inbound, TrafficDirection::Inbound)?
+    })
+}
+
+fn at(name: &str, addresses: &[SocketAddr], direction: TrafficDirection) -> Option<Listener> {
+    let (first, others) = addresses.split_first()?;
+    let additional = |address: &SocketAddr| AdditionalAddress {
+        address: Some(value::address(*address)),
+        ..AdditionalAddress::default()
+    };
+    Some(Listener {
+        name: name.to_owned(),
+        address: Some(value::address(*first)),
+        additional_addresses: others.iter().map(additional).collect(),
+        traffic_direction: direction as i32,
+        ..Listener::default()
+    })
+}
+
+fn inspectors(protocol: Protocol) -> Vec<ListenerFilter> {
+    let tls = || listener_filter("tls_inspector", pack_any(TlsInspector::default()));
+    let http = || listener_filter("http_inspector", pack_any(HttpInspector {}));
+    match protocol {
+        Protocol::Auto => vec![tls(), http()],
+        Protocol::Tls => vec![tls()],
+        Protocol::Http | Protocol::Http2 | Protocol::Grpc | Protocol::Tcp => Vec::new(),
+    }
+}
+
+fn listener_filter(name: &str, config: Any) -> ListenerFilter {
+    ListenerFilter {
+        name: format!("envoy.filters.listener.{name}"),
+        config_type: Some(ConfigType::TypedConfig(config)),
+        ..ListenerFilter::default()
+    }
+}

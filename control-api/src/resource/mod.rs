@@ -1,0 +1,28 @@
+//! The typed resources that a data plane is built from: what came out of xDS messages, checked once, closed for ever.
+//!
+//! To add an xDS field: its decode and its type are in `resource/<kind>.rs`, its consumer in the proxy's `snapshot`.
+
+pub mod cluster;
+pub mod endpoint;
+mod http_options;
+pub mod listener;
+pub mod route;
+mod value;
+
+pub use cluster::Cluster;
+pub use endpoint::ClusterLoadAssignment;
+pub use listener::Listener;
+pub use route::RouteConfiguration;
+
+/// One consistent set of resources.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Resources {
+    /// LDS.
+    pub listeners: Vec<Listener>,
+    /// RDS, for listeners that name their routes instead of carrying them.
+    pub routes: Vec<RouteConfiguration>,
+    /// CDS.
+    pub clusters: Vec<Cluster>,
+    /// EDS.
+    pub assignments: Vec<ClusterLoadAssignment>,
+}

@@ -1,0 +1,262 @@
+//! What a document becomes.
+
+use crate::example;
+use evenkeel_control_api::mesh;
+use evenkeel_control_api::mesh::Loaded;
+use evenkeel_control_api::mesh::settings::Workers;
+use evenkeel_control_api::resource::Cluster;
+use evenkeel_control_api::resource::Listener;
+use evenkeel_control_api::resource::cluster::Algorithm;
+use evenkeel_control_api::resource::cluster::Discovery;
+use evenkeel_control_api::resource::cluster::UpstreamVersion;
+use evenkeel_control_api::resource::listener::ApplicationProtocol;
+use evenkeel_control_api::resource::listener::ChainMatch;
+use evenkeel_control_api::resource::listener::Direction;
+use evenkeel_control_api::resource::listener::FilterChain;
+use evenkeel_control_api::resource::listener::HttpConnectionManager;
+use evenkeel_control_api::resource::listener::Inspect;
+use evenkeel_control_api::resource::listener::NetworkFilter;
+use evenkeel_control_api::resource::listener::RouteSource;
+use evenkeel_control_api::resource::listener::TransportProtocol;
+use evenkeel_control_api::xds;
+use std::num::NonZeroU32;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+const HTTP: [ApplicationProtocol; 2] = [ApplicationProtocol::Http1, ApplicationProtocol::Http2];
+
+fn load(text: &str) -> Loaded {
+    mesh::load(text).unwrap_or_else(|faults| panic!("{faults}"))
+}
+
+fn listener<'a>(loaded: &'a Loaded, name: &str) -> &'a Listener {
+    let found = loaded.resources.listeners.iter().find(|listener| listener.name == name);
+    found.unwrap_or_else(|| panic!("no listener {name}"))
+}
+
+fn cluster<'a>(loaded: &'a Loaded, name: &str) -> &'a Cluster {
+    let found = loaded.resources.clusters.iter().find(|cluster| cluster.name == name);
+    found.unwrap_or_else(|| panic!("no cluster {name}"))
+}
+
+fn http(chain: &FilterChain) -> &HttpConnectionManager {
+    match &chain.filter {
+        NetworkFilter::Http(manager) => manager,
+        NetworkFilter::Tcp(_) => panic!("{} is bytes", chain.name),
+    }
+}
+
+fn tcp_cluster(chain: &FilterChain) -> &str {
+    match &chain.filter {
+        NetworkFilter::Tcp(proxy) => &proxy.cluster,
+        NetworkFilter::Http(_) => panic!("{} is HTTP", chain.name),
+    }
+}
+
+#[test]
+fn the_example_of_the_documentation_is_valid_and_nothing_in_it_is_without_effect() {
+    let document = mesh::parse(example()).unwrap_or_else(|faults| panic!("{faults}"));
+    let (resources, notes) = xds::decode(&mesh::translate(&document)).unwrap_or_else(|faults| panic!("{faults}"));
+    assert_eq!(notes, []);
+    assert_eq!(resources.assignments.len(), 4);
+}
+
+#[test]
+fn the_limits_that_the_example_writes_out_are_the_defaults() {
+    let example = mesh::parse(example()).unwrap_or_else(|faults| panic!("{faults}"));
+    let empty = mesh::parse("").unwrap_or_else(|faults| panic!("{faults}"));
+    assert_eq!(example.limits, empty.limits);
+    assert_eq!(example.settings().limits, empty.settings().limits);
+}
+
+#[test]
+fn the_empty_document_passes_everything_through() {
+    let loaded = load("");
+    assert_eq!(loaded.settings.workers, Workers::Count(NonZeroUsize::MIN));
+    assert_eq!(loaded.resources.listeners.len(), 2);
+    let outbound = listener(&loaded, "outbound");
+    assert!(outbound.bind && outbound.hand_off && outbound.chains.is_empty());
+    assert_eq!(outbound.addresses, loaded.settings.outbound);
+    assert_eq!(outbound.default_chain.as_ref().map(tcp_cluster), Some("passthrough"));
+    assert_eq!(
+        cluster(&loaded, "passthrough").discovery,
+        Discovery::OriginalDestination
+    );
+    let inbound = listener(&loaded, "inbound");
+    assert_eq!(
+        (inbound.direction, inbound.bind, inbound.hand_off),
+        (Direction::Inbound, true, false)
+    );
+    assert_eq!(inbound.inspect, Inspect { tls: true, http: true });
+    assert_eq!(inbound.chains.len(), 1);
+    assert_eq!(inbound.default_chain.as_ref().map(tcp_cluster), Some("inbound"));
+}
+
+#[test]
+fn unknown_destinations_are_refused_by_leaving_the_default_chain_out() {
+    let loaded = load("unknown: refuse");
+    assert_eq!(listener(&loaded, "outbound").default_chain, None);
+}
+
+#[test]
+fn a_detected_port_has_a_chain_for_http_and_a_default_for_bytes() {
+    let loaded = load(example());
+    let web = listener(&loaded, "web.shop.svc.cluster.local:80");
+    assert_eq!((web.bind, web.direction), (false, Direction::Outbound));
+    assert_eq!(
+        web.addresses.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["10.96.0.10:80", "[fd00:96::10]:80"]
+    );
+    assert_eq!(web.inspect, Inspect { tls: true, http: true });
+    let [chain] = web.chains.as_slice() else {
+        panic!("{:?}", web.chains)
+    };
+    assert_eq!(
+        chain.matches,
+        ChainMatch {
+            application_protocols: HTTP.to_vec(),
+            ..ChainMatch::default()
+        }
+    );
+    let manager = http(chain);
+    assert_eq!(manager.stat_prefix, "web.shop.svc.cluster.local:80");
+    let RouteSource::Inline(routes) = &manager.routes else {
+        panic!("{:?}", manager.routes)
+    };
+    let route = &routes.virtual_hosts[0].routes[0];
+    assert_eq!((route.prefix.as_str(), route.timeout), ("/", None));
+    assert_eq!(route.cluster, "outbound|80||web.shop.svc.cluster.local");
+    assert_eq!(
+        web.default_chain.as_ref().map(tcp_cluster),
+        Some(route.cluster.as_str())
+    );
+    let cluster = cluster(&loaded, &route.cluster);
+    assert_eq!(cluster.algorithm, Algorithm::PeakEwma);
+    assert_eq!(cluster.http.version, UpstreamVersion::SameAsDownstream);
+    assert_eq!(cluster.stat_name, "web.shop.svc.cluster.local:80");
+}
+
+#[test]
+fn declared_http_takes_everything_and_keeps_a_way_for_bytes_that_contradict() {
+    let loaded = load(example());
+    let orders = listener(&loaded, "orders.shop.svc.cluster.local:9090");
+    assert_eq!(orders.inspect, Inspect::default());
+    assert_eq!(orders.chains[0].matches, ChainMatch::default());
+    assert_eq!(http(&orders.chains[0]).http2.max_concurrent_streams, 100);
+    assert!(orders.default_chain.is_some());
+    let cluster = cluster(&loaded, "outbound|9090||orders.shop.svc.cluster.local");
+    assert_eq!(cluster.http.version, UpstreamVersion::Http2);
+    assert_eq!(cluster.http.http2.max_concurrent_streams, 100);
+    assert_eq!(cluster.connect_timeout, Duration::from_millis(500));
+    let choices = NonZeroU32::new(3).expect("three");
+    assert_eq!(cluster.algorithm, Algorithm::LeastRequest { choices });
+}
+
+#[test]
+fn declared_tls_is_inspected_and_passed_on() {
+    let loaded = load(example());
+    let web = listener(&loaded, "web.shop.svc.cluster.local:443");
+    assert_eq!(web.inspect, Inspect { tls: true, http: false });
+    let matches = ChainMatch {
+        transport_protocol: Some(TransportProtocol::Tls),
+        ..ChainMatch::default()
+    };
+    assert_eq!(web.chains[0].matches, matches);
+    assert!(tcp_cluster(&web.chains[0]).starts_with("outbound|443|"));
+    assert!(web.default_chain.is_some());
+}
+
+#[test]
+fn declared_tcp_is_one_chain_without_inspection() {
+    let loaded = load("services:\n- {name: db, vips: [10.0.0.1], ports: [{port: 1, protocol: tcp, endpoints: []}]}");
+    let db = listener(&loaded, "db:1");
+    assert_eq!(db.inspect, Inspect::default());
+    assert_eq!((db.chains.len(), &db.chains[0].matches), (1, &ChainMatch::default()));
+    assert_eq!(tcp_cluster(&db.chains[0]), "outbound|1||db");
+    assert_eq!(db.default_chain, None);
+}
+
+#[test]
+fn a_headless_service_is_a_cluster_and_its_endpoints() {
+    let loaded = load(example());
+    assert!(
+        !loaded
+            .resources
+            .listeners
+            .iter()
+            .any(|listener| listener.name.starts_with("db."))
+    );
+    let db = cluster(&loaded, "outbound|3306||db.shop.svc.cluster.local");
+    assert_eq!(db.discovery, Discovery::Eds(db.name.clone()));
+    let assignment = loaded
+        .resources
+        .assignments
+        .iter()
+        .find(|one| one.cluster == db.name)
+        .expect("its assignment");
+    assert_eq!(assignment.endpoints[0].address.to_string(), "10.244.3.31:3306");
+}
+
+#[test]
+fn inbound_ports_are_told_by_their_number_and_the_rest_by_the_default() {
+    let loaded = load(example());
+    let inbound = listener(&loaded, "inbound");
+    let port = |number| move |chain: &&FilterChain| chain.matches.destination_port == number;
+    let listed: Vec<_> = inbound.chains.iter().filter(port(Some(8080))).collect();
+    let [only] = listed.as_slice() else {
+        panic!("{listed:?}")
+    };
+    assert_eq!(http(only).stat_prefix, "inbound:8080");
+    assert_eq!(
+        (http(only).idle_timeout, http(only).max_header_bytes),
+        (None, 128 << 10)
+    );
+    assert_eq!(cluster(&loaded, "inbound|8080").http.version, UpstreamVersion::Http1);
+    let opaque: Vec<_> = inbound.chains.iter().filter(port(Some(6379))).collect();
+    assert_eq!(opaque.len(), 1);
+    assert_eq!(tcp_cluster(opaque[0]), "inbound|6379");
+    let rest: Vec<_> = inbound.chains.iter().filter(port(None)).collect();
+    assert_eq!(rest.len(), 1);
+    assert_eq!(rest[0].matches.application_protocols, HTTP);
+    assert_eq!(http(rest[0]).stat_prefix, "inbound");
+}
+
+#[test]
+fn a_detected_inbound_port_has_two_chains_of_its_own() {
+    let loaded = load("inbound: {ports: [{port: 80}], default: {protocol: tcp}}");
+    let inbound = listener(&loaded, "inbound");
+    assert_eq!(inbound.inspect, Inspect { tls: true, http: true });
+    assert_eq!(inbound.chains.len(), 2);
+    assert_eq!(http(&inbound.chains[0]).stat_prefix, "inbound:80");
+    assert_eq!(tcp_cluster(&inbound.chains[1]), "inbound|80");
+    assert_eq!(inbound.default_chain.as_ref().map(tcp_cluster), Some("inbound"));
+}
+
+#[test]
+fn an_inbound_side_of_bytes_only_is_not_inspected() {
+    let loaded = load("inbound: {default: {protocol: tcp}}");
+    let inbound = listener(&loaded, "inbound");
+    assert_eq!((inbound.inspect, inbound.chains.len()), (Inspect::default(), 0));
+}
+
+#[test]
+fn localities_group_endpoints_without_losing_any() {
+    let loaded = load(
+        "services:
+- name: web
+  ports:
+  - port: 80
+    endpoints:
+    - {address: \"10.0.0.1:1\", locality: {zone: a}}
+    - {address: \"10.0.0.2:1\", locality: {zone: b}}
+    - {address: \"10.0.0.3:1\", locality: {zone: a}}
+",
+    );
+    let endpoints = &loaded.resources.assignments[0].endpoints;
+    let found: Vec<_> = endpoints
+        .iter()
+        .map(|one| (one.address.ip().to_string(), one.locality.zone.as_str()))
+        .collect();
+    let expected = [("10.0.0.1", "a"), ("10.0.0.3", "a"), ("10.0.0.2", "b")].map(|(ip, zone)| (ip.to_owned(), zone));
+    assert_eq!(found, expected);
+}

@@ -1,0 +1,51 @@
+//! The outcome of every update so far: what is in force, and what was refused last.
+
+use crate::snapshot::Snapshot;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// What is in force, and how updates went. Published to workers and to the operator's door.
+#[derive(Clone, Debug, Default)]
+pub struct Status {
+    /// In force; `None`: no configuration was ever accepted.
+    pub snapshot: Option<Arc<Snapshot>>,
+    /// Updates that came into force.
+    pub accepted: u64,
+    /// When the last of them did.
+    pub accepted_at: Option<SystemTime>,
+    /// Updates that were refused.
+    pub refused: u64,
+    /// When the last of them was.
+    pub refused_at: Option<SystemTime>,
+    /// Why the newest update is not in force; `None`: it is.
+    pub refusal: Option<Refusal>,
+}
+
+/// Why an update was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Every fault, each a line that says where it is.
+    pub faults: Vec<String>,
+}
+
+impl Status {
+    /// Counts from 1; 0: no configuration was ever accepted.
+    pub fn generation(&self) -> u64 {
+        self.snapshot.as_ref().map_or(0, |snapshot| snapshot.generation)
+    }
+
+    /// `snapshot` comes into force.
+    pub fn accept(&mut self, snapshot: Arc<Snapshot>, now: SystemTime) {
+        self.snapshot = Some(snapshot);
+        self.accepted += 1;
+        self.accepted_at = Some(now);
+        self.refusal = None;
+    }
+
+    /// An update does not; what was in force stays.
+    pub fn refuse(&mut self, refusal: Refusal, now: SystemTime) {
+        self.refused += 1;
+        self.refused_at = Some(now);
+        self.refusal = Some(refusal);
+    }
+}

@@ -1,0 +1,262 @@
+//! Why something failed: one closed list, with everything that follows from a reason in exhaustive matches.
+//!
+//! To add a reason: a variant, its row in `ALL`, and the compiler names the matches that want a line.
+
+/// Who is to blame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Blame {
+    /// Who connected to us.
+    Downstream,
+    /// This proxy, or its configuration.
+    Mesh,
+    /// Whom we connected to.
+    Upstream,
+}
+
+/// Whether the same request may be tried once more, on another endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Retry {
+    /// The answer would be the same, or the request may have been acted on.
+    Never,
+    /// Nothing of the request was acted on.
+    Always,
+    /// If it was idempotent and the connection came out of a pool: the idle race (RFC 9110 9.2.2).
+    OnReusedConnection,
+}
+
+/// The closed list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Reason {
+    /// A request head that breaks RFC 9112 or 9113.
+    MalformedRequest,
+    /// More bytes or fields than the limit.
+    HeadTooLarge,
+    /// A head that was begun and not finished in time.
+    HeadTimeout,
+    /// A request body whose framing is broken.
+    MalformedBody,
+    /// A transfer coding other than chunked.
+    UnknownCoding,
+    /// The client went away before its answer was complete.
+    DownstreamGone,
+    /// The connection carried no original destination, or one of our own ports.
+    NotRedirected,
+    /// No service has this address, and the mesh refuses unknown ones.
+    UnknownDestination,
+    /// No route matches.
+    NoRoute,
+    /// The route names a cluster that does not exist.
+    NoCluster,
+    /// The cluster has no endpoint that may be used.
+    NoEndpoint,
+    /// A limit of this proxy was reached.
+    Overloaded,
+    /// Bytes that contradict the declared protocol.
+    ProtocolMismatch,
+    /// An upstream refused the connection.
+    ConnectRefused,
+    /// An upstream did not answer a connection attempt in time.
+    ConnectTimeout,
+    /// A connection attempt failed in another way.
+    ConnectFailed,
+    /// An upstream closed or reset before it answered.
+    UpstreamClosed,
+    /// An upstream refused the stream without acting on it (`REFUSED_STREAM`, or above GOAWAY's last stream).
+    StreamRefused,
+    /// An upstream reset the stream.
+    UpstreamReset,
+    /// An answer that breaks RFC 9112 or 9113.
+    MalformedResponse,
+    /// An answer that ended before its declared end.
+    TruncatedResponse,
+    /// The whole exchange took longer than the route allows.
+    RequestTimeout,
+}
+
+impl Reason {
+    /// Every reason, in the order of its discriminant.
+    pub const ALL: [Self; 22] = [
+        Self::MalformedRequest,
+        Self::HeadTooLarge,
+        Self::HeadTimeout,
+        Self::MalformedBody,
+        Self::UnknownCoding,
+        Self::DownstreamGone,
+        Self::NotRedirected,
+        Self::UnknownDestination,
+        Self::NoRoute,
+        Self::NoCluster,
+        Self::NoEndpoint,
+        Self::Overloaded,
+        Self::ProtocolMismatch,
+        Self::ConnectRefused,
+        Self::ConnectTimeout,
+        Self::ConnectFailed,
+        Self::UpstreamClosed,
+        Self::StreamRefused,
+        Self::UpstreamReset,
+        Self::MalformedResponse,
+        Self::TruncatedResponse,
+        Self::RequestTimeout,
+    ];
+
+    /// Who is to blame.
+    pub fn blame(self) -> Blame {
+        match self {
+            Self::MalformedRequest
+            | Self::HeadTooLarge
+            | Self::HeadTimeout
+            | Self::MalformedBody
+            | Self::UnknownCoding
+            | Self::DownstreamGone
+            | Self::ProtocolMismatch => Blame::Downstream,
+            Self::NotRedirected
+            | Self::UnknownDestination
+            | Self::NoRoute
+            | Self::NoCluster
+            | Self::NoEndpoint
+            | Self::Overloaded
+            | Self::RequestTimeout => Blame::Mesh,
+            Self::ConnectRefused
+            | Self::ConnectTimeout
+            | Self::ConnectFailed
+            | Self::UpstreamClosed
+            | Self::StreamRefused
+            | Self::UpstreamReset
+            | Self::MalformedResponse
+            | Self::TruncatedResponse => Blame::Upstream,
+        }
+    }
+
+    /// The status of the response that we make, where one can still be sent.
+    pub fn status(self) -> http::StatusCode {
+        use http::StatusCode;
+        match self {
+            Self::MalformedRequest | Self::MalformedBody | Self::ProtocolMismatch => StatusCode::BAD_REQUEST,
+            Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::HeadTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::UnknownCoding => StatusCode::NOT_IMPLEMENTED,
+            // Nobody is there to read it; 499 is what the field writes into its logs.
+            Self::DownstreamGone => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
+            Self::NoRoute => StatusCode::NOT_FOUND,
+            Self::NotRedirected
+            | Self::UnknownDestination
+            | Self::NoCluster
+            | Self::NoEndpoint
+            | Self::Overloaded
+            | Self::ConnectRefused
+            | Self::ConnectTimeout
+            | Self::ConnectFailed
+            | Self::StreamRefused => StatusCode::SERVICE_UNAVAILABLE,
+            Self::UpstreamClosed | Self::UpstreamReset | Self::MalformedResponse | Self::TruncatedResponse => {
+                StatusCode::BAD_GATEWAY
+            }
+            Self::RequestTimeout => StatusCode::GATEWAY_TIMEOUT,
+        }
+    }
+
+    /// The status of the trailers-only answer that a gRPC client gets
+    /// (numbers of gRPC's `statuscodes.md`: 1 cancelled, 4 deadline, 8 exhausted, 12 unimplemented, 13 internal, 14 unavailable).
+    pub fn grpc_status(self) -> u8 {
+        match self {
+            Self::DownstreamGone => 1,
+            Self::RequestTimeout | Self::HeadTimeout => 4,
+            Self::HeadTooLarge => 8,
+            Self::NoRoute | Self::UnknownCoding => 12,
+            Self::MalformedRequest | Self::MalformedBody | Self::ProtocolMismatch | Self::MalformedResponse => 13,
+            Self::NotRedirected
+            | Self::UnknownDestination
+            | Self::NoCluster
+            | Self::NoEndpoint
+            | Self::Overloaded
+            | Self::ConnectRefused
+            | Self::ConnectTimeout
+            | Self::ConnectFailed
+            | Self::UpstreamClosed
+            | Self::StreamRefused
+            | Self::UpstreamReset
+            | Self::TruncatedResponse => 14,
+        }
+    }
+
+    /// Whether another attempt may help.
+    pub fn retry(self) -> Retry {
+        match self {
+            Self::ConnectRefused | Self::ConnectTimeout | Self::ConnectFailed | Self::StreamRefused => Retry::Always,
+            Self::UpstreamClosed => Retry::OnReusedConnection,
+            Self::MalformedRequest
+            | Self::HeadTooLarge
+            | Self::HeadTimeout
+            | Self::MalformedBody
+            | Self::UnknownCoding
+            | Self::DownstreamGone
+            | Self::NotRedirected
+            | Self::UnknownDestination
+            | Self::NoRoute
+            | Self::NoCluster
+            | Self::NoEndpoint
+            | Self::Overloaded
+            | Self::ProtocolMismatch
+            | Self::UpstreamReset
+            | Self::MalformedResponse
+            | Self::TruncatedResponse
+            | Self::RequestTimeout => Retry::Never,
+        }
+    }
+
+    /// The `reason` label of metrics, the flag in logs, and the value of `x-evenkeel-reason`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::MalformedRequest => "malformed_request",
+            Self::HeadTooLarge => "head_too_large",
+            Self::HeadTimeout => "head_timeout",
+            Self::MalformedBody => "malformed_body",
+            Self::UnknownCoding => "unknown_coding",
+            Self::DownstreamGone => "downstream_gone",
+            Self::NotRedirected => "not_redirected",
+            Self::UnknownDestination => "unknown_destination",
+            Self::NoRoute => "no_route",
+            Self::NoCluster => "no_cluster",
+            Self::NoEndpoint => "no_endpoint",
+            Self::Overloaded => "overloaded",
+            Self::ProtocolMismatch => "protocol_mismatch",
+            Self::ConnectRefused => "connect_refused",
+            Self::ConnectTimeout => "connect_timeout",
+            Self::ConnectFailed => "connect_failed",
+            Self::UpstreamClosed => "upstream_closed",
+            Self::StreamRefused => "stream_refused",
+            Self::UpstreamReset => "upstream_reset",
+            Self::MalformedResponse => "malformed_response",
+            Self::TruncatedResponse => "truncated_response",
+            Self::RequestTimeout => "request_timeout",
+        }
+    }
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.label())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_whole_and_in_order() {
+        for (index, reason) in Reason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, index, "{reason}");
+        }
+    }
+
+    #[test]
+    fn only_what_was_not_acted_on_is_always_tried_again() {
+        for reason in Reason::ALL {
+            if reason.retry() == Retry::Always {
+                assert_eq!(reason.blame(), Blame::Upstream, "{reason}");
+            }
+        }
+    }
+}

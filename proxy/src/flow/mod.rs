@@ -1,0 +1,133 @@
+//! The story of one connection, from accept to close.
+//!
+//! ```text
+//! accept -> original destination -> what the snapshot says of it -> declared or detected -> the protocol's serve
+//! ```
+
+use crate::failure::Reason;
+use crate::net::original_dst::{original_dst, Arrival};
+use crate::net::stream::Stream;
+use crate::protocol::detect::{detect, Detected, Refused};
+use crate::protocol::{http, opaque, Context, Session, Spoken};
+use crate::snapshot::{Detection, Handling, Versions};
+use crate::telemetry::{self, ConnectionRecord, Verdict};
+use crate::upstream::Live;
+use evenkeel_control_api::resource::listener::Direction;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use tokio::net::TcpStream;
+
+/// Serves a connection that one of our listeners accepted.
+pub async fn accepted(context: Rc<Context>, direction: Direction, socket: TcpStream, peer: SocketAddr) {
+    let mut record = ConnectionRecord::new(Arc::clone(&context.book), label(direction));
+    let destination = match original_dst(&socket) {
+        Ok(Arrival::Redirected(destination)) if !context.upstreams.own().is_listener(destination.0) => destination.0,
+        Ok(Arrival::Redirected(_) | Arrival::Direct) => {
+            // Somebody dialled the proxy itself: served, it would dial itself for ever.
+            tracing::debug!(%peer, "a connection that was not redirected is closed");
+            record.set_failure(Reason::NotRedirected);
+            Stream::Tcp(socket).reset();
+            return;
+        }
+        Err(error) => {
+            tracing::debug!(%peer, %error, "a connection was gone before it was looked at");
+            record.set_failure(Reason::DownstreamGone);
+            return;
+        }
+    };
+    if let Err(reason) = carry(context, direction, Stream::Tcp(socket), destination, Some(peer)).await {
+        record.set_failure(reason);
+    }
+}
+
+/// Serves the other end of an in-process stream to one of the pod's own addresses: its inbound side, without a socket.
+pub async fn local(context: Rc<Context>, stream: tokio::io::DuplexStream, destination: SocketAddr) {
+    let mut record = ConnectionRecord::new(Arc::clone(&context.book), telemetry::Direction::Inbound);
+    if let Err(reason) = carry(context, Direction::Inbound, Stream::Local(stream), destination, None).await {
+        record.set_failure(reason);
+    }
+}
+
+async fn carry(
+    context: Rc<Context>,
+    direction: Direction,
+    mut stream: Stream,
+    destination: SocketAddr,
+    peer: Option<SocketAddr>,
+) -> Result<(), Reason> {
+    let Some(session) = Session::open(&context, direction, destination, peer) else {
+        tracing::debug!(%destination, "no service has this address: refused");
+        stream.reset();
+        return Err(Reason::UnknownDestination);
+    };
+    let session = Rc::new(session);
+    let (live, handling) = session.now();
+    if handling.detection == Detection::Opaque {
+        context.book.detected(Verdict::Declared);
+        return opaque::serve(&session, &live, &handling, stream, Vec::new(), None).await;
+    }
+    match detect(&session, &live, &handling, &mut stream).await {
+        Ok(detected) => serve(session, &live, &handling, stream, detected).await,
+        Err(Refused { reason, http: true }) => http::refuse(&session, stream, reason).await,
+        Err(Refused { reason, http: false }) => {
+            stream.reset();
+            Err(reason)
+        }
+    }
+}
+
+async fn serve(
+    session: Rc<Session>,
+    live: &Live,
+    handling: &Handling,
+    stream: Stream,
+    detected: Detected,
+) -> Result<(), Reason> {
+    let Detected { spoken, prefix, ahead } = detected;
+    let versions = handling.http.as_ref().map(|http| http.versions);
+    let spoken = match (spoken, versions) {
+        (Spoken::Http1, Some(Versions::Http2) | None) | (Spoken::Http2, Some(Versions::Http1) | None) => Spoken::Opaque,
+        (spoken, _) => spoken,
+    };
+    if spoken == Spoken::Opaque {
+        if handling.tcp.is_none() {
+            session.context.book.detected(Verdict::Mismatch);
+            stream.reset();
+            return Err(Reason::ProtocolMismatch);
+        }
+        return opaque::serve(&session, live, handling, stream, prefix, ahead).await;
+    }
+    if let Some(ahead) = ahead.filter(|_| shares_cluster(handling)) {
+        let endpoint = Rc::clone(ahead.in_flight.endpoint());
+        session.context.upstreams.adopt(&endpoint, ahead.stream, ahead.since);
+    }
+    match spoken {
+        Spoken::Http1 => http::serve_http1(&session, stream, prefix).await,
+        Spoken::Http2 => http::serve_http2(session, stream, prefix).await,
+        Spoken::Opaque => Ok(()),
+    }
+}
+
+/// Whether requests go where opaque bytes would: only then is the connection that was opened ahead of use to them.
+fn shares_cluster(handling: &Handling) -> bool {
+    let tcp = handling.tcp.as_ref().map(|tcp| tcp.cluster);
+    handling.http.as_ref().is_some_and(|http| http.routes.rules().iter().any(|rule| Some(rule.cluster) == tcp))
+}
+
+/// Lets connections to the pod's own addresses come straight to the inbound side.
+pub fn serve_ourselves(context: &Rc<Context>) {
+    let weak = Rc::downgrade(context);
+    context.upstreams.serve_local(Box::new(move |destination, stream| {
+        if let Some(context) = weak.upgrade() {
+            tokio::task::spawn_local(local(context, stream, destination));
+        }
+    }));
+}
+
+fn label(direction: Direction) -> telemetry::Direction {
+    match direction {
+        Direction::Inbound => telemetry::Direction::Inbound,
+        Direction::Outbound => telemetry::Direction::Outbound,
+    }
+}

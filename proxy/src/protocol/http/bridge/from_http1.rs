@@ -1,0 +1,201 @@
+//! A client of HTTP/1, an endpoint of HTTP/2.
+
+use super::one::One;
+use super::side::{Role, Side};
+use super::transfer::{grpc_status, reason, Broken, Transfer};
+use super::two::Two;
+use crate::failure::Reason;
+use crate::net::spare;
+use crate::protocol::http::attempt::{Attempts, Repeatable};
+use crate::protocol::http::client::Client;
+use crate::protocol::http::failing::classify;
+use crate::protocol::http::h1::{write, Body, Framing, RequestHead, Version};
+use crate::protocol::http::http1::{After, Failed};
+use crate::protocol::Session;
+use crate::telemetry::RequestRecord;
+use crate::upstream::Http2;
+use ::http::header::CONTENT_LENGTH;
+use ::http::{Method, Response, StatusCode};
+use h2::client::ResponseFuture;
+use h2::RecvStream;
+use std::future::{poll_fn, Future};
+use std::pin::Pin;
+use std::task::{ready, Context, Poll};
+use tokio::time::Instant;
+
+/// One attempt.
+pub(in crate::protocol::http) async fn from_http1(
+    session: &Session,
+    attempts: &Attempts<'_>,
+    client: &mut Client,
+    request: &RequestHead,
+    mut up: Http2,
+    record: &mut RequestRecord,
+) -> Result<After, Failed> {
+    let reused = up.reused;
+    let failed = |reason, request| Failed { reason, reused, request };
+    let head = request.to_http(&client.ahead).map_err(|fault| failed(fault.reason, Repeatable::No))?;
+    let whole = matches!(request.framing, Framing::None | Framing::Length(0));
+    let opened = poll_fn(|cx| up.sender.poll_ready(cx)).await.and_then(|()| up.sender.send_request(head, whole));
+    let (response, send) = opened.map_err(|error| failed(classify(&error, &up), Repeatable::Unsent))?;
+
+    let already_ended = client.ended;
+    let body = Body::of_request(request.framing);
+    let mut near = Side::One(One::new(&mut client.stream, &mut client.ahead, request.length, body));
+    let mut far = Side::Two(Two::sending(send));
+    let mut upward = if whole { Transfer::complete() } else { Transfer::default() };
+    let head = wait(&mut near, &mut far, &mut upward, response, request.version).await;
+    let (head, receive) = match head {
+        Ok(head) => head,
+        Err(Waiting::Answer(error)) => {
+            let again = if upward.begun { Repeatable::No } else { repeatable(request) };
+            return Err(failed(classify(&error, &up), again));
+        }
+        Err(Waiting::Client(reason)) => {
+            record.set_failure(reason);
+            return Ok(After::Cut(reason));
+        }
+    };
+    let now = Instant::now();
+    session.observe(up.in_flight.endpoint(), attempts.started, now);
+    record.set_status(head.status());
+
+    let persistent = request.persistent && !already_ended && !session.context.lifecycle.draining();
+    let bare = request.method == Method::HEAD || bodiless(head.status());
+    let framing = framing(&head, &receive, bare, request.version);
+    let mut downward = if bare || receive.is_end_stream() { Transfer::complete() } else { Transfer::default() };
+    if let Some(status) = grpc_status(head.headers()) {
+        record.set_grpc_status(status);
+    }
+    let moved = answer(&mut near, &mut far, &mut upward, &mut downward, head, receive, framing, (request.version, persistent)).await;
+    record.request_bytes(upward.bytes);
+    record.response_bytes(downward.bytes);
+    if let Some(status) = downward.grpc_status {
+        record.set_grpc_status(status);
+    }
+    let Side::One(near) = near else { return Ok(After::Close) };
+    let (used, done, ended) = (near.used(), near.is_done(), near.ended);
+    drop(near);
+    client.consume(used);
+    client.ended |= ended;
+    client.since = now;
+    if let Err(reason) = moved {
+        record.set_failure(reason);
+        return Ok(After::Cut(reason));
+    }
+    let kept = persistent && done && framing != Framing::UntilClose;
+    Ok(if kept { After::Keep } else { After::Close })
+}
+
+/// Why there is no answer.
+enum Waiting {
+    Client(Reason),
+    Answer(h2::Error),
+}
+
+/// Moves the request until the head of the answer is here.
+async fn wait(
+    near: &mut Side<'_>,
+    far: &mut Side<'_>,
+    upward: &mut Transfer,
+    mut response: ResponseFuture,
+    version: Version,
+) -> Result<(Response<()>, RecvStream), Waiting> {
+    poll_fn(|cx| {
+        poll_request(cx, near, far, upward).map_err(Waiting::Client)?;
+        while let Poll::Ready(Some(interim)) = response.poll_informational(cx) {
+            let interim = interim.map_err(Waiting::Answer)?;
+            if version == Version::Http11 {
+                give_head(cx, near, &interim, Framing::None, (version, true)).map_err(Waiting::Client)?;
+            }
+        }
+        let response = ready!(Pin::new(&mut response).poll(cx)).map_err(Waiting::Answer)?;
+        let (parts, receive) = response.into_parts();
+        Poll::Ready(Ok((Response::from_parts(parts, ()), receive)))
+    })
+    .await
+}
+
+/// Moves the request on, and looks whether the client is still there. Fails only for the client's part in it: an
+/// endpoint that takes no more may be answering.
+fn poll_request(
+    cx: &mut Context<'_>,
+    near: &mut Side<'_>,
+    far: &mut Side<'_>,
+    upward: &mut Transfer,
+) -> Result<(), Reason> {
+    match upward.poll(cx, near, far) {
+        Poll::Ready(Err(Broken::Source(trouble))) => return Err(Role::Client.reason(trouble)),
+        Poll::Ready(Err(Broken::Destination(_))) | Poll::Pending => return Ok(()),
+        Poll::Ready(Ok(())) => {}
+    }
+    let gone = match near {
+        Side::One(near) => near.poll_gone(cx).is_ready(),
+        Side::Two(_) => false,
+    };
+    if gone { Err(Reason::DownstreamGone) } else { Ok(()) }
+}
+
+fn give_head(
+    cx: &mut Context<'_>,
+    near: &mut Side<'_>,
+    head: &Response<()>,
+    framing: Framing,
+    (version, persistent): (Version, bool),
+) -> Result<(), Reason> {
+    let Side::One(near) = near else { return Ok(()) };
+    let mut out = spare::take();
+    write::response_head(head.status(), head.headers(), framing, version, persistent, &mut out);
+    let given = near.begin(cx, &out, framing);
+    spare::give(out);
+    given.map_err(|trouble| Role::Client.reason(trouble))
+}
+
+/// Moves the answer, and what is left of the request.
+#[expect(clippy::too_many_arguments, reason = "both sides, both directions, and the head: the exchange as it stands")]
+async fn answer(
+    near: &mut Side<'_>,
+    far: &mut Side<'_>,
+    upward: &mut Transfer,
+    downward: &mut Transfer,
+    head: Response<()>,
+    receive: RecvStream,
+    framing: Framing,
+    terms: (Version, bool),
+) -> Result<(), Reason> {
+    if let Side::Two(far) = far {
+        far.receive = Some(receive);
+    }
+    let mut begun = false;
+    poll_fn(|cx| {
+        if !std::mem::replace(&mut begun, true) {
+            give_head(cx, near, &head, framing, terms)?;
+        }
+        if !downward.is_complete() {
+            poll_request(cx, near, far, upward)?;
+        }
+        let moved = ready!(downward.poll(cx, far, near)).map_err(|broken| reason(&broken, Role::Endpoint, Role::Client));
+        moved?;
+        near.poll_taken(cx).map_err(|trouble| Role::Client.reason(trouble))
+    })
+    .await
+}
+
+fn framing(head: &Response<()>, receive: &RecvStream, bare: bool, version: Version) -> Framing {
+    let length = head.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    match (length, version) {
+        _ if bare => Framing::None,
+        (Some(length), _) => Framing::Length(length),
+        (None, _) if receive.is_end_stream() => Framing::Length(0),
+        (None, Version::Http11) => Framing::Chunked,
+        (None, Version::Http10) => Framing::UntilClose,
+    }
+}
+
+fn bodiless(status: StatusCode) -> bool {
+    status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED
+}
+
+fn repeatable(request: &RequestHead) -> Repeatable {
+    if request.idempotent() { Repeatable::Idempotent } else { Repeatable::Once }
+}

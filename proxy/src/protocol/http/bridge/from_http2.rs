@@ -1,0 +1,265 @@
+//! A client of HTTP/2, an endpoint of either version.
+
+use super::one::One;
+use super::side::{Role, Side};
+use super::transfer::{grpc_status, reason, Broken, Transfer};
+use super::two::Two;
+use crate::failure::Reason;
+use crate::net::spare;
+use crate::protocol::http::attempt::{Attempts, Repeatable};
+use crate::protocol::http::failing::classify;
+use crate::protocol::http::h1::{self, write, Asked, Body, Framing, HeadLimits, Parsed};
+use crate::protocol::http::http1::{keep_for, Failed};
+use crate::protocol::Session;
+use crate::telemetry::RequestRecord;
+use crate::upstream::{Http1, Http2};
+use ::http::header::CONTENT_LENGTH;
+use ::http::{request, Method, Request, Response};
+use bytes::Bytes;
+use h2::client::ResponseFuture;
+use h2::server::SendResponse;
+use std::future::{poll_fn, Future};
+use std::pin::Pin;
+use std::task::{ready, Context, Poll};
+use tokio::time::Instant;
+
+/// The client's side of the exchange, which outlives failed attempts.
+pub(in crate::protocol::http) struct Stream {
+    /// The head of the request.
+    pub(in crate::protocol::http) head: request::Parts,
+    /// The request's body, and later the answer's.
+    near: Side<'static>,
+    /// Sends the answer's head.
+    pub(in crate::protocol::http) respond: SendResponse<Bytes>,
+    /// The request ended with its head.
+    whole: bool,
+    upward: Transfer,
+}
+
+impl Stream {
+    pub(in crate::protocol::http) fn new(request: Request<h2::RecvStream>, respond: SendResponse<Bytes>) -> Self {
+        let (head, receive) = request.into_parts();
+        let whole = receive.is_end_stream();
+        let upward = if whole { Transfer::complete() } else { Transfer::default() };
+        Self { head, near: Side::Two(Two::receiving(receive)), respond, whole, upward }
+    }
+
+    fn repeatable(&self) -> Repeatable {
+        match () {
+            () if self.upward.begun => Repeatable::No,
+            () if self.head.method.is_idempotent() => Repeatable::Idempotent,
+            () => Repeatable::Once,
+        }
+    }
+
+    fn content_length(&self) -> Option<u64> {
+        self.head.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    }
+
+    /// Moves the request on. Fails only for the client's part in it.
+    fn poll_request(&mut self, cx: &mut Context<'_>, far: &mut Side<'_>) -> Result<(), Reason> {
+        if self.respond.poll_reset(cx).is_ready() {
+            return Err(Reason::DownstreamGone);
+        }
+        match self.upward.poll(cx, &mut self.near, far) {
+            Poll::Ready(Err(Broken::Source(trouble))) => Err(Role::Client.reason(trouble)),
+            Poll::Ready(_) | Poll::Pending => Ok(()),
+        }
+    }
+}
+
+/// Why there is no answer.
+enum Waiting {
+    Client(Reason),
+    Endpoint(Reason),
+    Stream(h2::Error),
+}
+
+/// One attempt over HTTP/2.
+pub(in crate::protocol::http) async fn to_http2(
+    session: &Session,
+    attempts: &Attempts<'_>,
+    stream: &mut Stream,
+    mut up: Http2,
+    record: &mut RequestRecord,
+) -> Result<Result<(), Reason>, Failed> {
+    let reused = up.reused;
+    let failed = |reason, request| Failed { reason, reused, request };
+    let head = Request::from_parts(stream.head.clone(), ());
+    let opened = poll_fn(|cx| up.sender.poll_ready(cx)).await.and_then(|()| up.sender.send_request(head, stream.whole));
+    let (mut response, send) = opened.map_err(|error| failed(classify(&error, &up), Repeatable::Unsent))?;
+    let mut far = Side::Two(Two::sending(send));
+    let head = poll_fn(|cx| poll_response(cx, stream, &mut far, &mut response)).await;
+    let (head, receive) = match head {
+        Ok(response) => {
+            let (parts, receive) = response.into_parts();
+            (Response::from_parts(parts, ()), receive)
+        }
+        Err(Waiting::Stream(error)) => return Err(failed(classify(&error, &up), stream.repeatable())),
+        Err(Waiting::Client(reason) | Waiting::Endpoint(reason)) => return Ok(Err(reason)),
+    };
+    session.observe(up.in_flight.endpoint(), attempts.started, Instant::now());
+    let whole = receive.is_end_stream();
+    if let Side::Two(far) = &mut far {
+        far.receive = Some(receive);
+    }
+    Ok(answer(stream, &mut far, head, whole, record).await)
+}
+
+fn poll_response(
+    cx: &mut Context<'_>,
+    stream: &mut Stream,
+    far: &mut Side<'_>,
+    response: &mut ResponseFuture,
+) -> Poll<Result<Response<h2::RecvStream>, Waiting>> {
+    stream.poll_request(cx, far).map_err(Waiting::Client)?;
+    while let Poll::Ready(Some(interim)) = response.poll_informational(cx) {
+        let interim = interim.map_err(Waiting::Stream)?;
+        // It fails only on a stream that is over, which the next poll notices.
+        let _ = stream.respond.send_informational(interim);
+    }
+    Pin::new(response).poll(cx).map_err(Waiting::Stream)
+}
+
+/// One attempt over HTTP/1.
+pub(in crate::protocol::http) async fn to_http1(
+    session: &Session,
+    attempts: &Attempts<'_>,
+    limits: &HeadLimits,
+    stream: &mut Stream,
+    mut up: Http1,
+    record: &mut RequestRecord,
+) -> Result<Result<(), Reason>, Failed> {
+    let framing = match stream.content_length() {
+        _ if stream.whole => Framing::None,
+        Some(length) => Framing::Length(length),
+        None => Framing::Chunked,
+    };
+    let asked =
+        Asked { head: stream.head.method == Method::HEAD, connect: stream.head.method == Method::CONNECT, upgrade: false };
+    let mut out = spare::take();
+    write::request_head(&stream.head, framing, &mut out);
+    let mut ahead = spare::take();
+    let (head, moved, reusable) = {
+        let mut far = Side::One(One::new(&mut up.stream, &mut ahead, 0, Body::None));
+        let mut begun = false;
+        let head = poll_fn(|cx| {
+            if let (Side::One(far), false) = (&mut far, std::mem::replace(&mut begun, true)) {
+                if far.begin(cx, &out, framing).is_err() {
+                    return Poll::Ready(Err(Waiting::Endpoint(Reason::UpstreamClosed)));
+                }
+            }
+            stream.poll_request(cx, &mut far).map_err(Waiting::Client)?;
+            poll_head(cx, stream, &mut far, asked, limits)
+        })
+        .await;
+        spare::give(out);
+        let (head, response) = match head {
+            Ok(head) => head,
+            Err(Waiting::Endpoint(reason)) => {
+                return Err(Failed { reason, reused: up.reused, request: stream.repeatable() });
+            }
+            Err(Waiting::Client(reason)) => return Ok(Err(reason)),
+            Err(Waiting::Stream(_)) => return Ok(Err(Reason::UpstreamReset)),
+        };
+        session.observe(up.in_flight.endpoint(), attempts.started, Instant::now());
+        let whole = matches!(head.framing, Framing::None | Framing::Length(0)) && !head.upgrade;
+        let moved = answer(stream, &mut far, response, whole, record).await;
+        let clean = matches!(&far, Side::One(far) if far.rest().is_empty() && !far.ended);
+        let reusable = clean && head.persistent && !head.upgrade && stream.upward.is_complete();
+        (head, moved, reusable)
+    };
+    spare::give(ahead);
+    if moved.is_ok() && reusable && head.framing != Framing::UntilClose {
+        let keep = keep_for(attempts.cluster.configuration.http.idle_timeout, head.keep_alive_timeout);
+        session.context.upstreams.recycle(up, Instant::now(), keep);
+    }
+    Ok(moved)
+}
+
+/// Reads the head of the answer, passing interim ones on.
+fn poll_head(
+    cx: &mut Context<'_>,
+    stream: &mut Stream,
+    far: &mut Side<'_>,
+    asked: Asked,
+    limits: &HeadLimits,
+) -> Poll<Result<(h1::ResponseHead, Response<()>), Waiting>> {
+    let Side::One(far) = far else { return Poll::Ready(Err(Waiting::Endpoint(Reason::UpstreamClosed))) };
+    loop {
+        let malformed = |_| Waiting::Endpoint(Reason::MalformedResponse);
+        match h1::response(far.rest(), asked, limits).map_err(malformed)? {
+            Parsed::Complete(head) => {
+                let response = head.to_http(far.rest()).map_err(malformed)?;
+                let at = far.used() + head.length;
+                if head.status.is_informational() && !head.upgrade {
+                    far.receive(at, Body::None);
+                    // It fails only on a stream that is over, which the next poll notices.
+                    let _ = stream.respond.send_informational(response);
+                    continue;
+                }
+                far.receive(at, Body::of_response(head.framing));
+                if head.upgrade {
+                    far.open_tunnel();
+                }
+                return Poll::Ready(Ok((head, response)));
+            }
+            Parsed::Partial => {
+                if ready!(far.poll_more(cx)).map_or(true, |read| read == 0) {
+                    return Poll::Ready(Err(Waiting::Endpoint(Reason::UpstreamClosed)));
+                }
+            }
+        }
+    }
+}
+
+/// Moves the answer, and what is left of the request.
+async fn answer(
+    stream: &mut Stream,
+    far: &mut Side<'_>,
+    head: Response<()>,
+    whole: bool,
+    record: &mut RequestRecord,
+) -> Result<(), Reason> {
+    record.set_status(head.status());
+    if let Some(status) = grpc_status(head.headers()) {
+        record.set_grpc_status(status);
+    }
+    let bare = whole || stream.head.method == Method::HEAD;
+    let send = stream.respond.send_response(head, bare).map_err(|_| Reason::DownstreamGone)?;
+    if let Side::Two(near) = &mut stream.near {
+        near.send = Some(send);
+    }
+    let mut downward = if bare { Transfer::complete() } else { Transfer::default() };
+    let moved = poll_fn(|cx| {
+        if let Poll::Ready(()) = poll_client_gone(cx, &mut stream.near, &downward) {
+            return Poll::Ready(Err(Reason::DownstreamGone));
+        }
+        match stream.upward.poll(cx, &mut stream.near, far) {
+            Poll::Ready(Err(Broken::Source(trouble))) if !downward.is_complete() => {
+                return Poll::Ready(Err(Role::Client.reason(trouble)));
+            }
+            Poll::Ready(_) | Poll::Pending => {}
+        }
+        downward.poll(cx, far, &mut stream.near).map_err(|broken| reason(&broken, Role::Endpoint, Role::Client))
+    })
+    .await;
+    record.request_bytes(stream.upward.bytes);
+    record.response_bytes(downward.bytes);
+    if let Some(status) = downward.grpc_status {
+        record.set_grpc_status(status);
+    }
+    if moved.is_err() {
+        if let Side::Two(near) = &mut stream.near {
+            near.abort(h2::Reason::INTERNAL_ERROR);
+        }
+    }
+    moved
+}
+
+fn poll_client_gone(cx: &mut Context<'_>, near: &mut Side<'_>, downward: &Transfer) -> Poll<()> {
+    match near {
+        Side::Two(near) if !downward.is_complete() => near.poll_reset(cx),
+        Side::One(_) | Side::Two(_) => Poll::Pending,
+    }
+}

@@ -1,0 +1,114 @@
+//! A side that speaks HTTP/2.
+
+use super::side::{Piece, Trouble};
+use bytes::Bytes;
+use h2::{RecvStream, SendStream};
+use std::task::{ready, Context, Poll};
+
+/// The two halves of a stream, each there once its head has passed.
+#[derive(Default)]
+pub(super) struct Two {
+    /// What the peer sends.
+    pub(super) receive: Option<RecvStream>,
+    /// What we send.
+    pub(super) send: Option<SendStream<Bytes>>,
+    /// Content that the peer's window did not take yet.
+    held: Bytes,
+    /// The held content is the last.
+    last: bool,
+}
+
+impl Two {
+    pub(super) fn receiving(receive: RecvStream) -> Self {
+        Self { receive: Some(receive), ..Self::default() }
+    }
+
+    pub(super) fn sending(send: SendStream<Bytes>) -> Self {
+        Self { send: Some(send), ..Self::default() }
+    }
+
+    /// Ready when the peer has reset the stream that we send on.
+    pub(super) fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.send {
+            Some(send) => send.poll_reset(cx).map(|_| ()),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Ends what we send with an error, so that no peer takes it for the whole.
+    pub(super) fn abort(&mut self, reason: h2::Reason) {
+        if let Some(send) = &mut self.send {
+            send.send_reset(reason);
+        }
+    }
+
+    pub(super) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Piece, Trouble>> {
+        let Some(receive) = &mut self.receive else { return Poll::Ready(Ok(Piece::End)) };
+        match ready!(receive.poll_data(cx)) {
+            Some(Ok(data)) => {
+                let last = receive.is_end_stream();
+                return Poll::Ready(Ok(Piece::Data(data, last)));
+            }
+            Some(Err(error)) => return Poll::Ready(Err(trouble(&error))),
+            None => {}
+        }
+        Poll::Ready(match ready!(receive.poll_trailers(cx)) {
+            Ok(Some(trailers)) => Ok(Piece::Trailers(trailers)),
+            Ok(None) => Ok(Piece::End),
+            Err(error) => Err(trouble(&error)),
+        })
+    }
+
+    pub(super) fn release(&mut self, bytes: usize) {
+        if let Some(receive) = &mut self.receive {
+            // Fails only for more than was received, and for a stream that is over.
+            let _ = receive.flow_control().release_capacity(bytes);
+        }
+    }
+
+    pub(super) fn poll_taken(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Trouble>> {
+        let Some(send) = &mut self.send else { return Poll::Ready(Err(Trouble::Gone)) };
+        while !self.held.is_empty() {
+            let room = send.capacity();
+            if room == 0 {
+                match ready!(send.poll_capacity(cx)) {
+                    Some(Ok(_)) => continue,
+                    Some(Err(error)) => return Poll::Ready(Err(trouble(&error))),
+                    None => return Poll::Ready(Err(Trouble::Gone)),
+                }
+            }
+            let part = self.held.split_to(room.min(self.held.len()));
+            let end = self.last && self.held.is_empty();
+            send.send_data(part, end).map_err(|error| trouble(&error))?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    pub(super) fn give(&mut self, piece: Piece) -> Result<(), Trouble> {
+        let Some(send) = &mut self.send else { return Err(Trouble::Gone) };
+        let sent = match piece {
+            Piece::Data(data, last) if data.is_empty() => {
+                if last { send.send_data(data, true) } else { Ok(()) }
+            }
+            Piece::Data(data, last) => {
+                send.reserve_capacity(data.len());
+                if send.capacity() >= data.len() {
+                    send.send_data(data, last)
+                } else {
+                    (self.held, self.last) = (data, last);
+                    Ok(())
+                }
+            }
+            Piece::Trailers(trailers) => send.send_trailers(trailers),
+            Piece::End => send.send_data(Bytes::new(), true),
+        };
+        sent.map_err(|error| trouble(&error))
+    }
+}
+
+fn trouble(error: &h2::Error) -> Trouble {
+    match error.reason() {
+        Some(h2::Reason::PROTOCOL_ERROR | h2::Reason::FRAME_SIZE_ERROR) if !error.is_remote() => Trouble::Malformed,
+        _ => Trouble::Gone,
+    }
+}

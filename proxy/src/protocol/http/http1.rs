@@ -1,0 +1,240 @@
+//! A client that speaks HTTP/1: one request after the other, each to the endpoint that balancing picks.
+
+use super::attempt::{Attempts, Lease, Repeatable, Version as Wire};
+use super::bridge::from_http1;
+use super::client::{Client, Next};
+use super::own;
+use super::h1::write::{self, Client as Reader};
+use super::h1::{Asked, Fault, Framing, HeadLimits, RequestHead, Version};
+use super::verbatim::{self, Incoming, Outgoing, Terms};
+use crate::failure::Reason;
+use crate::net::relay::{self, relay, Early};
+use crate::net::spare;
+use crate::net::stream::Stream;
+use crate::protocol::Session;
+use crate::snapshot::{Handling, HttpHandling};
+use crate::telemetry::{Protocol, RequestRecord};
+use crate::upstream::{Http1, Live};
+use http::Method;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How one exchange left the client's connection.
+pub(super) enum After {
+    /// Another request may come.
+    Keep,
+    /// The answer was the last one.
+    Close,
+    /// The answer was cut off, and the client must see that.
+    Cut(Reason),
+    /// It was another protocol for a while, and that has ended.
+    Relayed,
+}
+
+/// An attempt that failed before anything of an answer was given to the client.
+pub(super) struct Failed {
+    pub(super) reason: Reason,
+    pub(super) reused: bool,
+    pub(super) request: Repeatable,
+}
+
+/// Serves a connection whose first bytes are `early`, until it ends. The reason is that of an end that was not clean.
+pub async fn serve(session: &Session, stream: Stream, early: Vec<u8>) -> Result<(), Reason> {
+    let mut client = Client::new(stream, early);
+    loop {
+        let (live, handling) = session.now();
+        let Some(http) = &handling.http else { return Err(Reason::ProtocolMismatch) };
+        let request = match client.next(http).await {
+            Next::Request(request) => request,
+            Next::Nothing => return Ok(()),
+            Next::Gone => return Err(Reason::DownstreamGone),
+            Next::Refused(fault) => return refuse(session, client, fault).await,
+        };
+        match exchange(session, &live, &handling, http, &mut client, &request).await {
+            After::Keep => {}
+            After::Close => {
+                client.linger().await;
+                return Ok(());
+            }
+            After::Cut(reason) => {
+                client.stream.reset_when_dropped();
+                return Err(reason);
+            }
+            After::Relayed => return Ok(()),
+        }
+    }
+}
+
+/// Answers a connection whose first bytes were HTTP, but not to be served, and closes it.
+pub async fn refuse_connection(session: &Session, stream: Stream, reason: Reason) -> Result<(), Reason> {
+    let fault = Fault { reason, detail: own::detail(reason) };
+    refuse(session, Client::new(stream, Vec::new()), fault).await
+}
+
+/// Answers a head that is no request, and closes: what follows it cannot be told apart any more.
+async fn refuse(session: &Session, mut client: Client, fault: Fault) -> Result<(), Reason> {
+    let mut record = session.request_record(Protocol::Http1, Instant::now());
+    record.set_failure(fault.reason);
+    record.set_status(fault.reason.status());
+    let mut out = Vec::new();
+    write::own_response(fault.reason, fault.detail, Reader { version: Version::Http11, persistent: false, head: false }, &mut out);
+    if client.send(&out).await.is_ok() {
+        client.linger().await;
+    }
+    Err(fault.reason)
+}
+
+/// One request and its answer.
+async fn exchange(
+    session: &Session,
+    live: &Live,
+    handling: &Handling,
+    http: &HttpHandling,
+    client: &mut Client,
+    request: &RequestHead,
+) -> After {
+    let started = Instant::now();
+    let mut record = session.request_record(Protocol::Http1, started);
+    let mut attempts = match Attempts::route(session, live, handling, request.path(&client.ahead), started) {
+        Ok(attempts) => attempts,
+        Err(reason) => return answer(client, request, reason, &mut record).await,
+    };
+    let needs_http1 = request.upgrade || request.method == Method::CONNECT;
+    let deadline = attempts.timeout.map(|timeout| started + timeout);
+    loop {
+        let lease = match attempts.lease(Wire::One, needs_http1).await {
+            Ok(lease) => lease,
+            Err(reason) => return answer(client, request, reason, &mut record).await,
+        };
+        let address = lease.address();
+        let attempt = async {
+            match lease {
+                Lease::One(up) => pass(session, &attempts, http, client, request, up, &mut record).await,
+                Lease::Two(up) => from_http1(session, &attempts, client, request, up, &mut record).await,
+            }
+        };
+        match within(deadline, attempt).await {
+            Ok(after) => return after,
+            Err(failed) if attempts.again(address, failed.reason, failed.reused, failed.request) => record.retried(),
+            Err(failed) => return answer(client, request, failed.reason, &mut record).await,
+        }
+    }
+}
+
+/// Gives up on an attempt at the end of the route's timeout; only the wait for an answer is bounded by the caller's use.
+async fn within(
+    deadline: Option<Instant>,
+    attempt: impl Future<Output = Result<After, Failed>>,
+) -> Result<After, Failed> {
+    let Some(deadline) = deadline else { return attempt.await };
+    let late = Failed { reason: Reason::RequestTimeout, reused: false, request: Repeatable::No };
+    tokio::time::timeout_at(deadline, attempt).await.unwrap_or(Err(late))
+}
+
+/// Sends an answer of our own instead of an upstream's. The connection survives when the request is all here.
+async fn answer(client: &mut Client, request: &RequestHead, reason: Reason, record: &mut RequestRecord) -> After {
+    record.set_failure(reason);
+    if reason == Reason::DownstreamGone {
+        return After::Cut(reason);
+    }
+    record.set_status(reason.status());
+    let whole = Outgoing::begin(client, request).is_ok_and(|(outgoing, _)| outgoing.is_complete());
+    let persistent = whole && request.persistent && !client.ended;
+    let consumed = Outgoing::begin(client, request).map_or(client.ahead.len(), |(_, consumed)| consumed);
+    let mut out = spare::take();
+    let reader = Reader { version: request.version, persistent, head: request.method == Method::HEAD };
+    write::own_response(reason, own::detail(reason), reader, &mut out);
+    let sent = client.send(&out).await;
+    spare::give(out);
+    client.consume(consumed);
+    match sent {
+        Ok(()) if persistent => After::Keep,
+        Ok(()) => After::Close,
+        Err(_) => After::Cut(Reason::DownstreamGone),
+    }
+}
+
+/// One attempt over HTTP/1: both messages as they came.
+async fn pass(
+    session: &Session,
+    attempts: &Attempts<'_>,
+    http: &HttpHandling,
+    client: &mut Client,
+    request: &RequestHead,
+    mut up: Http1,
+    record: &mut RequestRecord,
+) -> Result<After, Failed> {
+    let broken = |fault: Fault| Failed { reason: fault.reason, reused: false, request: Repeatable::No };
+    let (mut outgoing, consumed) = Outgoing::begin(client, request).map_err(broken)?;
+    let mut incoming = Incoming::new();
+    let terms = terms(session, http, client, request);
+    let head = verbatim::head(client, &mut up.stream, &mut outgoing, &mut incoming, consumed, &terms).await;
+    let head = match head {
+        Ok(head) => head,
+        Err(reason) if incoming.begun || reason == Reason::DownstreamGone => {
+            record.set_failure(reason);
+            return Ok(After::Cut(reason));
+        }
+        Err(reason) => return Err(Failed { reason, reused: up.reused, request: outgoing.repeatable(request) }),
+    };
+    let now = Instant::now();
+    session.observe(up.in_flight.endpoint(), attempts.started, now);
+    record.set_status(head.status);
+    let early = client.ahead.split_off(consumed);
+    client.consume(consumed);
+    client.ahead = early;
+    if head.upgrade {
+        let early = Early { to_up: std::mem::take(&mut client.ahead), to_down: incoming.take_early() };
+        record.request_bytes(outgoing.bytes());
+    record.response_bytes(incoming.bytes());
+        return Ok(tunnel(client, up, early, record).await);
+    }
+    let moved = verbatim::bodies(client, &mut up.stream, &mut outgoing, &mut incoming, 0).await;
+    record.request_bytes(outgoing.bytes());
+    record.response_bytes(incoming.bytes());
+    if let Err(reason) = moved {
+        record.set_failure(reason);
+        return Ok(After::Cut(reason));
+    }
+    let in_step = outgoing.is_complete() && !outgoing.is_abandoned() && !incoming.surplus;
+    if head.persistent && in_step && head.framing != Framing::UntilClose {
+        let keep = keep_for(attempts.cluster.configuration.http.idle_timeout, head.keep_alive_timeout);
+        session.context.upstreams.recycle(up, now, keep);
+    }
+    client.since = now;
+    let delimited = head.framing != Framing::UntilClose || incoming.was_reframed();
+    let kept = terms.persistent && outgoing.is_complete() && delimited && !incoming.ends_with_connection();
+    Ok(if kept { After::Keep } else { After::Close })
+}
+
+fn terms(session: &Session, http: &HttpHandling, client: &Client, request: &RequestHead) -> Terms {
+    Terms {
+        asked: Asked {
+            head: request.method == Method::HEAD,
+            connect: request.method == Method::CONNECT,
+            upgrade: request.upgrade,
+        },
+        version: request.version,
+        persistent: request.persistent && !client.ended && !session.context.lifecycle.draining(),
+        limits: HeadLimits { bytes: http.max_header_bytes, fields: http.max_header_fields },
+    }
+}
+
+/// A server that says when it closes is left a second earlier (behaviour 13).
+pub(super) fn keep_for(configured: Duration, server: Option<u32>) -> Duration {
+    match server {
+        Some(seconds) => Duration::from_secs(u64::from(seconds).saturating_sub(1)),
+        None => configured,
+    }
+}
+
+/// After a 101, or a 2xx to CONNECT: bytes, until both sides are done.
+async fn tunnel(client: &mut Client, mut up: Http1, early: Early, record: &mut RequestRecord) -> After {
+    let outcome = relay(&mut client.stream, &mut up.stream, early, None, |side, count| match side {
+        relay::Side::Up => record.request_bytes(count as u64),
+        relay::Side::Down => record.response_bytes(count as u64),
+    })
+    .await;
+    tracing::debug!(?outcome, upstream = %up.in_flight.endpoint().address, "an upgraded connection ended");
+    After::Relayed
+}

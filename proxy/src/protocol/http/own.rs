@@ -1,0 +1,60 @@
+//! Answers that the proxy makes itself.
+
+use crate::failure::Reason;
+use crate::telemetry::RequestRecord;
+use bytes::Bytes;
+use h2::server::SendResponse;
+use http::header::{CONTENT_TYPE, HeaderMap};
+use http::{HeaderValue, Response, StatusCode};
+
+/// The header by which an answer says that the proxy made it, and why.
+const REASON: &str = "x-evenkeel-reason";
+
+/// Whether a message is gRPC's.
+pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
+    let Some(content_type) = headers.get(CONTENT_TYPE) else { return false };
+    let rest = content_type.as_bytes().strip_prefix(b"application/grpc");
+    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';' | b' ')))
+}
+
+/// In words, for people.
+pub(super) fn detail(reason: Reason) -> &'static str {
+    match reason {
+        Reason::NoEndpoint => "the service has no endpoint that may be used",
+        Reason::NoRoute => "no route matches this request",
+        Reason::NoCluster => "the route names a cluster that does not exist",
+        Reason::ConnectRefused => "the endpoint refused the connection",
+        Reason::ConnectTimeout => "the endpoint did not answer the connection attempt in time",
+        Reason::ConnectFailed => "the endpoint cannot be reached",
+        Reason::UpstreamClosed => "the endpoint closed the connection before it answered",
+        Reason::UpstreamReset => "the endpoint reset the stream before it answered",
+        Reason::StreamRefused => "the endpoint refused the stream",
+        Reason::MalformedResponse => "the endpoint's answer is malformed",
+        Reason::MalformedBody => "the framing of the body is broken",
+        Reason::RequestTimeout => "the route's timeout has passed",
+        _ => "the request failed in the mesh",
+    }
+}
+
+/// Answers a stream: for gRPC a trailers-only status (gRPC over HTTP/2, "Responses"), for others a status and a line of text.
+pub(super) fn answer_http2(respond: &mut SendResponse<Bytes>, reason: Reason, grpc: bool, record: &mut RequestRecord) {
+    let mut response = Response::new(());
+    let headers = response.headers_mut();
+    headers.insert(REASON, HeaderValue::from_static(reason.label()));
+    if grpc {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        headers.insert("grpc-status", HeaderValue::from(u16::from(reason.grpc_status())));
+        headers.insert("grpc-message", HeaderValue::from_static(detail(reason)));
+        record.set_status(StatusCode::OK);
+        record.set_grpc_status(u32::from(reason.grpc_status()));
+        // A stream that is over has nobody who waits for the answer.
+        let _ = respond.send_response(response, true);
+        return;
+    }
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    *response.status_mut() = reason.status();
+    record.set_status(reason.status());
+    if let Ok(mut body) = respond.send_response(response, false) {
+        let _ = body.send_data(Bytes::from(format!("{reason}: {}\n", detail(reason))), true);
+    }
+}

@@ -1,0 +1,105 @@
+//! Bytes that are passed on as they are, balanced by connection: opaque TCP, TLS, and servers that speak first.
+
+use crate::failure::Reason;
+use crate::net::relay::{relay, Early, Outcome, Side};
+use crate::net::stream::Stream;
+use crate::protocol::Session;
+use crate::snapshot::{Discovery, Handling};
+use crate::upstream::{Endpoint, InFlight, Live, Tried};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use tokio::time::Instant;
+
+/// Endpoints that are tried before the client is given up.
+const ATTEMPTS: usize = 3;
+
+/// A connection to the endpoint that balancing picked.
+pub struct Reached {
+    /// The connection.
+    pub stream: Stream,
+    /// Counts it.
+    pub in_flight: InFlight,
+    /// When it was opened.
+    pub since: Instant,
+    /// What the server has said already.
+    pub said: Vec<u8>,
+}
+
+/// Connects to an endpoint of the opaque cluster; one that cannot be reached is followed by another.
+///
+/// # Errors
+/// Why the last one could not be reached.
+pub async fn reach(session: &Session, live: &Live) -> Result<Reached, Reason> {
+    let (_, handling) = session.now();
+    let tcp = handling.tcp.as_ref().ok_or(Reason::ProtocolMismatch)?;
+    let cluster = live.cluster(tcp.cluster).ok_or(Reason::NoCluster)?;
+    let upstreams = &session.context.upstreams;
+    let pinned = match cluster.configuration.discovery {
+        Discovery::OriginalDestination => Some(session.destination),
+        Discovery::Endpoints(_) => session.pinned(),
+    };
+    let mut tried = Tried::default();
+    let mut last = Reason::NoEndpoint;
+    while tried.len() < ATTEMPTS {
+        let now = Instant::now();
+        let endpoint: Option<Rc<Endpoint>> = match pinned {
+            Some(address) if tried.is_empty() => upstreams.at(cluster, address),
+            Some(_) => None,
+            None => upstreams.balance(cluster, &tried, now),
+        };
+        let Some(endpoint) = endpoint else { break };
+        let in_flight = upstreams.count(&endpoint);
+        match upstreams.dial(&cluster.configuration, &endpoint, session.direction).await {
+            Ok(stream) => return Ok(Reached { stream, in_flight, since: now, said: Vec::new() }),
+            Err(reason) => {
+                last = reason;
+                tried.add(endpoint.address);
+            }
+        }
+    }
+    Err(last)
+}
+
+/// Serves a connection whose first bytes are `prefix`, over the connection that is open already or a new one.
+///
+/// # Errors
+/// Why it could not be served, or how it ended if not in order. The client has been reset then.
+pub async fn serve(
+    session: &Session,
+    live: &Live,
+    handling: &Handling,
+    mut stream: Stream,
+    prefix: Vec<u8>,
+    ahead: Option<Reached>,
+) -> Result<(), Reason> {
+    let mut record = session.tcp_record();
+    let reached = match ahead {
+        Some(reached) => Ok(reached),
+        None => reach(session, live).await,
+    };
+    let mut reached = match reached {
+        Ok(reached) => reached,
+        Err(reason) => {
+            // With the redirection the handshake has succeeded already: a refusal can only be a reset (behaviour 3).
+            record.set_failure(reason);
+            stream.reset();
+            return Err(reason);
+        }
+    };
+    let idle = handling.tcp.as_ref().and_then(|tcp| tcp.idle_timeout);
+    let early = Early { to_up: prefix, to_down: std::mem::take(&mut reached.said) };
+    let outcome = relay(&mut stream, &mut reached.stream, early, idle, |side, count| match side {
+        Side::Up => record.received(count as u64),
+        Side::Down => record.sent(count as u64),
+    })
+    .await;
+    let upstream: SocketAddr = reached.in_flight.endpoint().address;
+    tracing::debug!(service = %handling.service, %upstream, ?outcome, "an opaque connection ended");
+    let reason = match outcome {
+        Outcome::BothFinished | Outcome::Idle => return Ok(()),
+        Outcome::ResetBy(Side::Down) | Outcome::Failed(Side::Down, _) => Reason::DownstreamGone,
+        Outcome::ResetBy(Side::Up) | Outcome::Failed(Side::Up, _) => Reason::UpstreamReset,
+    };
+    record.set_failure(reason);
+    Err(reason)
+}

@@ -1,0 +1,114 @@
+//! One downstream connection: where it was going, what the configuration says of it, and the worker it belongs to.
+
+use crate::lifecycle::Lifecycle;
+use crate::snapshot::{Handling, Target};
+use crate::telemetry::{self, Book, Protocol, RequestRecord, ServiceSeries, TcpRecord};
+use crate::upstream::{Endpoint, Live, Upstreams};
+use evenkeel_control_api::resource::listener::Direction;
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use tokio::time::Instant;
+
+use super::detect::Learnt;
+
+/// What every connection of a worker shares.
+pub struct Context {
+    /// The way to all endpoints.
+    pub upstreams: Rc<Upstreams>,
+    /// Where this worker counts.
+    pub book: Arc<Book>,
+    /// Whether to say goodbye.
+    pub lifecycle: Arc<Lifecycle>,
+    /// Which destinations are spoken to first by their clients.
+    pub learnt: RefCell<Learnt>,
+}
+
+/// One downstream connection.
+pub struct Session {
+    /// Its worker.
+    pub context: Rc<Context>,
+    /// Which side of the application.
+    pub direction: Direction,
+    /// Where the client thinks it is connected to.
+    pub destination: SocketAddr,
+    /// Who connected; nothing for an in-process stream.
+    pub peer: Option<SocketAddr>,
+    view: RefCell<View>,
+}
+
+struct View {
+    live: Rc<Live>,
+    target: Target,
+    series: Arc<ServiceSeries>,
+}
+
+impl Session {
+    /// For a connection to `destination`; `None` when the configuration in force refuses it.
+    pub fn open(
+        context: &Rc<Context>,
+        direction: Direction,
+        destination: SocketAddr,
+        peer: Option<SocketAddr>,
+    ) -> Option<Self> {
+        let live = context.upstreams.live();
+        let target = find(&live, direction, destination)?;
+        let series = series(context, &target);
+        let view = RefCell::new(View { live, target, series });
+        Some(Self { context: Rc::clone(context), direction, destination, peer, view })
+    }
+
+    /// How connections to this destination are handled, and with which clusters, as of now. A request keeps what it got
+    /// here until it ends; the next one sees what came in between.
+    pub fn now(&self) -> (Rc<Live>, Arc<Handling>) {
+        let live = self.context.upstreams.live();
+        let mut view = self.view.borrow_mut();
+        if live.generation() != view.live.generation() {
+            // A destination that is gone, or is no longer handled as what this connection speaks, goes on as it began.
+            if let Some(target) = find(&live, self.direction, self.destination) {
+                if target.handling.http.is_some() == view.target.handling.http.is_some() {
+                    let series = series(&self.context, &target);
+                    *view = View { live, target, series };
+                }
+            }
+        }
+        (Rc::clone(&view.live), Arc::clone(&view.target.handling))
+    }
+
+    /// Books a request that began at `started`.
+    pub fn request_record(&self, protocol: Protocol, started: Instant) -> RequestRecord {
+        RequestRecord::new(Arc::clone(self.view.borrow().series.http(protocol)), started)
+    }
+
+    /// Books an opaque connection.
+    pub fn tcp_record(&self) -> TcpRecord {
+        TcpRecord::new(Arc::clone(self.view.borrow().series.tcp()))
+    }
+
+    /// Tells the balancer how long an endpoint took to answer.
+    pub fn observe(&self, endpoint: &Endpoint, started: Instant, now: Instant) {
+        endpoint.shared.load.observe(self.context.upstreams.millis(now), now - started);
+    }
+
+    /// The one endpoint that this connection has to reach, where balancing has no say.
+    pub fn pinned(&self) -> Option<SocketAddr> {
+        self.view.borrow().target.pinned
+    }
+}
+
+fn series(context: &Context, target: &Target) -> Arc<ServiceSeries> {
+    let direction = match target.handling.direction {
+        Direction::Inbound => telemetry::Direction::Inbound,
+        Direction::Outbound => telemetry::Direction::Outbound,
+    };
+    context.book.service(direction, &target.handling.service)
+}
+
+fn find(live: &Live, direction: Direction, destination: SocketAddr) -> Option<Target> {
+    let snapshot = live.snapshot.as_ref()?;
+    match direction {
+        Direction::Outbound => snapshot.outbound(destination),
+        Direction::Inbound => snapshot.inbound(destination),
+    }
+}

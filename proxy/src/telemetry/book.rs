@@ -1,0 +1,254 @@
+//! What one worker counts.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+
+use crate::telemetry::Counter;
+use crate::telemetry::Direction;
+use crate::telemetry::ServiceSeries;
+use crate::telemetry::Speculation;
+use crate::telemetry::UpDown;
+use crate::telemetry::Verdict;
+use crate::telemetry::Version;
+use crate::telemetry::series::Closed;
+
+/// Services that left the configuration and whose series are still shown. They come back when a bad update is
+/// undone, and their last requests want to be seen; a mesh that renames its services every day must not grow for ever.
+const RETIRED_KEPT: usize = 256;
+
+/// The counters of one worker. The worker writes, a scrape reads; nobody else writes.
+#[derive(Debug)]
+pub struct Book {
+    worker: usize,
+    connections: [ConnectionSeries; Direction::ALL.len()],
+    pools: [PoolSeries; Version::ALL.len()],
+    pub(super) verdicts: [Counter; Verdict::ALL.len()],
+    pub(super) speculations: [Counter; Speculation::ALL.len()],
+    /// Connections that could not be accepted.
+    pub accept_errors: Counter,
+    /// Which snapshot of the configuration this worker uses.
+    pub generation: UpDown,
+    services: Mutex<Services>,
+}
+
+/// Accepted connections of one direction.
+#[derive(Debug, Default)]
+pub struct ConnectionSeries {
+    pub(super) open: UpDown,
+    pub(super) opened: Counter,
+    pub(super) closed: Closed,
+    pub(super) received_bytes: Counter,
+    pub(super) sent_bytes: Counter,
+}
+
+/// Upstream connections that one request after the other may use.
+#[derive(Debug, Default)]
+pub struct PoolSeries {
+    /// Connections without a request.
+    pub idle: UpDown,
+    /// Connections that were made for a request.
+    pub opened: Counter,
+    /// Requests that found a connection.
+    pub reused: Counter,
+    /// Idle connections that we closed: too many, or too long.
+    pub evicted: Counter,
+}
+
+type Key = (Direction, Arc<str>);
+
+#[derive(Debug, Default)]
+struct Services {
+    entries: BTreeMap<Key, Entry>,
+    retirements: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    series: Arc<ServiceSeries>,
+    /// How many had left before it did. `None`: it is in the configuration.
+    retired: Option<u64>,
+}
+
+impl Book {
+    /// An empty book of the worker with this number.
+    pub fn new(worker: usize) -> Arc<Self> {
+        Arc::new(Self {
+            worker,
+            connections: Default::default(),
+            pools: Default::default(),
+            verdicts: Default::default(),
+            speculations: Default::default(),
+            accept_errors: Counter::default(),
+            generation: UpDown::default(),
+            services: Mutex::default(),
+        })
+    }
+
+    /// The series of one service, new or as it stands. It takes a lock: keep the result, do not ask for each request.
+    /// Names come from the configuration, never from clients.
+    pub fn service(&self, direction: Direction, service: &str) -> Arc<ServiceSeries> {
+        let entry = || Entry {
+            series: Arc::default(),
+            retired: None,
+        };
+        Arc::clone(
+            &self
+                .services()
+                .entries
+                .entry((direction, service.into()))
+                .or_insert_with(entry)
+                .series,
+        )
+    }
+
+    /// Tells which services the configuration has. The others stay, so that what they count is not lost, until 256
+    /// more have left; one that is still written to is never forgotten. Every worker is told the same in the same
+    /// order, and so they forget alike: no sum over workers goes back while its service exists.
+    pub fn retain(&self, is_configured: impl Fn(Direction, &str) -> bool) {
+        self.services().retain(is_configured);
+    }
+
+    /// The accepted connections of one direction.
+    pub fn connections(&self, direction: Direction) -> &ConnectionSeries {
+        &self.connections[direction as usize]
+    }
+
+    /// The pool of one version of HTTP.
+    pub fn pool(&self, version: Version) -> &PoolSeries {
+        &self.pools[version as usize]
+    }
+
+    /// The protocol of a connection became known.
+    pub fn detected(&self, verdict: Verdict) {
+        self.verdicts[verdict as usize].increment();
+    }
+
+    /// A connection dialled ahead of its need came to something.
+    pub fn speculated(&self, speculation: Speculation) {
+        self.speculations[speculation as usize].increment();
+    }
+
+    /// The number of the worker.
+    pub fn worker(&self) -> usize {
+        self.worker
+    }
+
+    /// Requests and opaque connections that are under way in this worker: what a drain waits for.
+    pub fn in_flight(&self) -> i64 {
+        self.all_services().iter().map(|(_, series)| series.in_flight()).sum()
+    }
+
+    /// Every service that was ever registered and not forgotten.
+    pub(super) fn all_services(&self) -> Vec<(Key, Arc<ServiceSeries>)> {
+        let services = self.services();
+        services
+            .entries
+            .iter()
+            .map(|(key, entry)| (key.clone(), Arc::clone(&entry.series)))
+            .collect()
+    }
+
+    fn services(&self) -> MutexGuard<'_, Services> {
+        self.services.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Services {
+    fn retain(&mut self, is_configured: impl Fn(Direction, &str) -> bool) {
+        for ((direction, service), entry) in &mut self.entries {
+            if is_configured(*direction, service) {
+                entry.retired = None;
+            } else if entry.retired.is_none() {
+                entry.retired = Some(self.retirements);
+                self.retirements += 1;
+            }
+        }
+        let mut retired: Vec<u64> = self.entries.values().filter_map(|entry| entry.retired).collect();
+        retired.sort_unstable();
+        let Some(surplus) = retired.len().checked_sub(RETIRED_KEPT + 1) else {
+            return;
+        };
+        let newest_forgotten = retired[surplus];
+        self.entries.retain(|_, entry| match entry.retired {
+            Some(retired) if retired <= newest_forgotten => entry.is_in_use(),
+            _ => true,
+        });
+    }
+}
+
+impl Entry {
+    fn is_in_use(&self) -> bool {
+        Arc::strong_count(&self.series) > 1 || self.series.is_in_use()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::Protocol;
+
+    fn names(book: &Book) -> Vec<String> {
+        book.all_services()
+            .into_iter()
+            .map(|((_, service), _)| service.to_string())
+            .collect()
+    }
+
+    #[test]
+    fn a_service_that_is_asked_for_again_keeps_its_series() {
+        let book = Book::new(0);
+        let series = book.service(Direction::Outbound, "a");
+        assert!(Arc::ptr_eq(&series, &book.service(Direction::Outbound, "a")));
+        assert!(!Arc::ptr_eq(&series, &book.service(Direction::Inbound, "a")));
+    }
+
+    #[test]
+    fn a_service_that_left_is_kept_for_a_while_and_then_forgotten() {
+        let book = Book::new(0);
+        book.service(Direction::Outbound, "stays");
+        book.service(Direction::Outbound, "leaves");
+        book.retain(|_, service| service == "stays");
+        assert_eq!(names(&book), ["leaves", "stays"]);
+        for generation in 0..RETIRED_KEPT {
+            book.service(Direction::Outbound, &format!("passing {generation}"));
+            book.retain(|_, service| service == "stays");
+        }
+        let names = names(&book);
+        assert_eq!(names.len(), RETIRED_KEPT + 1);
+        assert!(names.contains(&"stays".to_owned()) && !names.contains(&"leaves".to_owned()));
+    }
+
+    #[test]
+    fn a_service_that_comes_back_counts_on() {
+        let book = Book::new(0);
+        let series = book.service(Direction::Outbound, "a");
+        book.retain(|_, _| false);
+        book.retain(|_, _| true);
+        assert!(Arc::ptr_eq(&series, &book.service(Direction::Outbound, "a")));
+        assert_eq!(
+            book.services()
+                .entries
+                .values()
+                .filter_map(|entry| entry.retired)
+                .count(),
+            0
+        );
+    }
+
+    #[test]
+    fn a_service_with_a_request_in_flight_is_not_forgotten() {
+        let book = Book::new(0);
+        let in_flight = Arc::clone(book.service(Direction::Outbound, "busy").http(Protocol::Http1));
+        for generation in 0..=RETIRED_KEPT {
+            book.service(Direction::Outbound, &format!("passing {generation}"));
+        }
+        book.retain(|_, _| false);
+        assert!(names(&book).contains(&"busy".to_owned()));
+        drop(in_flight);
+        book.retain(|_, _| false);
+        assert!(!names(&book).contains(&"busy".to_owned()));
+    }
+}

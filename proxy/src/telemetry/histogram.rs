@@ -1,0 +1,91 @@
+//! How long things take, in buckets.
+
+use std::time::Duration;
+
+use crate::telemetry::Counter;
+
+/// Upper bounds in nanoseconds, inclusive, and as the `le` label says them in seconds.
+pub(super) const BOUNDS: [(u64, &str); 16] = [
+    (500_000, "0.0005"),
+    (1_000_000, "0.001"),
+    (2_500_000, "0.0025"),
+    (5_000_000, "0.005"),
+    (10_000_000, "0.01"),
+    (25_000_000, "0.025"),
+    (50_000_000, "0.05"),
+    (100_000_000, "0.1"),
+    (250_000_000, "0.25"),
+    (500_000_000, "0.5"),
+    (1_000_000_000, "1"),
+    (2_500_000_000, "2.5"),
+    (5_000_000_000, "5"),
+    (10_000_000_000, "10"),
+    (30_000_000_000, "30"),
+    (60_000_000_000, "60"),
+];
+
+/// Durations from half a millisecond to a minute, and all above. One thread writes it.
+#[derive(Debug, Default)]
+pub struct Histogram {
+    /// Not cumulative; the last is what exceeds every bound.
+    buckets: [Counter; BOUNDS.len() + 1],
+    nanos: Counter,
+}
+
+impl Histogram {
+    /// Counts one that took this long.
+    pub fn observe(&self, duration: Duration) {
+        // Whole nanoseconds: a bound is exact, and no float is compared. 584 years fit.
+        let nanos = duration
+            .as_secs()
+            .saturating_mul(1_000_000_000)
+            .saturating_add(duration.subsec_nanos().into());
+        self.buckets[BOUNDS.partition_point(|(bound, _)| *bound < nanos)].increment();
+        self.nanos.add(nanos);
+    }
+
+    /// Counts a bucket, not cumulative; the last one is what exceeds every bound.
+    pub(super) fn bucket(&self, index: usize) -> u64 {
+        self.buckets[index].value()
+    }
+
+    /// The sum of all that was observed.
+    pub(super) fn nanos(&self) -> u64 {
+        self.nanos.value()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bucket_of(duration: Duration) -> usize {
+        let histogram = Histogram::default();
+        histogram.observe(duration);
+        (0..=BOUNDS.len()).find(|index| histogram.bucket(*index) == 1).unwrap()
+    }
+
+    #[test]
+    fn a_bound_belongs_to_its_bucket_and_a_nanosecond_more_to_the_next() {
+        for (index, (bound, _)) in BOUNDS.into_iter().enumerate() {
+            assert_eq!(bucket_of(Duration::from_nanos(bound)), index);
+            assert_eq!(bucket_of(Duration::from_nanos(bound + 1)), index + 1);
+        }
+    }
+
+    #[test]
+    fn labels_say_in_seconds_what_the_bounds_are() {
+        for (bound, label) in BOUNDS {
+            assert_eq!(
+                Duration::from_nanos(bound),
+                Duration::from_secs_f64(label.parse().unwrap())
+            );
+        }
+    }
+
+    #[test]
+    fn the_shortest_and_the_longest_have_a_bucket() {
+        assert_eq!(bucket_of(Duration::ZERO), 0);
+        assert_eq!(bucket_of(Duration::MAX), BOUNDS.len());
+    }
+}

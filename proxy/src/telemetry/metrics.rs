@@ -1,0 +1,175 @@
+//! The metrics by name: all books added up, as a page for Prometheus.
+
+use std::sync::Arc;
+
+use crate::telemetry::Book;
+use crate::telemetry::ConnectionSeries;
+use crate::telemetry::Direction;
+use crate::telemetry::Family;
+use crate::telemetry::Kind;
+use crate::telemetry::PoolSeries;
+use crate::telemetry::Speculation;
+use crate::telemetry::Verdict;
+use crate::telemetry::Version;
+use crate::telemetry::exposition::Labels;
+use crate::telemetry::exposition::Page;
+use crate::telemetry::service_metrics;
+use crate::telemetry::sums::CounterOf;
+use crate::telemetry::sums::Row;
+use crate::telemetry::sums::closed;
+use crate::telemetry::sums::counters;
+use crate::telemetry::sums::gauge;
+
+/// The whole page: the sum of the books, then `extra` as it is. Names in `extra` are not those of the books, and each
+/// occurs once.
+pub fn render(books: &[Arc<Book>], extra: &[Family]) -> String {
+    let mut page = Page::default();
+    page.family("evenkeel_build_info", Kind::Gauge, "Always 1; the version is a label.");
+    let version = Labels::default().with("version", env!("CARGO_PKG_VERSION"));
+    page.sample("", &version, 1);
+    workers(&mut page, books);
+    connections(&mut page, books);
+    detection(&mut page, books);
+    pools(&mut page, books);
+    service_metrics::write(&mut page, books);
+    for family in extra {
+        page.family(family.name, family.kind, family.help);
+        for sample in &family.samples {
+            let labelled = |labels: Labels, (name, value): &(&str, String)| labels.with(name, value);
+            let labels = sample.labels.iter().fold(Labels::default(), labelled);
+            page.sample("", &labels, sample.value);
+        }
+    }
+    page.finish()
+}
+
+const CONNECTIONS: [CounterOf<ConnectionSeries>; 3] = [
+    ("evenkeel_connections_opened_total", "Connections accepted.", |part| {
+        &part.opened
+    }),
+    (
+        "evenkeel_connection_received_bytes_total",
+        "Bytes read from accepted connections.",
+        |part| &part.received_bytes,
+    ),
+    (
+        "evenkeel_connection_sent_bytes_total",
+        "Bytes written to accepted connections.",
+        |part| &part.sent_bytes,
+    ),
+];
+
+const POOLS: [CounterOf<PoolSeries>; 3] = [
+    (
+        "evenkeel_pool_connections_opened_total",
+        "Upstream connections made for a request.",
+        |part| &part.opened,
+    ),
+    (
+        "evenkeel_pool_connections_reused_total",
+        "Requests that found an upstream connection.",
+        |part| &part.reused,
+    ),
+    (
+        "evenkeel_pool_connections_evicted_total",
+        "Idle upstream connections that we closed.",
+        |part| &part.evicted,
+    ),
+];
+
+const WORKERS: [CounterOf<Book>; 1] = [(
+    "evenkeel_accept_errors_total",
+    "Connections that could not be accepted.",
+    |book| &book.accept_errors,
+)];
+
+fn workers(page: &mut Page, books: &[Arc<Book>]) {
+    let labels = |book: &Book| Labels::default().with("worker", &book.worker().to_string());
+    page.family(
+        "evenkeel_worker_connections",
+        Kind::Gauge,
+        "Accepted connections that are open, by worker.",
+    );
+    for book in books {
+        let open = Direction::ALL.map(|direction| book.connections(direction).open.value());
+        page.sample("", &labels(book), open.iter().sum::<i64>());
+    }
+    page.family(
+        "evenkeel_worker_snapshot_generation",
+        Kind::Gauge,
+        "Configuration that each worker uses.",
+    );
+    for book in books {
+        page.sample("", &labels(book), book.generation.value());
+    }
+    counters(page, &[together(books)], &WORKERS);
+}
+
+fn connections(page: &mut Page, books: &[Arc<Book>]) {
+    let rows = Direction::ALL.map(|direction| Row {
+        labels: Labels::default().with("direction", direction.label()),
+        parts: books.iter().map(|book| book.connections(direction)).collect(),
+    });
+    gauge(
+        page,
+        &rows,
+        "evenkeel_connections_open",
+        "Accepted connections that are open.",
+        |part| &part.open,
+    );
+    counters(page, &rows, &CONNECTIONS);
+    page.family(
+        "evenkeel_connections_closed_total",
+        Kind::Counter,
+        "Accepted connections closed, by reason.",
+    );
+    for row in &rows {
+        closed(page, &row.labels, |reason| row.total(|part| part.closed.of(reason)));
+    }
+}
+
+fn detection(page: &mut Page, books: &[Arc<Book>]) {
+    let books = together(books);
+    page.family(
+        "evenkeel_detections_total",
+        Kind::Counter,
+        "Connections by how their protocol became known.",
+    );
+    for verdict in Verdict::ALL {
+        let labels = Labels::default().with("result", verdict.label());
+        page.sample("", &labels, books.total(|book| &book.verdicts[verdict as usize]));
+    }
+    let help = "Upstream connections dialled before the protocol was known, by what became of them.";
+    page.family("evenkeel_speculative_connections_total", Kind::Counter, help);
+    for speculation in Speculation::ALL {
+        let labels = Labels::default().with("result", speculation.label());
+        page.sample(
+            "",
+            &labels,
+            books.total(|book| &book.speculations[speculation as usize]),
+        );
+    }
+}
+
+fn pools(page: &mut Page, books: &[Arc<Book>]) {
+    let rows = Version::ALL.map(|version| Row {
+        labels: Labels::default().with("protocol", version.label()),
+        parts: books.iter().map(|book| book.pool(version)).collect(),
+    });
+    gauge(
+        page,
+        &rows,
+        "evenkeel_pool_idle_connections",
+        "Upstream connections without a request.",
+        |part| &part.idle,
+    );
+    counters(page, &rows, &POOLS);
+}
+
+/// All books without a label between them.
+fn together(books: &[Arc<Book>]) -> Row<'_, Book> {
+    Row {
+        labels: Labels::default(),
+        parts: books.iter().map(Arc::as_ref).collect(),
+    }
+}

@@ -1,0 +1,47 @@
+//! What the proxy counts, and how it tells.
+//!
+//! Each worker has a [`Book`] of its own and is the only one who writes it, so that counting is a load and a store,
+//! without lock prefix and without a cache line that two processors want. A scrape reads all books and adds them up.
+//!
+//! To add a metric: its counter in `book.rs` and its lines in `metrics.rs`, or, where each service has its own,
+//! `series.rs` and `service_metrics.rs`; and the place that counts. To add a label value: a variant in `labels.rs`.
+
+pub use book::Book;
+pub use book::ConnectionSeries;
+pub use book::PoolSeries;
+pub use cell::Counter;
+pub use cell::UpDown;
+pub use clock::Clock;
+pub use exposition::Family;
+pub use exposition::Kind;
+pub use exposition::Sample;
+pub use histogram::Histogram;
+pub use labels::Direction;
+pub use labels::Protocol;
+pub use labels::Speculation;
+pub use labels::Verdict;
+pub use labels::Version;
+pub use metrics::render;
+pub use record::ConnectionRecord;
+pub use record::RequestRecord;
+pub use record::TcpRecord;
+pub use series::HttpSeries;
+pub use series::ServiceSeries;
+pub use series::TcpSeries;
+
+mod book;
+mod cell;
+mod clock;
+mod exposition;
+mod histogram;
+mod labels;
+pub mod log;
+mod metrics;
+pub mod process;
+mod record;
+mod series;
+mod service_metrics;
+mod status;
+mod sums;
+#[cfg(test)]
+mod tests;

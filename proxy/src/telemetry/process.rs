@@ -1,0 +1,101 @@
+//! What the kernel knows about this process, under the names that every Prometheus client uses.
+
+use std::fs;
+
+use nix::sys::resource::Resource;
+use nix::sys::resource::UsageWho;
+use nix::sys::resource::getrlimit;
+use nix::sys::resource::getrusage;
+use nix::sys::time::TimeValLike;
+
+use crate::telemetry::Family;
+
+/// Ticks in a second of `/proc/self/stat`, part of the kernel's interface on all machines that we build for.
+const USER_HZ: f64 = 100.0;
+
+/// Figures as of now. What cannot be read is left out: `/proc` may be hidden.
+pub fn families() -> Vec<Family> {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let own = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let system = fs::read_to_string("/proc/stat").unwrap_or_default();
+    let limit = getrlimit(Resource::RLIMIT_NOFILE).ok().map(|(soft, _)| soft as f64);
+    let families = [
+        cpu_seconds().map(|cpu| Family::counter("process_cpu_seconds_total", "CPU time in user and system mode.", cpu)),
+        field(&status, "VmRSS:").map(|kib| {
+            Family::gauge(
+                "process_resident_memory_bytes",
+                "Memory that is resident.",
+                kib * 1_024.0,
+            )
+        }),
+        field(&status, "Threads:").map(|threads| Family::gauge("process_threads", "Threads.", threads)),
+        open_descriptors().map(|open| Family::gauge("process_open_fds", "File descriptors that are open.", open)),
+        limit.map(|limit| Family::gauge("process_max_fds", "File descriptors that may be open.", limit)),
+        start_time(&own, &system)
+            .map(|start| Family::gauge("process_start_time_seconds", "Start of the process since 1970.", start)),
+    ];
+    families.into_iter().flatten().collect()
+}
+
+fn cpu_seconds() -> Option<f64> {
+    let usage = getrusage(UsageWho::RUSAGE_SELF).ok()?;
+    Some(
+        [usage.user_time(), usage.system_time()]
+            .iter()
+            .map(|time| time.num_microseconds() as f64 / 1e6)
+            .sum(),
+    )
+}
+
+fn open_descriptors() -> Option<f64> {
+    // The directory that is being read is among them.
+    Some(fs::read_dir("/proc/self/fd").ok()?.count().saturating_sub(1) as f64)
+}
+
+/// The number after a line's name in `/proc/self/status`.
+fn field(status: &str, name: &str) -> Option<f64> {
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix(name))?
+        .split_whitespace()
+        .next()?
+        .parse()
+        .ok()
+}
+
+/// Seconds since 1970: when the machine started, and how long after that we did.
+fn start_time(own: &str, system: &str) -> Option<f64> {
+    // The second field is a name in parentheses that may hold anything; the twenty-second is the twentieth after it.
+    let (_, fields) = own.rsplit_once(')')?;
+    let ticks: f64 = fields.split_whitespace().nth(19)?.parse().ok()?;
+    Some(field(system, "btime ")? + ticks / USER_HZ)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_in_parentheses_may_hold_parentheses_and_spaces() {
+        let own = "7 (a) b) S 1 7 7 0 -1 4194560 1 0 0 0 5 6 0 0 20 0 3 0 1234 100 200 18446744073709551615";
+        assert_eq!(start_time(own, "cpu 1 2\nbtime 1000\nprocesses 5\n"), Some(1_012.34));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_left_out() {
+        assert_eq!(start_time("", ""), None);
+        assert_eq!(field("Threads:\tmany\n", "Threads:"), None);
+        assert_eq!(field("Name:\tx\nThreads:\t12\n", "Threads:"), Some(12.0));
+    }
+
+    #[test]
+    fn the_figures_of_this_process_are_plausible() {
+        let families = families();
+        let value = |name: &str| families.iter().find(|family| family.name == name).unwrap().samples[0].value;
+        assert!(value("process_resident_memory_bytes") > 500_000.0);
+        assert!(value("process_threads") >= 2.0);
+        assert!((3.0..=value("process_max_fds")).contains(&value("process_open_fds")));
+        assert!(value("process_start_time_seconds") > 1_600_000_000.0);
+        assert!(value("process_cpu_seconds_total") >= 0.0);
+    }
+}

@@ -1,0 +1,167 @@
+//! One request or connection, booked when it is dropped: what is cancelled is counted like anything else.
+//!
+//! A record is dropped on the worker whose book it writes. Bytes are counted as they pass, because a stream may live
+//! for days. Nothing here allocates.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use tokio::time::Instant;
+
+use crate::failure::Reason;
+use crate::telemetry::Book;
+use crate::telemetry::Direction;
+use crate::telemetry::HttpSeries;
+use crate::telemetry::TcpSeries;
+
+/// One request, from its head to the end of its response.
+#[derive(Debug)]
+pub struct RequestRecord {
+    series: Arc<HttpSeries>,
+    started: Instant,
+    status: Option<StatusCode>,
+    grpc_status: Option<u32>,
+    failure: Option<Reason>,
+}
+
+impl RequestRecord {
+    /// A request whose head was complete at `started`.
+    pub fn new(series: Arc<HttpSeries>, started: Instant) -> Self {
+        series.in_flight.increment();
+        Self {
+            series,
+            started,
+            status: None,
+            grpc_status: None,
+            failure: None,
+        }
+    }
+
+    /// The status of the response that the client gets.
+    pub fn set_status(&mut self, status: StatusCode) {
+        self.status = Some(status);
+    }
+
+    /// The `grpc-status` of the trailers, or of a response without a body.
+    pub fn set_grpc_status(&mut self, status: impl Into<u32>) {
+        self.grpc_status = Some(status.into());
+    }
+
+    /// Why it failed. The first reason stands: what comes after is its consequence.
+    pub fn set_failure(&mut self, reason: Reason) {
+        self.failure.get_or_insert(reason);
+    }
+
+    /// Bytes of the request's body passed.
+    pub fn request_bytes(&self, bytes: u64) {
+        self.series.request_bytes.add(bytes);
+    }
+
+    /// Bytes of the response's body passed.
+    pub fn response_bytes(&self, bytes: u64) {
+        self.series.response_bytes.add(bytes);
+    }
+
+    /// Another attempt was made.
+    pub fn retried(&self) {
+        self.series.retries.increment();
+    }
+}
+
+impl Drop for RequestRecord {
+    fn drop(&mut self) {
+        let series = &self.series;
+        series.in_flight.decrement();
+        series.statuses.count(self.status);
+        if let Some(status) = self.grpc_status {
+            series.grpc_statuses.count(status);
+        }
+        if let Some(reason) = self.failure {
+            series.failures[reason as usize].increment();
+        }
+        series.duration.observe(self.started.elapsed());
+    }
+}
+
+/// One connection that was accepted.
+#[derive(Debug)]
+pub struct ConnectionRecord {
+    book: Arc<Book>,
+    direction: Direction,
+    failure: Option<Reason>,
+}
+
+impl ConnectionRecord {
+    /// A connection that was just accepted.
+    pub fn new(book: Arc<Book>, direction: Direction) -> Self {
+        let series = book.connections(direction);
+        series.opened.increment();
+        series.open.increment();
+        Self {
+            book,
+            direction,
+            failure: None,
+        }
+    }
+
+    /// Bytes came from whom we accepted.
+    pub fn received(&self, bytes: u64) {
+        self.book.connections(self.direction).received_bytes.add(bytes);
+    }
+
+    /// Bytes went to whom we accepted.
+    pub fn sent(&self, bytes: u64) {
+        self.book.connections(self.direction).sent_bytes.add(bytes);
+    }
+
+    /// Why it ended, if not in order. The first reason stands.
+    pub fn set_failure(&mut self, reason: Reason) {
+        self.failure.get_or_insert(reason);
+    }
+}
+
+impl Drop for ConnectionRecord {
+    fn drop(&mut self) {
+        let series = self.book.connections(self.direction);
+        series.open.decrement();
+        series.closed.count(self.failure);
+    }
+}
+
+/// One opaque connection to a service.
+#[derive(Debug)]
+pub struct TcpRecord {
+    series: Arc<TcpSeries>,
+    failure: Option<Reason>,
+}
+
+impl TcpRecord {
+    /// A connection that is about to be carried to its service.
+    pub fn new(series: Arc<TcpSeries>) -> Self {
+        series.opened.increment();
+        series.open.increment();
+        Self { series, failure: None }
+    }
+
+    /// Bytes went from the client to the service.
+    pub fn received(&self, bytes: u64) {
+        self.series.received_bytes.add(bytes);
+    }
+
+    /// Bytes went from the service to the client.
+    pub fn sent(&self, bytes: u64) {
+        self.series.sent_bytes.add(bytes);
+    }
+
+    /// Why it ended, if not in order. The first reason stands.
+    pub fn set_failure(&mut self, reason: Reason) {
+        self.failure.get_or_insert(reason);
+    }
+}
+
+impl Drop for TcpRecord {
+    fn drop(&mut self) {
+        self.series.open.decrement();
+        self.series.closed.count(self.failure);
+    }
+}

@@ -1,0 +1,96 @@
+//! What one worker counts about one service.
+
+use std::sync::Arc;
+use std::sync::OnceLock;
+
+use crate::failure::Reason;
+use crate::telemetry::Counter;
+use crate::telemetry::Histogram;
+use crate::telemetry::Protocol;
+use crate::telemetry::UpDown;
+use crate::telemetry::status::GrpcStatuses;
+use crate::telemetry::status::Statuses;
+
+/// Counters by [`Reason`].
+pub(super) type Reasons = [Counter; Reason::ALL.len()];
+
+/// The series of one service in one direction. What nobody speaks costs a pointer: an `HttpSeries` is more than a
+/// kilobyte, and a mesh has a thousand services.
+#[derive(Debug, Default)]
+pub struct ServiceSeries {
+    http: [OnceLock<Arc<HttpSeries>>; Protocol::ALL.len()],
+    tcp: OnceLock<Arc<TcpSeries>>,
+}
+
+impl ServiceSeries {
+    /// The requests in this protocol.
+    pub fn http(&self, protocol: Protocol) -> &Arc<HttpSeries> {
+        self.http[protocol as usize].get_or_init(Arc::default)
+    }
+
+    /// The connections whose requests we do not see.
+    pub fn tcp(&self) -> &Arc<TcpSeries> {
+        self.tcp.get_or_init(Arc::default)
+    }
+
+    pub(super) fn http_if_used(&self, protocol: Protocol) -> Option<&HttpSeries> {
+        self.http[protocol as usize].get().map(Arc::as_ref)
+    }
+
+    pub(super) fn tcp_if_used(&self) -> Option<&TcpSeries> {
+        self.tcp.get().map(Arc::as_ref)
+    }
+
+    pub(super) fn in_flight(&self) -> i64 {
+        let requests = self.http.iter().filter_map(OnceLock::get).map(|http| http.in_flight.value());
+        requests.chain(self.tcp_if_used().map(|tcp| tcp.open.value())).sum()
+    }
+
+    /// Whether a request or connection still writes here.
+    pub(super) fn is_in_use(&self) -> bool {
+        let in_use = |http: &Arc<HttpSeries>| Arc::strong_count(http) > 1;
+        self.http.iter().filter_map(OnceLock::get).any(in_use)
+            || self.tcp.get().is_some_and(|tcp| Arc::strong_count(tcp) > 1)
+    }
+}
+
+/// The requests to one service in one protocol.
+#[derive(Debug, Default)]
+pub struct HttpSeries {
+    pub(super) in_flight: UpDown,
+    pub(super) statuses: Statuses,
+    pub(super) grpc_statuses: GrpcStatuses,
+    pub(super) failures: Reasons,
+    pub(super) retries: Counter,
+    pub(super) request_bytes: Counter,
+    pub(super) response_bytes: Counter,
+    pub(super) duration: Histogram,
+}
+
+/// The opaque connections to one service.
+#[derive(Debug, Default)]
+pub struct TcpSeries {
+    pub(super) open: UpDown,
+    pub(super) opened: Counter,
+    pub(super) closed: Closed,
+    pub(super) received_bytes: Counter,
+    pub(super) sent_bytes: Counter,
+}
+
+/// Closed connections by what closed them.
+#[derive(Debug, Default)]
+pub(super) struct Closed {
+    orderly: Counter,
+    failed: Reasons,
+}
+
+impl Closed {
+    pub(super) fn count(&self, reason: Option<Reason>) {
+        self.of(reason).increment();
+    }
+
+    /// The count of one reason; `None` is an orderly close.
+    pub(super) fn of(&self, reason: Option<Reason>) -> &Counter {
+        reason.map_or(&self.orderly, |reason| &self.failed[reason as usize])
+    }
+}

@@ -1,0 +1,75 @@
+//! Adding up what several workers counted.
+
+use crate::failure::Reason;
+use crate::telemetry::Counter;
+use crate::telemetry::Kind;
+use crate::telemetry::UpDown;
+use crate::telemetry::exposition::Labels;
+use crate::telemetry::exposition::Page;
+
+/// One set of labels, and what each worker counted under it.
+pub(super) struct Row<'a, S> {
+    pub(super) labels: Labels,
+    pub(super) parts: Vec<&'a S>,
+}
+
+impl<S> Row<'_, S> {
+    /// The counts of all workers.
+    pub(super) fn total(&self, counter: impl Fn(&S) -> &Counter) -> u64 {
+        self.parts.iter().map(|part| counter(part).value()).sum()
+    }
+
+    /// Where the gauges of all workers stand together.
+    fn stand(&self, gauge: impl Fn(&S) -> &UpDown) -> i64 {
+        self.parts.iter().map(|part| gauge(part).value()).sum()
+    }
+}
+
+/// A counter, its help, and where it is.
+pub(super) type CounterOf<S> = (&'static str, &'static str, fn(&S) -> &Counter);
+
+/// Families of one counter in each row.
+pub(super) fn counters<S>(page: &mut Page, rows: &[Row<'_, S>], families: &[CounterOf<S>]) {
+    for (name, help, counter) in families {
+        page.family(name, Kind::Counter, help);
+        for row in rows {
+            page.sample("", &row.labels, row.total(counter));
+        }
+    }
+}
+
+/// A family of one gauge in each row.
+pub(super) fn gauge<S>(page: &mut Page, rows: &[Row<'_, S>], name: &'static str, help: &str, gauge: fn(&S) -> &UpDown) {
+    page.family(name, Kind::Gauge, help);
+    for row in rows {
+        page.sample("", &row.labels, row.stand(gauge));
+    }
+}
+
+/// Samples by one more label, without those that never occurred.
+pub(super) fn occurred(
+    page: &mut Page,
+    labels: &Labels,
+    name: &str,
+    values: impl Iterator<Item = (usize, String)>,
+    count: impl Fn(usize) -> u64,
+) {
+    for (slot, value) in values {
+        match count(slot) {
+            0 => {}
+            count => page.sample("", &labels.with(name, &value), count),
+        }
+    }
+}
+
+/// Every reason's label with the place of its counter.
+pub(super) fn reasons() -> impl Iterator<Item = (usize, String)> {
+    let reasons = Reason::ALL.into_iter();
+    reasons.map(|reason| (reason as usize, reason.label().to_owned()))
+}
+
+/// What was closed by reason. An orderly close has the reason `none`, and is shown from the beginning.
+pub(super) fn closed(page: &mut Page, labels: &Labels, count: impl Fn(Option<Reason>) -> u64) {
+    page.sample("", &labels.with("reason", "none"), count(None));
+    occurred(page, labels, "reason", reasons(), |slot| count(Some(Reason::ALL[slot])));
+}

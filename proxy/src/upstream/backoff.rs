@@ -1,0 +1,144 @@
+//! The pause after failures to connect: an endpoint that does not answer is probed, not flooded.
+//!
+//! ```text
+//! open --failed--> paused --time--> probe (one caller) --failed--> paused, twice as long
+//!   ^---------------------- succeeded ------------------------------------/
+//! ```
+
+use crate::balance::{Dice, Millis};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// How long pauses are.
+#[derive(Clone, Copy, Debug)]
+pub struct Pauses {
+    /// After the first failure.
+    pub first: Duration,
+    /// Doubling ends here.
+    pub most: Duration,
+}
+
+/// One endpoint's state, shared by all workers: failures in a row and the end of the pause, in one word.
+#[derive(Debug, Default)]
+pub struct Backoff(AtomicU64);
+
+/// What a caller may do with an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// It is well.
+    Open,
+    /// It failed before and its pause is over: whoever wins [`Backoff::claim_probe`] may try.
+    Probe,
+    /// Not now.
+    Paused,
+}
+
+impl Backoff {
+    /// What a caller may do now.
+    pub fn admission(&self, now: Millis) -> Admission {
+        let (failures, until) = unpack(self.0.load(Ordering::Relaxed));
+        match failures {
+            0 => Admission::Open,
+            _ if is_past(until, now) => Admission::Probe,
+            _ => Admission::Paused,
+        }
+    }
+
+    /// Takes the one probe after a pause; the others see a pause until its result is known or it is overdue.
+    pub fn claim_probe(&self, now: Millis, pauses: Pauses) -> bool {
+        let state = self.0.load(Ordering::Relaxed);
+        let (failures, until) = unpack(state);
+        if failures == 0 || !is_past(until, now) {
+            return failures == 0;
+        }
+        let overdue = now.0.wrapping_add(pauses.most.as_millis() as u32);
+        self.0.compare_exchange(state, pack(failures, overdue), Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// Books a failure: full jitter over a pause that doubles.
+    pub fn failed(&self, now: Millis, dice: &mut Dice, pauses: Pauses) {
+        let chance = dice.unit();
+        // The closure always has a next state, so the update cannot fail.
+        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |state| {
+            let failures = unpack(state).0.saturating_add(1);
+            let ceiling = pauses.first.saturating_mul(1 << (failures - 1).min(20)).min(pauses.most);
+            // Never nothing: an endpoint that has just refused must not be the next choice as well.
+            let pause = ceiling.mul_f32(chance).max(pauses.first / 10);
+            Some(pack(failures, now.0.wrapping_add(pause.as_millis() as u32)))
+        });
+    }
+
+    /// Books a success.
+    pub fn succeeded(&self) {
+        if self.0.load(Ordering::Relaxed) != 0 {
+            self.0.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Failures in a row.
+    pub fn failures(&self) -> u32 {
+        unpack(self.0.load(Ordering::Relaxed)).0
+    }
+}
+
+fn pack(failures: u32, until: u32) -> u64 {
+    u64::from(failures) << 32 | u64::from(until)
+}
+
+fn unpack(state: u64) -> (u32, u32) {
+    ((state >> 32) as u32, state as u32)
+}
+
+/// Wrapping: a difference of more than half the range is the past.
+fn is_past(until: u32, now: Millis) -> bool {
+    now.0.wrapping_sub(until) < u32::MAX / 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAUSES: Pauses = Pauses { first: Duration::from_millis(100), most: Duration::from_secs(10) };
+
+    #[test]
+    fn an_endpoint_that_failed_is_left_alone_and_then_probed_by_one_caller() {
+        let (backoff, mut dice) = (Backoff::default(), Dice::seeded(7));
+        assert_eq!(backoff.admission(Millis(0)), Admission::Open);
+        backoff.failed(Millis(0), &mut dice, PAUSES);
+        assert_eq!(backoff.admission(Millis(1)), Admission::Paused);
+        assert_eq!(backoff.admission(Millis(101)), Admission::Probe);
+        assert!(backoff.claim_probe(Millis(101), PAUSES));
+        assert!(!backoff.claim_probe(Millis(101), PAUSES));
+        assert_eq!(backoff.admission(Millis(5_000)), Admission::Paused);
+        backoff.succeeded();
+        assert_eq!(backoff.admission(Millis(5_000)), Admission::Open);
+    }
+
+    #[test]
+    fn a_probe_whose_result_never_came_does_not_close_the_endpoint_for_ever() {
+        let (backoff, mut dice) = (Backoff::default(), Dice::seeded(7));
+        backoff.failed(Millis(0), &mut dice, PAUSES);
+        assert!(backoff.claim_probe(Millis(200), PAUSES));
+        assert_eq!(backoff.admission(Millis(200 + 10_000)), Admission::Probe);
+    }
+
+    #[test]
+    fn pauses_double_up_to_the_longest_and_never_vanish() {
+        let (backoff, mut dice) = (Backoff::default(), Dice::seeded(3));
+        for _ in 0..60 {
+            backoff.failed(Millis(0), &mut dice, PAUSES);
+            assert_eq!(backoff.admission(Millis(0)), Admission::Paused);
+            assert_ne!(backoff.admission(Millis(10_000)), Admission::Paused);
+        }
+        assert_eq!(backoff.failures(), 60);
+    }
+
+    #[test]
+    fn the_wrap_of_the_clock_is_survived() {
+        let (backoff, mut dice) = (Backoff::default(), Dice::seeded(3));
+        let now = Millis(u32::MAX - 5);
+        backoff.failed(now, &mut dice, PAUSES);
+        assert_eq!(backoff.admission(now), Admission::Paused);
+        assert_ne!(backoff.admission(Millis(200)), Admission::Paused);
+    }
+}

@@ -1,0 +1,138 @@
+//! New connections to endpoints: to ourselves in-process, to others over TCP, never to our own listeners.
+
+use super::endpoint::{Endpoint, InFlight};
+use super::http1::Http1;
+use super::http2::{establish, Http2, Turn};
+use super::{Cluster, Upstreams};
+use crate::failure::Reason;
+use crate::net::connect::connect;
+use crate::net::options::{Keepalive, TcpOptions};
+use crate::net::stream::Stream;
+use crate::snapshot::Cluster as Configuration;
+use evenkeel_control_api::resource::listener::Direction;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+use tokio::time::Instant;
+
+/// Bytes that an in-process stream holds for a reader that is behind.
+const LOCAL_BUFFER: usize = 64 * 1024;
+
+impl Upstreams {
+    /// Opens a connection. A failure counts against the endpoint at once, a success forgives it.
+    pub async fn dial(
+        &self,
+        cluster: &Configuration,
+        endpoint: &Endpoint,
+        direction: Direction,
+    ) -> Result<Stream, Reason> {
+        if self.own.is_listener(endpoint.address) {
+            tracing::warn!(upstream = %endpoint.address, cluster = %cluster.name, "an endpoint is this proxy's own listener: refused");
+            return Err(Reason::ConnectRefused);
+        }
+        if direction == Direction::Outbound && self.own.is_own(endpoint.address.ip()) {
+            if let Some(dialer) = &*self.local.borrow() {
+                let (ours, theirs) = tokio::io::duplex(LOCAL_BUFFER);
+                dialer(endpoint.address, theirs);
+                return Ok(Stream::Local(ours));
+            }
+        }
+        match connect(endpoint.address, &tcp_options(cluster), cluster.connect_timeout).await {
+            Ok(stream) => {
+                endpoint.shared.backoff.succeeded();
+                endpoint.shared.opened.fetch_add(1, Ordering::Relaxed);
+                Ok(Stream::Tcp(stream))
+            }
+            Err(error) => {
+                tracing::debug!(%error, cluster = %cluster.name, "a connection attempt failed");
+                self.connect_failed(endpoint);
+                Err(error.reason)
+            }
+        }
+    }
+
+    fn connect_failed(&self, endpoint: &Endpoint) {
+        let now = self.millis(Instant::now());
+        endpoint.shared.failed.fetch_add(1, Ordering::Relaxed);
+        endpoint.shared.load.penalise(now);
+        endpoint.shared.backoff.failed(now, &mut self.dice.borrow_mut(), self.pauses);
+    }
+
+    /// A connection for one HTTP/1 exchange, out of the pool or new.
+    pub async fn http1(
+        &self,
+        cluster: &Cluster,
+        endpoint: &Rc<Endpoint>,
+        direction: Direction,
+        now: Instant,
+    ) -> Result<Http1, Reason> {
+        if let Some(lease) = self.pooled(endpoint, now) {
+            return Ok(lease);
+        }
+        self.fresh_http1(cluster, endpoint, direction).await
+    }
+
+    /// A new connection for one HTTP/1 exchange, past the pool.
+    pub async fn fresh_http1(
+        &self,
+        cluster: &Cluster,
+        endpoint: &Rc<Endpoint>,
+        direction: Direction,
+    ) -> Result<Http1, Reason> {
+        let in_flight = InFlight::begin(endpoint);
+        let stream = self.dial(&cluster.configuration, endpoint, direction).await?;
+        Ok(Http1 { stream, in_flight, reused: false })
+    }
+
+    /// A stream of an HTTP/2 connection, opening another connection when all are at the peer's limit.
+    pub async fn http2(
+        self: &Rc<Self>,
+        cluster: &Rc<Cluster>,
+        endpoint: &Rc<Endpoint>,
+        direction: Direction,
+    ) -> Result<Http2, Reason> {
+        loop {
+            let opening = match endpoint.http2.turn(endpoint) {
+                Turn::Leased(lease) => return Ok(lease),
+                Turn::Wait(opening) => opening,
+                Turn::Open(opening) => {
+                    self.open_http2(Rc::clone(cluster), Rc::clone(endpoint), direction);
+                    opening
+                }
+            };
+            opening.settled().await?;
+        }
+    }
+
+    /// On a task of its own: the stream that asked first may be cancelled, those that wait must not be.
+    fn open_http2(self: &Rc<Self>, cluster: Rc<Cluster>, endpoint: Rc<Endpoint>, direction: Direction) {
+        let upstreams = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            let options = cluster.configuration.http.http2;
+            let opened = async {
+                let stream = match endpoint.idle.take_untouched(Instant::now(), &upstreams.idle) {
+                    Some(stream) => {
+                        upstreams.idle_changed(&endpoint, -1);
+                        stream
+                    }
+                    None => upstreams.dial(&cluster.configuration, &endpoint, direction).await?,
+                };
+                establish(&endpoint, stream, options).await
+            };
+            if let Err(reason) = opened.await {
+                endpoint.http2.failed(reason);
+            }
+        });
+    }
+}
+
+fn tcp_options(cluster: &Configuration) -> TcpOptions {
+    let tcp = cluster.tcp;
+    TcpOptions {
+        keepalive: Some(Keepalive {
+            idle: tcp.keepalive_idle,
+            interval: tcp.keepalive_interval,
+            count: tcp.keepalive_count,
+        }),
+        user_timeout: Some(tcp.user_timeout),
+    }
+}

@@ -1,0 +1,161 @@
+//! HTTP/2 connections of one worker to one endpoint: as few as carry its streams.
+
+use super::endpoint::{Endpoint, InFlight};
+use crate::failure::Reason;
+use crate::net::stream::Stream;
+use bytes::Bytes;
+use evenkeel_control_api::resource::listener::Http2Options;
+use h2::client::SendRequest;
+use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
+use std::sync::atomic::Ordering;
+use tokio::sync::Notify;
+
+/// Heads that an upstream may send us; the crate's own limit is 16 MiB.
+const MAX_HEADER_LIST: u32 = 64 * 1024;
+
+/// A stream on an HTTP/2 connection to an endpoint, leased for one exchange.
+#[derive(Debug)]
+pub struct Http2 {
+    /// Opens the stream.
+    pub sender: SendRequest<Bytes>,
+    /// Counts the exchange.
+    pub in_flight: InFlight,
+    /// The connection served before.
+    pub reused: bool,
+    connection: Rc<Connection>,
+}
+
+impl Http2 {
+    /// The connection refuses new streams from now on (GOAWAY, or an error that ended it).
+    pub fn retire(&self) {
+        self.connection.gone.set(true);
+    }
+}
+
+impl Drop for Http2 {
+    fn drop(&mut self) {
+        self.connection.streams.set(self.connection.streams.get() - 1);
+    }
+}
+
+#[derive(Debug)]
+struct Connection {
+    sender: SendRequest<Bytes>,
+    streams: Cell<usize>,
+    used: Cell<bool>,
+    gone: Cell<bool>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Http2Pool {
+    connections: RefCell<Vec<Rc<Connection>>>,
+    opening: RefCell<Option<Rc<Opening>>>,
+}
+
+/// A connection that is being opened; streams that need it wait here.
+#[derive(Debug, Default)]
+pub(super) struct Opening {
+    done: Notify,
+    failed: Cell<Option<Reason>>,
+}
+
+/// What a caller has to do to get a stream.
+pub(super) enum Turn {
+    /// Here it is.
+    Leased(Http2),
+    /// Somebody else is opening a connection.
+    Wait(Rc<Opening>),
+    /// Nobody is: open one, and tell the others through [`Http2Pool::opened`] or [`Http2Pool::failed`].
+    Open(Rc<Opening>),
+}
+
+impl Http2Pool {
+    /// A stream on the connection with the fewest, or what to do to get one.
+    pub(super) fn turn(&self, endpoint: &Rc<Endpoint>) -> Turn {
+        let mut connections = self.connections.borrow_mut();
+        connections.retain(|connection| !connection.gone.get());
+        let free = connections
+            .iter()
+            .filter(|connection| connection.streams.get() < connection.sender.current_max_send_streams())
+            .min_by_key(|connection| connection.streams.get());
+        if let Some(connection) = free {
+            connection.streams.set(connection.streams.get() + 1);
+            return Turn::Leased(Http2 {
+                sender: connection.sender.clone(),
+                in_flight: InFlight::begin(endpoint),
+                reused: connection.used.replace(true),
+                connection: Rc::clone(connection),
+            });
+        }
+        let mut opening = self.opening.borrow_mut();
+        if let Some(opening) = &*opening {
+            return Turn::Wait(Rc::clone(opening));
+        }
+        Turn::Open(Rc::clone(opening.insert(Rc::default())))
+    }
+
+    fn opened(&self, sender: SendRequest<Bytes>) -> Rc<Connection> {
+        let connection =
+            Rc::new(Connection { sender, streams: Cell::new(0), used: Cell::new(false), gone: Cell::new(false) });
+        self.connections.borrow_mut().push(Rc::clone(&connection));
+        self.settle(None);
+        connection
+    }
+
+    /// Tells those who wait that there will be no connection.
+    pub(super) fn failed(&self, reason: Reason) {
+        self.settle(Some(reason));
+    }
+
+    fn settle(&self, failed: Option<Reason>) {
+        if let Some(opening) = self.opening.borrow_mut().take() {
+            opening.failed.set(failed);
+            opening.done.notify_waiters();
+        }
+    }
+
+    /// Lets idle connections end: their handles go, the streams on them finish.
+    pub(super) fn close(&self) {
+        self.connections.borrow_mut().clear();
+    }
+}
+
+impl Opening {
+    /// Waits for the end of the attempt.
+    pub(super) async fn settled(&self) -> Result<(), Reason> {
+        self.done.notified().await;
+        self.failed.get().map_or(Ok(()), Err)
+    }
+}
+
+/// Speaks the preface on a fresh connection and keeps it in the endpoint's pool until it ends.
+pub(super) async fn establish(endpoint: &Rc<Endpoint>, stream: Stream, options: Http2Options) -> Result<(), Reason> {
+    let handshake = h2::client::Builder::new()
+        .initial_window_size(options.stream_window)
+        .initial_connection_window_size(options.connection_window)
+        .max_header_list_size(MAX_HEADER_LIST)
+        .max_send_buffer_size(options.stream_window as usize)
+        .enable_push(false)
+        .handshake(stream)
+        .await;
+    let (sender, driver) = handshake.map_err(|_| Reason::UpstreamClosed)?;
+    let connection = endpoint.http2.opened(sender);
+    endpoint.shared.multiplexed.fetch_add(1, Ordering::Relaxed);
+    let holder: Weak<Endpoint> = Rc::downgrade(endpoint);
+    let shared = std::sync::Arc::clone(&endpoint.shared);
+    let connection = Rc::downgrade(&connection);
+    tokio::task::spawn_local(async move {
+        if let Err(error) = driver.await {
+            tracing::debug!(%error, "an HTTP/2 connection to an endpoint ended");
+        }
+        shared.multiplexed.fetch_sub(1, Ordering::Relaxed);
+        if let Some(connection) = connection.upgrade() {
+            connection.gone.set(true);
+        }
+        if let Some(endpoint) = holder.upgrade() {
+            endpoint.http2.connections.borrow_mut().retain(|connection| !connection.gone.get());
+        }
+    });
+    Ok(())
+}

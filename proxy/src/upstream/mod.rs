@@ -1,0 +1,165 @@
+//! The live state of endpoints: who is next, what is in flight, which connections wait, and how new ones are made.
+//!
+//! Everything here belongs to one worker, but for [`shared`], which is atomics only.
+
+pub mod backoff;
+mod cluster;
+mod connecting;
+mod endpoint;
+mod http1;
+mod http2;
+mod live;
+pub mod own;
+pub mod shared;
+
+pub use cluster::{Cluster, Tried};
+pub use endpoint::{Endpoint, InFlight};
+pub use http1::{Http1, UNTOUCHED_FOR};
+pub use http2::Http2;
+pub use live::Live;
+
+use crate::balance::{Dice, Millis};
+use crate::net::stream::Stream;
+use backoff::Pauses;
+use evenkeel_control_api::mesh::settings::ProcessLimits;
+use http1::IdleBudget;
+use own::Own;
+use shared::Registry;
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::DuplexStream;
+use tokio::time::Instant;
+
+/// Takes the other end of an in-process stream to one of the pod's own addresses.
+pub type LocalDialer = Box<dyn Fn(SocketAddr, DuplexStream)>;
+
+/// One worker's way to all endpoints.
+pub struct Upstreams {
+    /// The configuration in force and the clusters built from it.
+    live: RefCell<Rc<Live>>,
+    registry: Arc<Registry>,
+    own: Arc<Own>,
+    epoch: Instant,
+    dice: RefCell<Dice>,
+    pauses: Pauses,
+    idle: IdleBudget,
+    local: RefCell<Option<LocalDialer>>,
+}
+
+/// What an [`Upstreams`] is made of.
+pub struct Parts {
+    /// Shared by all workers.
+    pub registry: Arc<Registry>,
+    /// The pod's addresses and our ports.
+    pub own: Arc<Own>,
+    /// The start of the process: the zero of [`Millis`], the same for all workers.
+    pub epoch: Instant,
+    /// For this worker's choices.
+    pub dice: Dice,
+    /// Of the process.
+    pub limits: ProcessLimits,
+}
+
+impl Upstreams {
+    /// Without a configuration: everything is refused until [`Upstreams::apply`].
+    pub fn new(parts: Parts) -> Self {
+        let Parts { registry, own, epoch, dice, limits } = parts;
+        Self {
+            live: RefCell::new(Rc::new(Live::default())),
+            registry,
+            own,
+            epoch,
+            dice: RefCell::new(dice),
+            pauses: Pauses { first: limits.backoff_first, most: limits.backoff_most },
+            idle: IdleBudget {
+                per_endpoint: limits.idle_per_endpoint,
+                total: limits.idle_total,
+                kept: Cell::new(0),
+            },
+            local: RefCell::new(None),
+        }
+    }
+
+    /// Says who takes connections to the pod's own addresses; until then they are dialled like any other.
+    pub fn serve_local(&self, dialer: LocalDialer) {
+        *self.local.borrow_mut() = Some(dialer);
+    }
+
+    /// The configuration in force. Whoever holds it goes on with it, whatever comes.
+    pub fn live(&self) -> Rc<Live> {
+        Rc::clone(&self.live.borrow())
+    }
+
+    /// The addresses that are ours.
+    pub fn own(&self) -> &Own {
+        &self.own
+    }
+
+    /// A die for what is decided outside.
+    pub fn dice(&self) -> std::cell::RefMut<'_, Dice> {
+        self.dice.borrow_mut()
+    }
+
+    /// A point in time as the deciders take it.
+    pub fn millis(&self, now: Instant) -> Millis {
+        Millis(now.saturating_duration_since(self.epoch).as_millis() as u32)
+    }
+
+    /// The endpoint at exactly this address.
+    pub fn at(&self, cluster: &Cluster, address: SocketAddr) -> Option<Rc<Endpoint>> {
+        cluster.at(address, &self.registry)
+    }
+
+    /// The endpoint that balancing picks for a new request or connection.
+    pub fn balance(&self, cluster: &Cluster, tried: &Tried, now: Instant) -> Option<Rc<Endpoint>> {
+        cluster.pick(self.millis(now), &mut self.dice.borrow_mut(), tried, self.pauses)
+    }
+
+    /// Counts a connection at the endpoint until the result is dropped.
+    pub fn count(&self, endpoint: &Rc<Endpoint>) -> InFlight {
+        InFlight::begin(endpoint)
+    }
+
+    /// An idle connection to the endpoint, if one is open and silent.
+    pub fn pooled(&self, endpoint: &Rc<Endpoint>, now: Instant) -> Option<Http1> {
+        let stream = endpoint.idle.take(now, &self.idle)?;
+        self.idle_changed(endpoint, -1);
+        Some(Http1 { stream, in_flight: InFlight::begin(endpoint), reused: true })
+    }
+
+    /// Gives a connection back that has finished an exchange cleanly, to be kept for `keep`.
+    pub fn recycle(&self, lease: Http1, now: Instant, keep: Duration) {
+        let endpoint = Rc::clone(lease.in_flight.endpoint());
+        self.keep(&endpoint, lease.stream, now + keep, false);
+    }
+
+    /// Adopts a speculative connection on which nothing was sent, opened at `since`.
+    pub fn adopt(&self, endpoint: &Rc<Endpoint>, stream: Stream, since: Instant) {
+        self.keep(endpoint, stream, since + UNTOUCHED_FOR, true);
+    }
+
+    fn keep(&self, endpoint: &Rc<Endpoint>, stream: Stream, expires: Instant, untouched: bool) {
+        if endpoint.idle.give(stream, expires, untouched, &self.idle) {
+            self.idle_changed(endpoint, 1);
+        }
+    }
+
+    fn idle_changed(&self, endpoint: &Endpoint, by: i64) {
+        endpoint.shared.idle.fetch_add(by, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    /// Closes idle connections that have expired or that the server has closed. To be called about once a second.
+    pub fn sweep(&self, now: Instant) {
+        for cluster in self.live.borrow().clusters() {
+            cluster.each_endpoint(|endpoint| {
+                let gone = endpoint.idle.sweep(now, &self.idle);
+                if gone > 0 {
+                    self.idle_changed(endpoint, -(gone as i64));
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What workers share about endpoints: load, latency, back-off, and counts for the operator's page.
+//! Kept by cluster and address, so that an update of the configuration never resets it.
+
+use super::backoff::Backoff;
+use crate::balance::Load;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+/// One endpoint of one cluster, as all workers see it.
+#[derive(Debug, Default)]
+pub struct Shared {
+    /// Requests in flight and latency.
+    pub load: Arc<Load>,
+    /// After failures to connect.
+    pub backoff: Backoff,
+    /// HTTP/1 connections that wait in pools.
+    pub idle: AtomicI64,
+    /// HTTP/2 connections.
+    pub multiplexed: AtomicI64,
+    /// Connections opened.
+    pub opened: AtomicU64,
+    /// Attempts to connect that failed.
+    pub failed: AtomicU64,
+}
+
+/// All endpoints that any worker knows. Locked when the configuration changes and when a page is drawn, never by a request.
+#[derive(Debug, Default)]
+pub struct Registry {
+    known: Mutex<HashMap<(Arc<str>, SocketAddr), Weak<Shared>>>,
+}
+
+impl Registry {
+    /// The state of this endpoint; begun anew only when no worker holds it any more.
+    pub fn endpoint(&self, cluster: &Arc<str>, address: SocketAddr) -> Arc<Shared> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = known.entry((Arc::clone(cluster), address)).or_default();
+        entry.upgrade().unwrap_or_else(|| {
+            let fresh = Arc::new(Shared::default());
+            *entry = Arc::downgrade(&fresh);
+            fresh
+        })
+    }
+
+    /// Forgets what no worker holds.
+    pub fn prune(&self) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, state| state.strong_count() > 0);
+    }
+
+    /// Everything that is alive, in the order of cluster and address.
+    pub fn all(&self) -> Vec<(Arc<str>, SocketAddr, Arc<Shared>)> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<_> = known
+            .iter()
+            .filter_map(|((cluster, address), state)| Some((Arc::clone(cluster), *address, state.upgrade()?)))
+            .collect();
+        all.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_endpoint_has_one_state_until_nobody_holds_it() {
+        let registry = Registry::default();
+        let (cluster, address) = (Arc::from("web"), SocketAddr::from(([10, 0, 0, 1], 80)));
+        let first = registry.endpoint(&cluster, address);
+        assert!(Arc::ptr_eq(&first, &registry.endpoint(&cluster, address)));
+        drop(first);
+        registry.prune();
+        assert!(registry.all().is_empty());
+    }
+}

@@ -1,0 +1,102 @@
+//! Accepting connections and dealing them out: to the worker that has the fewest, and to nobody beyond the limit.
+
+use super::Order;
+use crate::failure::Reason;
+use crate::flow;
+use crate::net::listen::Acceptor;
+use crate::net::stream::Stream;
+use crate::protocol::Context;
+use crate::telemetry::{self, ConnectionRecord};
+use evenkeel_control_api::resource::listener::Direction;
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+
+/// One worker, as the dealer sees it.
+#[derive(Clone)]
+pub(super) struct Hand {
+    pub(super) orders: mpsc::UnboundedSender<Order>,
+    /// Its open connections.
+    pub(super) open: Arc<AtomicUsize>,
+}
+
+/// A connection's place in its worker's count, until it is dropped.
+pub(super) struct Card(Arc<AtomicUsize>);
+
+impl Drop for Card {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Deals to all workers; runs on the first.
+struct Dealer {
+    context: Rc<Context>,
+    hands: Vec<Hand>,
+    most: usize,
+}
+
+/// Accepts on every listener, on tasks of the calling worker, which is the first.
+pub(super) fn start(context: &Rc<Context>, most: usize, listeners: Vec<(TcpListener, Direction)>, hands: Vec<Hand>) {
+    let dealer = Rc::new(Dealer { context: Rc::clone(context), hands, most });
+    for (listener, direction) in listeners {
+        match Acceptor::new(listener) {
+            Ok(acceptor) => drop(tokio::task::spawn_local(accept(Rc::clone(&dealer), acceptor, direction))),
+            Err(error) => tracing::error!(%error, ?direction, "a listener cannot be registered: nothing is accepted on it"),
+        }
+    }
+}
+
+async fn accept(dealer: Rc<Dealer>, mut acceptor: Acceptor, direction: Direction) {
+    loop {
+        match acceptor.accept().await {
+            Ok((socket, peer)) => dealer.deal(socket, direction, peer),
+            Err(error) => {
+                dealer.context.book.accept_errors.increment();
+                tracing::warn!(%error, "connections wait: none can be accepted for a moment");
+            }
+        }
+    }
+}
+
+impl Dealer {
+    fn deal(&self, socket: TcpStream, direction: Direction, peer: SocketAddr) {
+        let counts = self.hands.iter().map(|hand| hand.open.load(Ordering::Relaxed));
+        if counts.clone().sum::<usize>() >= self.most {
+            return self.refuse(socket, direction);
+        }
+        let Some((number, _)) = counts.enumerate().min_by_key(|(_, open)| *open) else { return };
+        let hand = &self.hands[number];
+        hand.open.fetch_add(1, Ordering::Relaxed);
+        let card = Card(Arc::clone(&hand.open));
+        if number == 0 {
+            return serve(&self.context, socket, direction, peer, card);
+        }
+        match socket.into_std() {
+            // A worker that has ended drops the connection, as the end of the process would.
+            Ok(socket) => drop(hand.orders.send(Order::Serve(socket, direction, peer, card))),
+            Err(error) => tracing::warn!(%error, "a connection cannot be handed over"),
+        }
+    }
+
+    fn refuse(&self, socket: TcpStream, direction: Direction) {
+        let label = match direction {
+            Direction::Inbound => telemetry::Direction::Inbound,
+            Direction::Outbound => telemetry::Direction::Outbound,
+        };
+        ConnectionRecord::new(Arc::clone(&self.context.book), label).set_failure(Reason::Overloaded);
+        Stream::Tcp(socket).reset();
+    }
+}
+
+/// Serves a connection on a task of the calling worker.
+pub(super) fn serve(context: &Rc<Context>, socket: TcpStream, direction: Direction, peer: SocketAddr, card: Card) {
+    let context = Rc::clone(context);
+    tokio::task::spawn_local(async move {
+        flow::accepted(context, direction, socket, peer).await;
+        drop(card);
+    });
+}

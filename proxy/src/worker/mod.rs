@@ -1,0 +1,195 @@
+//! Workers: one thread, one single-threaded runtime, nothing shared on the request path.
+//!
+//! The first worker accepts. A new connection goes to the worker that has the fewest, because few long-lived connections
+//! must not all land on one; for itself the first worker keeps the socket, to another it hands it over.
+
+mod dealing;
+
+use crate::balance::Dice;
+use crate::flow;
+use crate::lifecycle::{Lifecycle, Phase};
+use crate::protocol::detect::Learnt;
+use crate::protocol::Context;
+use crate::snapshot::Snapshot;
+use crate::telemetry::Book;
+use crate::upstream::own::Own;
+use crate::upstream::shared::Registry;
+use crate::upstream::{Parts, Upstreams};
+use dealing::Hand;
+use evenkeel_control_api::mesh::settings::ProcessLimits;
+use evenkeel_control_api::resource::listener::Direction;
+use std::cell::RefCell;
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::rc::Rc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::runtime::LocalOptions;
+use tokio::sync::mpsc;
+use tokio::time::{interval, Instant, MissedTickBehavior};
+
+/// How often idle connections are looked through.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// What all workers are made of.
+#[derive(Debug)]
+pub struct Common {
+    /// Endpoints, as all workers see them.
+    pub registry: Arc<Registry>,
+    /// The pod's addresses and our ports.
+    pub own: Arc<Own>,
+    /// The phase of the process.
+    pub lifecycle: Arc<Lifecycle>,
+    /// The zero of coarse time.
+    pub epoch: Instant,
+    /// Of the process.
+    pub limits: ProcessLimits,
+}
+
+/// An order to a worker.
+enum Order {
+    /// Serve this connection.
+    Serve(TcpStream, Direction, SocketAddr, dealing::Card),
+    /// Use this configuration.
+    Apply(Arc<Snapshot>),
+}
+
+/// All workers of the process.
+#[derive(Debug)]
+pub struct Workers {
+    orders: Vec<mpsc::UnboundedSender<Order>>,
+    books: Vec<Arc<Book>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Workers {
+    /// Starts `count` workers; the first accepts on `listeners`, once there is a configuration.
+    pub fn start(count: usize, common: &Arc<Common>, listeners: Vec<(TcpListener, Direction)>) -> io::Result<Self> {
+        let mut workers = Self { orders: Vec::new(), books: Vec::new(), threads: Vec::new() };
+        let mut inboxes = Vec::new();
+        let mut hands = Vec::new();
+        for number in 0..count {
+            let (sender, inbox) = mpsc::unbounded_channel();
+            hands.push(Hand { orders: sender.clone(), open: Arc::new(AtomicUsize::new(0)) });
+            workers.orders.push(sender);
+            workers.books.push(Book::new(number));
+            inboxes.push(inbox);
+        }
+        let mut listeners = Some((listeners, hands));
+        for (number, inbox) in inboxes.into_iter().enumerate() {
+            let (book, common) = (Arc::clone(&workers.books[number]), Arc::clone(common));
+            let listening = listeners.take();
+            let thread = std::thread::Builder::new().name(format!("worker-{number}"));
+            workers.threads.push(thread.spawn(move || run(&common, book, inbox, listening))?);
+        }
+        Ok(workers)
+    }
+
+    /// Gives every worker a new configuration.
+    pub fn apply(&self, snapshot: &Arc<Snapshot>) {
+        for orders in &self.orders {
+            // A worker that has ended serves nobody any more.
+            let _ = orders.send(Order::Apply(Arc::clone(snapshot)));
+        }
+    }
+
+    /// What they count.
+    pub fn books(&self) -> &[Arc<Book>] {
+        &self.books
+    }
+
+    /// Requests and opaque connections under way.
+    pub fn in_flight(&self) -> i64 {
+        self.books.iter().map(|book| book.in_flight()).sum()
+    }
+
+    /// Whether a worker has ended, which it does only when the process quits.
+    pub fn any_ended(&self) -> bool {
+        self.threads.iter().any(JoinHandle::is_finished)
+    }
+}
+
+type Listening = (Vec<(TcpListener, Direction)>, Vec<Hand>);
+
+/// A worker's thread.
+fn run(common: &Common, book: Arc<Book>, inbox: mpsc::UnboundedReceiver<Order>, listening: Option<Listening>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+    match runtime {
+        Ok(runtime) => runtime.block_on(work(common, book, inbox, listening)),
+        Err(error) => tracing::error!(%error, "a worker cannot start: the system has no epoll or no descriptors left"),
+    }
+}
+
+async fn work(
+    common: &Common,
+    book: Arc<Book>,
+    mut inbox: mpsc::UnboundedReceiver<Order>,
+    mut listening: Option<Listening>,
+) {
+    let context = context(common, book);
+    flow::serve_ourselves(&context);
+    let mut sweep = interval(SWEEP);
+    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            order = inbox.recv() => match order {
+                Some(Order::Serve(socket, direction, peer, card)) => serve(&context, socket, direction, peer, card),
+                Some(Order::Apply(snapshot)) => {
+                    apply(&context, snapshot);
+                    // Not before there is a configuration: until then clients wait in the backlog instead of failing.
+                    if let Some((listeners, hands)) = listening.take() {
+                        dealing::start(&context, common.limits.connections, listeners, hands);
+                    }
+                }
+                None => return,
+            },
+            now = sweep.tick() => context.upstreams.sweep(now),
+            () = common.lifecycle.reached(Phase::Quitting) => return,
+        }
+    }
+}
+
+fn context(common: &Common, book: Arc<Book>) -> Rc<Context> {
+    let upstreams = Upstreams::new(Parts {
+        registry: Arc::clone(&common.registry),
+        own: Arc::clone(&common.own),
+        epoch: common.epoch,
+        dice: Dice::seeded(seed()),
+        limits: common.limits.clone(),
+    });
+    Rc::new(Context {
+        upstreams: Rc::new(upstreams),
+        book,
+        lifecycle: Arc::clone(&common.lifecycle),
+        learnt: RefCell::new(Learnt::new(common.limits.speculative)),
+    })
+}
+
+/// From the process's hash keys, which the system seeds: sidecars that start together must not choose alike.
+fn seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::collections::hash_map::RandomState::new().build_hasher().finish()
+}
+
+fn apply(context: &Context, snapshot: Arc<Snapshot>) {
+    use crate::telemetry::Direction as Label;
+    let configured = Arc::clone(&snapshot);
+    let generation = snapshot.generation;
+    context.upstreams.apply(snapshot);
+    context.book.generation.set(generation as i64);
+    let names: std::collections::HashSet<_> = configured.handlings().map(|handling| (handling.direction, &*handling.service)).collect();
+    context.book.retain(|label, service| {
+        let direction = if label == Label::Inbound { Direction::Inbound } else { Direction::Outbound };
+        names.contains(&(direction, service))
+    });
+}
+
+fn serve(context: &Rc<Context>, socket: TcpStream, direction: Direction, peer: SocketAddr, card: dealing::Card) {
+    match tokio::net::TcpStream::from_std(socket) {
+        Ok(socket) => dealing::serve(context, socket, direction, peer, card),
+        Err(error) => tracing::warn!(%error, "a connection cannot be registered: the system has no memory for it"),
+    }
+}
+

@@ -1,0 +1,50 @@
+//! Pods as network namespaces, for tests, for the demo and for whoever wants to look at a mesh on one machine.
+//!
+//! ```text
+//!  cluster    a node that routes between pods and translates VIPs as kube-proxy does      service, vip
+//!  replica    the `replica` program in a pod, and what it says it served                  counts
+//!  mesh       evenkeel-init and evenkeel-proxy in a pod                                   document, metrics
+//!  clients    ab, h2load, curl and the `client` program in a pod                          answers
+//!  script     a server that misbehaves on purpose
+//!  pod        a namespace with an address of each family
+//!  namespace  a network namespace; commands and closures inside it                        process
+//!  binaries   where the workspace's programs lie
+//!  wait       until something is so, or a deadline
+//! ```
+//!
+//! ```no_run
+//! # fn main() -> anyhow::Result<()> {
+//! use evenkeel_tests::clients;
+//! use evenkeel_tests::cluster::{Cluster, Family};
+//! use evenkeel_tests::document::Document;
+//! use evenkeel_tests::service::{Port, Service};
+//!
+//! let cluster = Cluster::new()?;
+//! let replicas = cluster.replicas(3)?;
+//! let client = cluster.pod("client")?;
+//! let web = Service::new("web", Family::V4.vip(10)).with(Port::http(80, &replicas, Family::V4));
+//! cluster.expose(&web)?; // what every cluster has
+//! let _mesh = client.mesh(&Document::of(&[&web]))?; // what this project adds
+//! clients::ab(&client, web.at(80), 300)?;
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod answers;
+pub mod binaries;
+pub mod clients;
+pub mod cluster;
+pub mod counts;
+pub mod document;
+pub mod grpc;
+pub mod http;
+pub mod mesh;
+pub mod metrics;
+pub mod namespace;
+pub mod pod;
+pub mod process;
+pub mod replica;
+pub mod script;
+pub mod service;
+mod vip;
+pub mod wait;
