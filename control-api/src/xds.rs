@@ -46,6 +46,35 @@ pub struct Messages {
     pub assignments: Vec<Packed>,
 }
 
+/// What a resource is called, which only its own type knows.
+trait ResourceName {
+    fn resource_name(&self) -> &str;
+}
+
+impl ResourceName for Listener {
+    fn resource_name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl ResourceName for ProtoRoutes {
+    fn resource_name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl ResourceName for Cluster {
+    fn resource_name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl ResourceName for ProtoAssignment {
+    fn resource_name(&self) -> &str {
+        &self.cluster_name
+    }
+}
+
 impl Packed {
     /// Packs a message.
     pub(crate) fn new<M: Message + Name>(message: &M) -> Self {
@@ -59,7 +88,6 @@ impl Packed {
 /// Decodes a whole set, and checks that what its resources name is there.
 pub fn decode(messages: &Messages) -> Result<(Resources, Vec<Note>), Faults> {
     let mut report = Report::default();
-    let report_ref = &mut report;
     let Messages {
         listeners,
         routes,
@@ -67,28 +95,12 @@ pub fn decode(messages: &Messages) -> Result<(Resources, Vec<Note>), Faults> {
         assignments,
     } = messages;
     let resources = Resources {
-        listeners: each(
-            "listeners",
-            listeners,
-            |m: &Listener| &m.name,
-            listener::decode,
-            report_ref,
-        ),
-        routes: each(
-            "routes",
-            routes,
-            |m: &ProtoRoutes| &m.name,
-            |m, r| Some(route::decode(m, r)),
-            report_ref,
-        ),
-        clusters: each("clusters", clusters, |m: &Cluster| &m.name, cluster::decode, report_ref),
-        assignments: each(
-            "assignments",
-            assignments,
-            |m: &ProtoAssignment| &m.cluster_name,
-            endpoint::decode,
-            report_ref,
-        ),
+        listeners: each("listeners", listeners, &mut report, listener::decode),
+        routes: each("routes", routes, &mut report, |message, report| {
+            Some(route::decode(message, report))
+        }),
+        clusters: each("clusters", clusters, &mut report, cluster::decode),
+        assignments: each("assignments", assignments, &mut report, endpoint::decode),
     };
     // A resource that has faults is left out above, and would be missing everywhere here.
     if !report.has_faults() {
@@ -99,12 +111,11 @@ pub fn decode(messages: &Messages) -> Result<(Resources, Vec<Note>), Faults> {
 }
 
 /// Decodes the resources of one type; their names must be unique and not empty.
-fn each<M: Message + Name + Default, T>(
+fn each<M: Message + Name + Default + ResourceName, T>(
     kind: &str,
     packed: &[Packed],
-    name: impl Fn(&M) -> &str,
-    decode: impl Fn(M, &mut Report) -> Option<T>,
     report: &mut Report,
+    decode: impl Fn(M, &mut Report) -> Option<T>,
 ) -> Vec<T> {
     let mut names = HashSet::new();
     let mut decoded = Vec::with_capacity(packed.len());
@@ -116,7 +127,7 @@ fn each<M: Message + Name + Default, T>(
         let Some(message) = report.within(format_args!("{kind}[{index}]"), |report| report.open::<M>(&any)) else {
             continue;
         };
-        let name = name(&message).to_owned();
+        let name = message.resource_name().to_owned();
         report.within(format_args!("{kind}[{name}]"), |report| {
             if name.is_empty() {
                 report.refuse("has no name");

@@ -1,5 +1,226 @@
-//! The wiring: settings -> listeners -> workers -> configuration -> admin -> the end.
+//! The wiring: configuration -> listeners -> workers -> the operator's door -> ready -> drain -> the end.
 
-use crate::admin;
-use crate::control::document::Document;
-use std::path::PathBuf;
+use crate::admin::{self, Door, Face};
+use crate::control::source::Source;
+use crate::control::status::Status;
+use crate::lifecycle::{Lifecycle, Phase};
+use crate::net::descriptors::raise_descriptor_limit;
+use crate::net::listen;
+use crate::net::options::{Keepalive, TcpOptions};
+use crate::net::original_dst::own_addresses;
+use crate::telemetry::log::LogHandle;
+use crate::upstream::own::Own;
+use crate::upstream::shared::Registry;
+use crate::worker::{Common, Workers, cpu_limit};
+use evenkeel_control_api::mesh::settings::{self, Drain, ProxySettings};
+use evenkeel_control_api::resource::listener::Direction;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::LocalOptions;
+use tokio::signal::unix::{signal, Signal, SignalKind};
+use tokio::sync::watch;
+use tokio::time::{interval, Instant};
+
+/// How often a draining process looks whether it is idle.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Runs a proxy until it is told to end.
+///
+/// # Errors
+/// Why it could not start, as sentences for people; once it runs, it does not fail.
+pub fn run(document: &Path, log: LogHandle) -> Result<(), String> {
+    let source = Source::open(document).map_err(|refused| refused.lines().join("\n"))?;
+    let settings = Arc::clone(source.settings());
+    match raise_descriptor_limit() {
+        Ok(limit) => tracing::debug!(limit, "the limit of file descriptors is raised"),
+        Err(error) => tracing::warn!(%error, "the limit of file descriptors cannot be raised"),
+    }
+    let listeners = Listeners::bind(&settings)?;
+    let common = Arc::new(Common {
+        registry: Arc::new(Registry::default()),
+        own: Arc::new(own(&settings)?),
+        lifecycle: Arc::new(Lifecycle::default()),
+        epoch: Instant::now(),
+        limits: settings.limits.clone(),
+    });
+    let workers = Workers::start(worker_count(settings.workers), &common, listeners.traffic)
+        .map_err(|error| format!("cannot start the workers: {error}"))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(LocalOptions::default())
+        .map_err(|error| format!("cannot start the control thread: {error}"))?;
+    let door = Arc::new(Door {
+        books: workers.books().to_vec(),
+        registry: Arc::clone(&common.registry),
+        status: source.subscribe(),
+        lifecycle: Arc::clone(&common.lifecycle),
+        log,
+        settings: Arc::clone(&settings),
+        epoch: common.epoch,
+    });
+    let ended = runtime.block_on(control(source, workers, &common.lifecycle, door, listeners.doors, settings.limits.drain));
+    tracing::info!("the proxy ends");
+    ended
+}
+
+/// The control thread: everything that is not traffic.
+async fn control(
+    source: Source,
+    workers: Workers,
+    lifecycle: &Arc<Lifecycle>,
+    door: Arc<Door>,
+    doors: Vec<(TcpListener, Face)>,
+    drain: Drain,
+) -> Result<(), String> {
+    let signals = Signals::listen().map_err(|error| format!("cannot listen to signals: {error}"))?;
+    for (listener, face) in doors {
+        tokio::task::spawn_local(admin::serve(listener, Arc::clone(&door), face));
+    }
+    let mut status = source.subscribe();
+    publish(&workers, &mut status).await;
+    lifecycle.enter(Phase::Ready);
+    tracing::info!(generation = status.borrow().generation(), "ready");
+    tokio::task::spawn_local(source.follow());
+    tokio::task::spawn_local(signals.obey(Arc::clone(lifecycle)));
+    tokio::select! {
+        () = keep_publishing(&workers, status) => {}
+        () = end(&workers, lifecycle, drain) => {}
+    }
+    lifecycle.enter(Phase::Quitting);
+    workers.join();
+    Ok(())
+}
+
+async fn publish(workers: &Workers, status: &mut watch::Receiver<Status>) {
+    let snapshot = status.borrow_and_update().snapshot.clone();
+    if let Some(snapshot) = snapshot {
+        workers.apply(&snapshot).await;
+    }
+}
+
+async fn keep_publishing(workers: &Workers, mut status: watch::Receiver<Status>) {
+    let mut generation = status.borrow().generation();
+    while status.changed().await.is_ok() {
+        let newest = status.borrow().generation();
+        // A refusal is a change of the status, too, and leaves in force what is.
+        if newest != generation {
+            generation = newest;
+            publish(workers, &mut status).await;
+        }
+    }
+}
+
+/// Waits for the end: told to quit, or drained.
+async fn end(workers: &Workers, lifecycle: &Lifecycle, drain: Drain) {
+    tokio::select! {
+        () = lifecycle.reached(Phase::Quitting) => {}
+        () = async {
+            lifecycle.reached(Phase::Draining).await;
+            drained(workers, drain).await;
+        } => {}
+    }
+}
+
+/// Waits until nothing was in flight for a while, or the deadline.
+async fn drained(workers: &Workers, drain: Drain) {
+    tracing::info!(?drain, "draining: serving on, saying goodbye on every connection");
+    let began = Instant::now();
+    let mut busy = began;
+    let mut looks = interval(LOOK);
+    loop {
+        let now = looks.tick().await;
+        if workers.in_flight() > 0 {
+            busy = now;
+        }
+        if now - began >= drain.deadline {
+            tracing::warn!(in_flight = workers.in_flight(), "the drain's deadline has passed");
+            return;
+        }
+        if now - began >= drain.least && now - busy >= drain.idle {
+            return;
+        }
+    }
+}
+
+/// TERM and INT: the first drains, the second ends.
+struct Signals {
+    term: Signal,
+    int: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? })
+    }
+
+    async fn obey(mut self, lifecycle: Arc<Lifecycle>) {
+        for phase in [Phase::Draining, Phase::Quitting] {
+            tokio::select! {
+                _ = self.term.recv() => tracing::info!("TERM received"),
+                _ = self.int.recv() => tracing::info!("INT received"),
+            }
+            lifecycle.enter(phase);
+        }
+    }
+}
+
+struct Listeners {
+    traffic: Vec<(TcpListener, Direction)>,
+    doors: Vec<(TcpListener, Face)>,
+}
+
+impl Listeners {
+    fn bind(settings: &ProxySettings) -> Result<Self, String> {
+        let mut listeners = Self { traffic: Vec::new(), doors: Vec::new() };
+        for (addresses, direction) in [(&settings.outbound, Direction::Outbound), (&settings.inbound, Direction::Inbound)] {
+            let bound = bind(addresses)?;
+            listeners.traffic.extend(bound.into_iter().map(|listener| (listener, direction)));
+        }
+        for (addresses, face) in [(&settings.admin, Face::Admin), (&settings.telemetry, Face::Telemetry)] {
+            let bound = bind(addresses)?;
+            listeners.doors.extend(bound.into_iter().map(|listener| (listener, face)));
+        }
+        Ok(listeners)
+    }
+}
+
+/// Binds all addresses; one of IPv6 may be missing in a pod without IPv6, as long as another is there.
+fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, String> {
+    let options = TcpOptions { keepalive: Some(KEEPALIVE), user_timeout: None };
+    let mut bound = Vec::new();
+    for address in addresses {
+        match listen::bind(*address, &options) {
+            Ok(listener) => bound.push(listener),
+            Err(error) if address.is_ipv6() && !has_ipv6() && addresses.iter().any(SocketAddr::is_ipv4) => {
+                tracing::info!(%address, %error, "this pod has no IPv6: not listening there");
+            }
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+    Ok(bound)
+}
+
+/// Of accepted connections; inherited from the listener for nothing.
+const KEEPALIVE: Keepalive =
+    Keepalive { idle: Duration::from_secs(10), interval: Duration::from_secs(3), count: 3 };
+
+fn has_ipv6() -> bool {
+    TcpListener::bind("[::1]:0").is_ok()
+}
+
+fn own(settings: &ProxySettings) -> Result<Own, String> {
+    let addresses = own_addresses().map_err(|error| format!("cannot read this pod's addresses: {error}"))?;
+    let listening = [&settings.outbound, &settings.inbound, &settings.admin, &settings.telemetry];
+    let ports = listening.into_iter().flatten().map(SocketAddr::port);
+    Ok(Own::new(addresses, ports))
+}
+
+fn worker_count(configured: settings::Workers) -> usize {
+    match configured {
+        settings::Workers::Count(count) => count.get(),
+        settings::Workers::CpuLimit => cpu_limit().get(),
+    }
+}

@@ -16,11 +16,15 @@ pub mod snapshot;
 // The live state of endpoints: load, pools, connecting.
 pub mod upstream;
 // Where configurations come from.
+pub mod control;
 // What each protocol does with a connection.
 pub mod protocol;
 // The story of one connection.
 pub mod flow;
 // The operator's door | one thread that carries traffic.
+pub mod admin;
 pub mod worker;
 // Wiring.
+pub mod app;
 // The program's command line.
+pub mod cli;

@@ -39,7 +39,9 @@ pub struct Lifecycle {
 
 impl Default for Lifecycle {
     fn default() -> Self {
-        Self { phase: watch::Sender::new(Phase::Starting) }
+        Self {
+            phase: watch::Sender::new(Phase::Starting),
+        }
     }
 }
 

@@ -27,7 +27,9 @@ impl Table {
 
     /// The first rule that matches.
     pub fn find(&self, path: &[u8]) -> Option<&Rule> {
-        self.rules.iter().find(|rule| rule.prefix == "/" || path.starts_with(rule.prefix.as_bytes()))
+        self.rules
+            .iter()
+            .find(|rule| rule.prefix == "/" || path.starts_with(rule.prefix.as_bytes()))
     }
 
     /// Every rule.
@@ -41,7 +43,11 @@ mod tests {
     use super::*;
 
     fn rule(prefix: &str, cluster: usize) -> Rule {
-        Rule { prefix: prefix.to_owned(), cluster, timeout: None }
+        Rule {
+            prefix: prefix.to_owned(),
+            cluster,
+            timeout: None,
+        }
     }
 
     #[test]

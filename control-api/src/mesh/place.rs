@@ -230,7 +230,8 @@ fn is_nothing(text: &str) -> bool {
 /// What the core schema of YAML 1.2 reads as a number or a truth value.
 fn is_number_or_truth(text: &str) -> bool {
     let number = text.bytes().any(|byte| byte.is_ascii_digit()) && text.parse::<f64>().is_ok();
-    let prefixed = text.starts_with("0x") || text.starts_with("0o");
+    let prefixed = text.strip_prefix("0x").or(text.strip_prefix("0o"));
+    let prefixed = prefixed.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_hexdigit()));
     number || prefixed || matches!(text, "true" | "True" | "TRUE" | "false" | "False" | "FALSE")
 }
 

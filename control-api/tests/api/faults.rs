@@ -148,6 +148,14 @@ fn addresses_that_cannot_be_reached_are_refused() {
 }
 
 #[test]
+fn an_address_of_the_proxy_itself_is_no_service() {
+    assert_faults(
+        "services:\n- name: web\n  vips: [127.0.0.1]\n  ports: [{port: 15001, endpoints: []}]\n",
+        &["4:11: services[0].ports[0]: 127.0.0.1:15001 is where this proxy listens"],
+    );
+}
+
+#[test]
 fn limits_have_units_and_ranges() {
     assert_faults(
         "limits:

@@ -15,6 +15,7 @@ use proptest::test_runner::FileFailurePersistence;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::net::SocketAddr;
 
 fn cases(cases: u32) -> ProptestConfig {
     let failure_persistence = Some(Box::new(FileFailurePersistence::Off) as Box<_>);
@@ -174,7 +175,7 @@ fn assert_carried(document: &MeshDocument, resources: &Resources) {
                 .collect();
             assert_eq!(found, expected);
             let listener = listeners.get(format!("{}:{}", service.name, port.port).as_str());
-            let addresses = listener.map(|listener| listener.addresses.iter().map(|address| address.ip()).collect());
+            let addresses = listener.map(|listener| listener.addresses.iter().map(SocketAddr::ip).collect());
             assert_eq!(addresses, (!service.vips.is_empty()).then(|| service.vips.clone()));
         }
     }
@@ -217,7 +218,7 @@ fn apply<T: Clone>(damages: Vec<(Index, Damage<T>)>, content: &mut Vec<T>) {
 }
 
 proptest! {
-    #![proptest_config(cases(5000))]
+    #![proptest_config(cases(128))]
 
     #[test]
     fn a_valid_document_becomes_resources_that_say_the_same(text in document()) {
@@ -250,13 +251,23 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(cases(40000))]
+    #![proptest_config(cases(512))]
 
     #[test]
     fn what_the_reader_accepts_is_never_refused_later(damages in damage(select(WORDS.as_slice()))) {
         let mut words: Vec<&str> = example().split_inclusive([' ', '\n', ',', ':', '{', '[']).collect();
         apply(damages, &mut words);
         let text = words.concat();
+        if mesh::parse(&text).is_ok() {
+            mesh::load(&text).unwrap_or_else(|faults| panic!("{faults}\n{text}"));
+        }
+    }
+
+    #[test]
+    fn a_limit_that_the_reader_accepts_is_never_refused_later(limit in select(ONE_LIMIT.as_slice()), number in number()) {
+        let limit = limit.replace('#', &number.to_string());
+        let port = format!("{{port: 80, limits: {{{limit}}}, endpoints: []}}");
+        let text = format!("limits: {{{limit}}}\nservices:\n- {{name: web, vips: [10.0.0.1], ports: [{port}]}}\n");
         if mesh::parse(&text).is_ok() {
             mesh::load(&text).unwrap_or_else(|faults| panic!("{faults}\n{text}"));
         }
@@ -276,8 +287,58 @@ fn messages() -> Messages {
     mesh::translate(&mesh::parse(example()).unwrap_or_else(|faults| panic!("{faults}")))
 }
 
+/// Each limit, with `#` for a number.
+const ONE_LIMIT: [&str; 16] = [
+    "connect_timeout: #ms",
+    "connect_timeout: #h",
+    "upstream_idle: #h",
+    "downstream_idle: #s",
+    "head_timeout: #m",
+    "user_timeout: #ms",
+    "user_timeout: #h",
+    "header_bytes: #",
+    "header_bytes: #KiB",
+    "header_fields: #",
+    "keepalive: {idle: #s}",
+    "keepalive: {interval: #ms}",
+    "keepalive: {count: #}",
+    "http2: {max_concurrent_streams: #}",
+    "http2: {stream_window: #}",
+    "http2: {connection_window: #KiB}",
+];
+
+/// The edges of all ranges, and what is just outside.
+fn number() -> impl Strategy<Value = u64> {
+    let edges = [
+        0,
+        1,
+        127,
+        128,
+        576,
+        577,
+        1_000,
+        1_023,
+        1_024,
+        8_192,
+        8_193,
+        32_767,
+        32_768,
+        65_534,
+        65_535,
+        65_536,
+        65_537,
+        2_097_151,
+        2_147_483_647,
+        2_147_483_648,
+        4_294_967_295,
+        4_294_967_296,
+        u64::MAX,
+    ];
+    prop_oneof![1_u64..100_000, select(edges.to_vec())]
+}
+
 /// What a slip of the hand may put into a document.
-const WORDS: [&str; 24] = [
+const WORDS: [&str; 26] = [
     " ",
     "\n",
     "\n  ",
@@ -302,4 +363,6 @@ const WORDS: [&str; 24] = [
     "10.96.0.11",
     "\"10.244.1.11:8080\"",
     "random",
+    "127.0.0.1",
+    "15001",
 ];

@@ -116,7 +116,7 @@ fn two_chains_that_match_the_same_are_refused() {
 fn enum_values_without_a_name_are_refused() {
     let mut messages = messages();
     change(&mut messages.listeners, 0, |listener: &mut Listener| {
-        listener.traffic_direction = 9
+        listener.traffic_direction = 9;
     });
     change_manager(&mut messages, |manager| manager.codec_type = 9);
     let manager = format!("listeners[{WEB}].filter_chains[0].filters[0].typed_config");
@@ -133,7 +133,7 @@ fn enum_values_without_a_name_are_refused() {
 fn a_choice_that_was_not_made_is_refused() {
     let mut messages = messages();
     change(&mut messages.listeners, 0, |listener: &mut Listener| {
-        listener.filter_chains[0].filters[0].config_type = None
+        listener.filter_chains[0].filters[0].config_type = None;
     });
     let path = format!("listeners[{WEB}].filter_chains[0].filters[0].typed_config");
     assert_refused(
@@ -175,7 +175,7 @@ fn the_same_name_or_address_twice_is_refused() {
     let again = messages.listeners[0].clone();
     messages.listeners.push(again);
     change(&mut messages.listeners, 0, |listener: &mut Listener| {
-        listener.name = "other".into()
+        listener.name = "other".into();
     });
     let found = xds::decode(&messages)
         .expect_err("the set should be refused")

@@ -66,7 +66,11 @@ impl Document {
         let unreadable = |error: io::Error| Refused::Unreadable(format!("{}: {error}", path.display()));
         let absolute = std::path::absolute(path).map_err(unreadable)?;
         let content = read(path)?;
-        Ok(Self { path: path.to_owned(), content: Ok(content), watch: Watch::new(absolute) })
+        Ok(Self {
+            path: path.to_owned(),
+            content: Ok(content),
+            watch: Watch::new(absolute),
+        })
     }
 
     /// The path as it was given.
@@ -129,7 +133,8 @@ fn read(path: &Path) -> Result<Arc<str>, Refused> {
         return Err(refused("it is empty".to_owned()));
     }
     let text = String::from_utf8(bytes);
-    let text = text.map_err(|error| refused(format!("it is not UTF-8 at byte {}", error.utf8_error().valid_up_to())))?;
+    let text =
+        text.map_err(|error| refused(format!("it is not UTF-8 at byte {}", error.utf8_error().valid_up_to())))?;
     Ok(text.into())
 }
 
@@ -165,13 +170,23 @@ mod tests {
     const SOON: Duration = Duration::from_secs(5);
 
     async fn next(document: &mut Document) -> Result<String, String> {
-        tokio::time::timeout(SOON, document.changed()).await.expect("a change is noticed");
-        document.content.clone().map(|text| text.to_string()).map_err(|refused| refused.to_string())
+        tokio::time::timeout(SOON, document.changed())
+            .await
+            .expect("a change is noticed");
+        document
+            .content
+            .clone()
+            .map(|text| text.to_string())
+            .map_err(|refused| refused.to_string())
     }
 
     /// Waits until the watch stands, so that what follows is told by the kernel and not by the first read.
     async fn nothing_changes(document: &mut Document) {
-        assert!(tokio::time::timeout(Duration::from_millis(20), document.changed()).await.is_err());
+        assert!(
+            tokio::time::timeout(Duration::from_millis(20), document.changed())
+                .await
+                .is_err()
+        );
     }
 
     #[tokio::test]
@@ -223,7 +238,12 @@ mod tests {
         let mut document = folder.open("a");
         nothing_changes(&mut document).await;
         fs::remove_file(folder.path("mesh.yaml")).unwrap();
-        assert!(next(&mut document).await.unwrap_err().contains("cannot be read: No such file"));
+        assert!(
+            next(&mut document)
+                .await
+                .unwrap_err()
+                .contains("cannot be read: No such file")
+        );
         nothing_changes(&mut document).await;
         folder.write("mesh.yaml", "a");
         assert_eq!(next(&mut document).await.unwrap(), "a");
@@ -260,7 +280,7 @@ mod tests {
         let mut document = folder.open("a");
         document.watch = Watch::polling(folder.path("mesh.yaml"));
         let change = async {
-            tokio::time::sleep(Duration::from_secs(60)).await;
+            tokio::time::sleep(Duration::from_mins(1)).await;
             folder.write("mesh.yaml", "b");
             tokio::time::Instant::now()
         };
@@ -269,7 +289,11 @@ mod tests {
             tokio::time::Instant::now()
         };
         let (changed, noticed) = tokio::join!(change, noticed);
-        assert!(noticed - changed <= Duration::from_millis(2_100), "{:?}", noticed - changed);
+        assert!(
+            noticed - changed <= Duration::from_millis(2_100),
+            "{:?}",
+            noticed - changed
+        );
     }
 
     #[test]
@@ -282,7 +306,10 @@ mod tests {
         assert!(refused("empty").ends_with("it is empty"));
         fs::write(folder.path("binary"), b"a\xff").unwrap();
         assert!(refused("binary").ends_with("it is not UTF-8 at byte 1"));
-        File::create(folder.path("huge")).unwrap().set_len(SIZE_LIMIT + 1).unwrap();
+        File::create(folder.path("huge"))
+            .unwrap()
+            .set_len(SIZE_LIMIT + 1)
+            .unwrap();
         assert!(refused("huge").ends_with("it has more than 64 MiB"));
     }
 
@@ -293,7 +320,13 @@ mod tests {
         let lines = document.load().unwrap_err().lines();
         let file = folder.path("mesh.yaml");
         assert_eq!(lines.len(), 2, "{lines:?}");
-        assert!(lines[0].starts_with(&format!("{}:1:11: services: ", file.display())), "{lines:?}");
-        assert!(lines[1].starts_with(&format!("{}:2:10: unknown: ", file.display())), "{lines:?}");
+        assert!(
+            lines[0].starts_with(&format!("{}:1:11: services: ", file.display())),
+            "{lines:?}"
+        );
+        assert!(
+            lines[1].starts_with(&format!("{}:2:10: unknown: ", file.display())),
+            "{lines:?}"
+        );
     }
 }

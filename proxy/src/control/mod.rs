@@ -6,14 +6,7 @@
 //!
 //! A bad update is refused aloud and the last good one stays in force.
 
-mod document;
-mod source;
-mod status;
+pub mod document;
+pub mod source;
+pub mod status;
 mod watch;
-
-pub use document::Document;
-pub use document::Refused;
-pub use document::SIZE_LIMIT;
-pub use source::Source;
-pub use status::Refusal;
-pub use status::Status;

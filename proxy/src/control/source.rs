@@ -34,7 +34,12 @@ impl Source {
         let mut status = Status::default();
         status.accept(snapshot, SystemTime::now());
         let (settings, status) = (Arc::new(settings), watch::Sender::new(status));
-        Ok(Self { document, settings, in_force: resources, status })
+        Ok(Self {
+            document,
+            settings,
+            in_force: resources,
+            status,
+        })
     }
 
     /// The `proxy:` section as the process began with it; later changes to it need a restart.
@@ -79,7 +84,8 @@ impl Source {
             Ok(Some((resources, snapshot))) => {
                 tracing::info!(%file, generation, "a new configuration is in force");
                 self.in_force = resources;
-                self.status.send_modify(|status| status.accept(snapshot, SystemTime::now()));
+                self.status
+                    .send_modify(|status| status.accept(snapshot, SystemTime::now()));
             }
             Err(refused) => self.refuse(&refused),
         }
@@ -88,20 +94,30 @@ impl Source {
     fn refuse(&self, refused: &Refused) {
         let faults = refused.lines();
         let (generation, count) = (self.status.borrow().generation(), faults.len());
-        tracing::error!(faults = count, generation, "an update was refused, the last good configuration stays in force");
+        tracing::error!(
+            faults = count,
+            generation,
+            "an update was refused, the last good configuration stays in force"
+        );
         for fault in faults.iter().take(FAULTS_LOGGED) {
             tracing::error!("{fault}");
         }
         if count > FAULTS_LOGGED {
-            tracing::error!("and {} more faults; `evenkeel-proxy validate` shows all", count - FAULTS_LOGGED);
+            tracing::error!(
+                "and {} more faults; `evenkeel-proxy validate` shows all",
+                count - FAULTS_LOGGED
+            );
         }
-        self.status.send_modify(|status| status.refuse(Refusal { faults }, SystemTime::now()));
+        self.status
+            .send_modify(|status| status.refuse(Refusal { faults }, SystemTime::now()));
     }
 }
 
 fn compile(document: &Document, resources: &Resources, generation: u64) -> Result<Arc<snapshot::Snapshot>, Refused> {
     let snapshot = snapshot::compile(resources, generation);
-    snapshot.map(Arc::new).map_err(|faults| Refused::Faulty(document.path().to_owned(), faults))
+    snapshot
+        .map(Arc::new)
+        .map_err(|faults| Refused::Faulty(document.path().to_owned(), faults))
 }
 
 #[cfg(test)]
@@ -133,11 +149,18 @@ mod tests {
         until(&mut status, |status| status.refused == 1).await;
         let refused = status.borrow().clone();
         assert!(Arc::ptr_eq(refused.snapshot.as_ref().unwrap(), &first));
-        assert!(refused.refusal.unwrap().faults[0].contains("mesh.yaml:6:5: "));
+        let faults = refused.refusal.unwrap().faults;
+        assert!(
+            faults.iter().any(|fault| fault.contains("mesh.yaml:6:5: ")),
+            "{faults:?}"
+        );
 
         fs::write(&path, FIRST).unwrap();
         until(&mut status, |status| status.refusal.is_none()).await;
-        assert!(Arc::ptr_eq(status.borrow().snapshot.as_ref().unwrap(), &first), "the same again is no update");
+        assert!(
+            Arc::ptr_eq(status.borrow().snapshot.as_ref().unwrap(), &first),
+            "the same again is no update"
+        );
 
         fs::write(&path, FIRST.replace("10.0.0.1", "10.0.0.2")).unwrap();
         until(&mut status, |status| status.accepted == 2).await;

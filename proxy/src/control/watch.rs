@@ -54,12 +54,19 @@ enum Kernel {
 impl Watch {
     /// Of an absolute path. Nothing is watched before [`Watch::arm`].
     pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, kernel: Kernel::Unasked, places: Vec::new() }
+        Self {
+            path,
+            kernel: Kernel::Unasked,
+            places: Vec::new(),
+        }
     }
 
     #[cfg(test)]
     pub(super) fn polling(path: PathBuf) -> Self {
-        Self { kernel: Kernel::Avoided, ..Self::new(path) }
+        Self {
+            kernel: Kernel::Avoided,
+            ..Self::new(path)
+        }
     }
 
     /// Watches the way to the file as it is now. What changes after this is told by [`Watch::hint`], so the file is to
@@ -104,12 +111,14 @@ enum Told {
     Lost,
 }
 
+/// Waits for an event that is about us.
 async fn told(inotify: &mut AsyncFd<Inotify>, places: &[Place]) -> Told {
     loop {
-        let Ok(mut ready) = inotify.readable_mut().await else { return Told::Lost };
+        let Ok(mut ready) = inotify.readable_mut().await else {
+            return Told::Lost;
+        };
         match ready.try_io(|inotify| drain(inotify.get_mut(), places)) {
-            Err(_would_block) => {}
-            Ok(Ok(None)) => {}
+            Err(_) | Ok(Ok(None)) => {}
             Ok(Ok(Some(told))) => return told,
             Ok(Err(_)) => return Told::Lost,
         }
@@ -118,19 +127,30 @@ async fn told(inotify: &mut AsyncFd<Inotify>, places: &[Place]) -> Told {
 
 /// Reads one buffer of events; `None`: none of them is about us.
 fn drain(inotify: &mut Inotify, places: &[Place]) -> io::Result<Option<Told>> {
-    // 64 events without a name; one with the longest name needs 272 bytes.
+    let lost = EventMask::IGNORED | EventMask::DELETE_SELF | EventMask::MOVE_SELF | EventMask::Q_OVERFLOW;
+    // One event with the longest name needs 272 bytes.
     let mut buffer = [0; 1_024];
     let mut told = None;
     for event in inotify.read_events(&mut buffer)? {
-        let lost = EventMask::IGNORED | EventMask::DELETE_SELF | EventMask::MOVE_SELF | EventMask::Q_OVERFLOW;
         if event.mask.intersects(lost) {
             return Ok(Some(Told::Lost));
         }
-        if event.name.is_some_and(|name| places.iter().any(|place| place.name == name)) {
+        if event
+            .name
+            .is_some_and(|name| places.iter().any(|place| place.name == name))
+        {
             told = Some(Told::Changed);
         }
     }
     Ok(told)
+}
+
+#[expect(
+    deprecated,
+    reason = "its successor is unsafe for types that lie about their descriptor; `Inotify` owns its own"
+)]
+fn register(inotify: Inotify) -> io::Result<AsyncFd<Inotify>> {
+    AsyncFd::new(inotify)
 }
 
 fn watch_all(places: &[Place]) -> io::Result<AsyncFd<Inotify>> {
@@ -148,7 +168,7 @@ fn watch_all(places: &[Place]) -> io::Result<AsyncFd<Inotify>> {
     for place in places {
         inotify.watches().add(&place.directory, mask)?;
     }
-    AsyncFd::new(inotify)
+    register(inotify)
 }
 
 /// Every symlink on the way to the file, wherever in the path it is, and the file itself.
@@ -166,7 +186,10 @@ fn places(path: &Path) -> Vec<Place> {
         match std::fs::read_link(&here) {
             Ok(target) if links < SYMLINKS => {
                 links += 1;
-                places.push(Place { directory: directory.clone(), name });
+                places.push(Place {
+                    directory: directory.clone(),
+                    name,
+                });
                 if target.is_absolute() {
                     directory = PathBuf::from("/");
                 }
@@ -174,7 +197,10 @@ fn places(path: &Path) -> Vec<Place> {
                     rest.insert(at, name);
                 }
             }
-            _ if rest.is_empty() => places.push(Place { directory: directory.clone(), name }),
+            _ if rest.is_empty() => places.push(Place {
+                directory: directory.clone(),
+                name,
+            }),
             _ => directory = here,
         }
     }
@@ -213,7 +239,11 @@ mod tests {
         let place = |directory: &str, name: &str| (PathBuf::from(directory), name.to_owned());
         assert_eq!(
             found(&root.join("mesh.yaml"), &root),
-            [place("", "mesh.yaml"), place("", "..data"), place("..first", "mesh.yaml")]
+            [
+                place("", "mesh.yaml"),
+                place("", "..data"),
+                place("..first", "mesh.yaml")
+            ]
         );
     }
 
@@ -230,6 +260,9 @@ mod tests {
     fn a_file_that_is_not_there_has_a_place() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();
-        assert_eq!(found(&root.join("mesh.yaml"), &root), [(PathBuf::new(), "mesh.yaml".to_owned())]);
+        assert_eq!(
+            found(&root.join("mesh.yaml"), &root),
+            [(PathBuf::new(), "mesh.yaml".to_owned())]
+        );
     }
 }

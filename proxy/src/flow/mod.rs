@@ -5,10 +5,10 @@
 //! ```
 
 use crate::failure::Reason;
-use crate::net::original_dst::{original_dst, Arrival};
+use crate::net::original_dst::{Arrival, original_dst};
 use crate::net::stream::Stream;
-use crate::protocol::detect::{detect, Detected, Refused};
-use crate::protocol::{http, opaque, Context, Session, Spoken};
+use crate::protocol::detect::{Detected, Refused, detect};
+use crate::protocol::{Context, Session, Spoken, http, opaque};
 use crate::snapshot::{Detection, Handling, Versions};
 use crate::telemetry::{self, ConnectionRecord, Verdict};
 use crate::upstream::Live;
@@ -112,7 +112,10 @@ async fn serve(
 /// Whether requests go where opaque bytes would: only then is the connection that was opened ahead of use to them.
 fn shares_cluster(handling: &Handling) -> bool {
     let tcp = handling.tcp.as_ref().map(|tcp| tcp.cluster);
-    handling.http.as_ref().is_some_and(|http| http.routes.rules().iter().any(|rule| Some(rule.cluster) == tcp))
+    handling
+        .http
+        .as_ref()
+        .is_some_and(|http| http.routes.rules().iter().any(|rule| Some(rule.cluster) == tcp))
 }
 
 /// Lets connections to the pod's own addresses come straight to the inbound side.

@@ -1,7 +1,7 @@
 //! Bytes that are passed on as they are, balanced by connection: opaque TCP, TLS, and servers that speak first.
 
 use crate::failure::Reason;
-use crate::net::relay::{relay, Early, Outcome, Side};
+use crate::net::relay::{Early, Outcome, Side, relay};
 use crate::net::stream::Stream;
 use crate::protocol::Session;
 use crate::snapshot::{Discovery, Handling};
@@ -49,8 +49,18 @@ pub async fn reach(session: &Session, live: &Live) -> Result<Reached, Reason> {
         };
         let Some(endpoint) = endpoint else { break };
         let in_flight = upstreams.count(&endpoint);
-        match upstreams.dial(&cluster.configuration, &endpoint, session.direction).await {
-            Ok(stream) => return Ok(Reached { stream, in_flight, since: now, said: Vec::new() }),
+        match upstreams
+            .dial(&cluster.configuration, &endpoint, session.direction)
+            .await
+        {
+            Ok(stream) => {
+                return Ok(Reached {
+                    stream,
+                    in_flight,
+                    since: now,
+                    said: Vec::new(),
+                });
+            }
             Err(reason) => {
                 last = reason;
                 tried.add(endpoint.address);
@@ -87,11 +97,20 @@ pub async fn serve(
         }
     };
     let idle = handling.tcp.as_ref().and_then(|tcp| tcp.idle_timeout);
-    let early = Early { to_up: prefix, to_down: std::mem::take(&mut reached.said) };
-    let outcome = relay(&mut stream, &mut reached.stream, early, idle, |side, count| match side {
-        Side::Up => record.received(count as u64),
-        Side::Down => record.sent(count as u64),
-    })
+    let early = Early {
+        to_up: prefix,
+        to_down: std::mem::take(&mut reached.said),
+    };
+    let outcome = relay(
+        &mut stream,
+        &mut reached.stream,
+        early,
+        idle,
+        |side, count| match side {
+            Side::Up => record.received(count as u64),
+            Side::Down => record.sent(count as u64),
+        },
+    )
     .await;
     let upstream: SocketAddr = reached.in_flight.endpoint().address;
     tracing::debug!(service = %handling.service, %upstream, ?outcome, "an opaque connection ended");

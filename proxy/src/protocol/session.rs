@@ -56,7 +56,13 @@ impl Session {
         let target = find(&live, direction, destination)?;
         let series = series(context, &target);
         let view = RefCell::new(View { live, target, series });
-        Some(Self { context: Rc::clone(context), direction, destination, peer, view })
+        Some(Self {
+            context: Rc::clone(context),
+            direction,
+            destination,
+            peer,
+            view,
+        })
     }
 
     /// How connections to this destination are handled, and with which clusters, as of now. A request keeps what it got
@@ -88,7 +94,10 @@ impl Session {
 
     /// Tells the balancer how long an endpoint took to answer.
     pub fn observe(&self, endpoint: &Endpoint, started: Instant, now: Instant) {
-        endpoint.shared.load.observe(self.context.upstreams.millis(now), now - started);
+        endpoint
+            .shared
+            .load
+            .observe(self.context.upstreams.millis(now), now - started);
     }
 
     /// The one endpoint that this connection has to reach, where balancing has no say.

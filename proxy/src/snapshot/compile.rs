@@ -1,8 +1,8 @@
 //! Resources in, snapshot out: names become places, chains become handlings, and every fault is collected.
 
+use super::Snapshot;
 use super::cluster::{Cluster, Discovery, Endpoint};
 use super::handling::{Detection, Handling, HttpHandling, TcpHandling, Versions};
-use super::Snapshot;
 use crate::route::{Rule, Table};
 use evenkeel_control_api::fault::{Fault, Faults};
 use evenkeel_control_api::resource::cluster::Discovery as Source;
@@ -20,7 +20,11 @@ use std::sync::Arc;
 /// # Errors
 /// Everything that is wrong with the set, not only the first thing.
 pub fn compile(resources: &Resources, generation: u64) -> Result<Snapshot, Faults> {
-    let mut compiler = Compiler { resources, places: HashMap::new(), faults: Faults::default() };
+    let mut compiler = Compiler {
+        resources,
+        places: HashMap::new(),
+        faults: Faults::default(),
+    };
     let clusters = compiler.clusters();
     let mut snapshot = Snapshot {
         generation,
@@ -40,7 +44,26 @@ pub fn compile(resources: &Resources, generation: u64) -> Result<Snapshot, Fault
             (Direction::Inbound, _) => compiler.inbound(listener, &mut snapshot),
         }
     }
-    if compiler.faults.0.is_empty() { Ok(snapshot) } else { Err(compiler.faults) }
+    headless(&mut snapshot);
+    if compiler.faults.0.is_empty() {
+        Ok(snapshot)
+    } else {
+        Err(compiler.faults)
+    }
+}
+
+/// Endpoints that no listener leads to are reached by their own addresses: a headless service. What is spoken there is
+/// found out, and every limit is the default.
+fn headless(snapshot: &mut Snapshot) {
+    for (place, cluster) in snapshot.clusters.iter().enumerate() {
+        let Discovery::Endpoints(endpoints) = &cluster.discovery else {
+            continue;
+        };
+        let handling = Arc::new(Handling::detected(Arc::clone(&cluster.service), place));
+        for endpoint in endpoints {
+            snapshot.endpoints.entry(endpoint.address).or_insert_with(|| Arc::clone(&handling));
+        }
+    }
 }
 
 struct Compiler<'a> {
@@ -51,14 +74,21 @@ struct Compiler<'a> {
 
 impl<'a> Compiler<'a> {
     fn fault(&mut self, path: impl Into<String>, reason: impl Into<String>) {
-        self.faults.0.push(Fault { position: None, path: path.into(), reason: reason.into() });
+        self.faults.0.push(Fault {
+            position: None,
+            path: path.into(),
+            reason: reason.into(),
+        });
     }
 
     fn clusters(&mut self) -> Vec<Arc<Cluster>> {
         let mut clusters = Vec::with_capacity(self.resources.clusters.len());
         for cluster in &self.resources.clusters {
             if self.places.insert(&cluster.name, clusters.len()).is_some() {
-                self.fault(format!("cluster {}", cluster.name), "there are two clusters of this name");
+                self.fault(
+                    format!("cluster {}", cluster.name),
+                    "there are two clusters of this name",
+                );
             }
             let discovery = match &cluster.discovery {
                 Source::OriginalDestination => Discovery::OriginalDestination,
@@ -79,9 +109,16 @@ impl<'a> Compiler<'a> {
     }
 
     fn assignment(&mut self, cluster: &str, name: &str) -> Vec<Endpoint> {
-        let found = self.resources.assignments.iter().find(|assignment| assignment.cluster == name);
+        let found = self
+            .resources
+            .assignments
+            .iter()
+            .find(|assignment| assignment.cluster == name);
         if found.is_none() {
-            self.fault(format!("cluster {cluster}"), format!("its endpoints `{name}` are missing"));
+            self.fault(
+                format!("cluster {cluster}"),
+                format!("its endpoints `{name}` are missing"),
+            );
         }
         found.map(usable).unwrap_or_default()
     }
@@ -89,7 +126,10 @@ impl<'a> Compiler<'a> {
     fn service(&mut self, listener: &'a Listener, snapshot: &mut Snapshot) {
         let chains: Vec<_> = listener.chains.iter().collect();
         let Some(handling) = self.handling(listener, &chains, listener.default_chain.as_ref()) else {
-            self.fault(format!("listener {}", listener.name), "it has neither chains nor a default chain");
+            self.fault(
+                format!("listener {}", listener.name),
+                "it has neither chains nor a default chain",
+            );
             return;
         };
         for place in handling.clusters() {
@@ -99,7 +139,10 @@ impl<'a> Compiler<'a> {
             };
             for endpoint in endpoints {
                 // The first service in the order of delivery: an address that serves two has to be handled in one way.
-                snapshot.endpoints.entry(endpoint.address).or_insert_with(|| Arc::clone(&handling));
+                snapshot
+                    .endpoints
+                    .entry(endpoint.address)
+                    .or_insert_with(|| Arc::clone(&handling));
             }
         }
         for address in &listener.addresses {
@@ -136,11 +179,19 @@ impl<'a> Compiler<'a> {
         chains: &[&'a FilterChain],
         default: Option<&'a FilterChain>,
     ) -> Option<Arc<Handling>> {
-        let http = chains.iter().copied().chain(default).find(|chain| matches!(chain.filter, NetworkFilter::Http(_)));
-        let tcp = chains.iter().copied().chain(default).find_map(|chain| match &chain.filter {
-            NetworkFilter::Tcp(tcp) => Some((chain, tcp)),
-            NetworkFilter::Http(_) => None,
-        });
+        let http = chains
+            .iter()
+            .copied()
+            .chain(default)
+            .find(|chain| matches!(chain.filter, NetworkFilter::Http(_)));
+        let tcp = chains
+            .iter()
+            .copied()
+            .chain(default)
+            .find_map(|chain| match &chain.filter {
+                NetworkFilter::Tcp(tcp) => Some((chain, tcp)),
+                NetworkFilter::Http(_) => None,
+            });
         let detection = match (http, tcp) {
             (Some(chain), _) if chain.matches.application_protocols.is_empty() => Detection::Http,
             (Some(_), _) => Detection::Race,
@@ -154,7 +205,10 @@ impl<'a> Compiler<'a> {
         let tcp = tcp.and_then(|(_, proxy)| {
             service = &proxy.stat_prefix;
             let cluster = self.place(listener, &proxy.cluster)?;
-            Some(TcpHandling { cluster, idle_timeout: proxy.idle_timeout })
+            Some(TcpHandling {
+                cluster,
+                idle_timeout: proxy.idle_timeout,
+            })
         });
         let http = http.and_then(|chain| match &chain.filter {
             NetworkFilter::Http(manager) => {
@@ -163,7 +217,13 @@ impl<'a> Compiler<'a> {
             }
             NetworkFilter::Tcp(_) => None,
         });
-        Some(Arc::new(Handling { service: Arc::from(service), direction: listener.direction, detection, http, tcp }))
+        Some(Arc::new(Handling {
+            service: Arc::from(service),
+            direction: listener.direction,
+            detection,
+            http,
+            tcp,
+        }))
     }
 
     fn http(
@@ -177,7 +237,10 @@ impl<'a> Compiler<'a> {
             RouteSource::Named(name) => {
                 let found = self.resources.routes.iter().find(|routes| &routes.name == name);
                 let Some(routes) = found else {
-                    self.fault(format!("listener {}", listener.name), format!("its routes `{name}` are missing"));
+                    self.fault(
+                        format!("listener {}", listener.name),
+                        format!("its routes `{name}` are missing"),
+                    );
                     return None;
                 };
                 routes
@@ -186,7 +249,11 @@ impl<'a> Compiler<'a> {
         let mut rules = Vec::new();
         for route in routes.virtual_hosts.iter().flat_map(|host| &host.routes) {
             let cluster = self.place(listener, &route.cluster)?;
-            rules.push(Rule { prefix: route.prefix.clone(), cluster, timeout: route.timeout });
+            rules.push(Rule {
+                prefix: route.prefix.clone(),
+                cluster,
+                timeout: route.timeout,
+            });
         }
         Some(HttpHandling {
             versions: versions(manager.codec, &chain.matches.application_protocols),
@@ -203,7 +270,10 @@ impl<'a> Compiler<'a> {
     fn place(&mut self, listener: &Listener, cluster: &str) -> Option<usize> {
         let place = self.places.get(cluster).copied();
         if place.is_none() {
-            self.fault(format!("listener {}", listener.name), format!("it names the cluster `{cluster}`, which is missing"));
+            self.fault(
+                format!("listener {}", listener.name),
+                format!("it names the cluster `{cluster}`, which is missing"),
+            );
         }
         place
     }
@@ -221,7 +291,10 @@ fn versions(codec: Codec, protocols: &[ApplicationProtocol]) -> Versions {
 }
 
 fn usable(assignment: &resource::ClusterLoadAssignment) -> Vec<Endpoint> {
-    let endpoints = assignment.endpoints.iter().filter(|endpoint| endpoint.health == HealthStatus::Usable);
+    let endpoints = assignment
+        .endpoints
+        .iter()
+        .filter(|endpoint| endpoint.health == HealthStatus::Usable);
     endpoints
         .map(|endpoint| Endpoint {
             address: endpoint.address,

@@ -1,6 +1,7 @@
 //! How the connections to one destination are handled: detected or declared, balanced by request or by connection.
 
-use crate::route::Table;
+use crate::route::{Rule, Table};
+use evenkeel_control_api::defaults;
 use evenkeel_control_api::resource::listener::{Direction, ForwardedFor, Http2Options};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,9 +22,30 @@ pub struct Handling {
 }
 
 impl Handling {
+    /// Outbound to the cluster at `cluster`, whatever is spoken, with every limit at its default.
+    pub(super) fn detected(service: Arc<str>, cluster: usize) -> Self {
+        let rule = Rule { prefix: "/".to_owned(), cluster, timeout: None };
+        let http = HttpHandling {
+            versions: Versions::Both,
+            routes: Table::new(vec![rule]),
+            max_header_bytes: defaults::HEADER_BYTES,
+            max_header_fields: defaults::HEADER_FIELDS,
+            head_timeout: Some(defaults::HEAD_TIMEOUT),
+            idle_timeout: Some(defaults::DOWNSTREAM_IDLE),
+            http2: defaults::HTTP2,
+            forwarded_for: ForwardedFor::Off,
+        };
+        let tcp = TcpHandling { cluster, idle_timeout: None };
+        let direction = Direction::Outbound;
+        Self { service, direction, detection: Detection::Race, http: Some(http), tcp: Some(tcp) }
+    }
+
     /// The places of every cluster that connections of this handling can reach.
     pub fn clusters(&self) -> Vec<usize> {
-        let routes = self.http.iter().flat_map(|http| http.routes.rules().iter().map(|rule| rule.cluster));
+        let routes = self
+            .http
+            .iter()
+            .flat_map(|http| http.routes.rules().iter().map(|rule| rule.cluster));
         routes.chain(self.tcp.iter().map(|tcp| tcp.cluster)).collect()
     }
 }

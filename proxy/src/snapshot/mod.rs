@@ -46,16 +46,28 @@ impl Snapshot {
     /// For a connection that our application opened to `destination`; `None`: refuse it.
     pub fn outbound(&self, destination: SocketAddr) -> Option<Target> {
         if let Some(handling) = self.services.get(&destination) {
-            return Some(Target { handling: Arc::clone(handling), pinned: None });
+            return Some(Target {
+                handling: Arc::clone(handling),
+                pinned: None,
+            });
         }
         let handling = self.endpoints.get(&destination).or(self.unknown.as_ref())?;
-        Some(Target { handling: Arc::clone(handling), pinned: Some(destination) })
+        Some(Target {
+            handling: Arc::clone(handling),
+            pinned: Some(destination),
+        })
     }
 
     /// For a connection that was opened to our application at `destination`; `None`: refuse it.
     pub fn inbound(&self, destination: SocketAddr) -> Option<Target> {
-        let handling = self.inbound.get(&destination.port()).or(self.inbound_default.as_ref())?;
-        Some(Target { handling: Arc::clone(handling), pinned: Some(destination) })
+        let handling = self
+            .inbound
+            .get(&destination.port())
+            .or(self.inbound_default.as_ref())?;
+        Some(Target {
+            handling: Arc::clone(handling),
+            pinned: Some(destination),
+        })
     }
 
     /// Services by address, for the operator's pages.
@@ -65,7 +77,11 @@ impl Snapshot {
 
     /// Every handling there is, some of them more than once.
     pub fn handlings(&self) -> impl Iterator<Item = &Arc<Handling>> {
-        let outbound = self.services.values().chain(self.endpoints.values()).chain(&self.unknown);
+        let outbound = self
+            .services
+            .values()
+            .chain(self.endpoints.values())
+            .chain(&self.unknown);
         outbound.chain(self.inbound.values()).chain(&self.inbound_default)
     }
 

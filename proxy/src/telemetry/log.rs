@@ -49,15 +49,23 @@ impl LogHandle {
     /// Logs this from now on.
     pub fn set(&self, directive: &str) -> Result<(), LogError> {
         let filter = filter(directive)?;
-        self.0.reload(filter).map_err(|error| refused(directive, error.to_string()))
+        self.0
+            .reload(filter)
+            .map_err(|error| refused(directive, error.to_string()))
     }
 }
 
 /// A log that is not the process's own.
 pub(crate) fn subscriber(directive: &str) -> Result<(impl Subscriber + Send + Sync + use<>, LogHandle), LogError> {
     let (filter, handle) = reload::Layer::new(filter(directive)?);
-    let lines = fmt::layer().compact().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
-    Ok((tracing_subscriber::registry().with(filter).with(lines), LogHandle(handle)))
+    let lines = fmt::layer()
+        .compact()
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal());
+    Ok((
+        tracing_subscriber::registry().with(filter).with(lines),
+        LogHandle(handle),
+    ))
 }
 
 fn filter(directive: &str) -> Result<EnvFilter, LogError> {
@@ -72,7 +80,10 @@ fn filter(directive: &str) -> Result<EnvFilter, LogError> {
 }
 
 fn refused(directive: &str, reason: String) -> LogError {
-    LogError::Directive { directive: directive.to_owned(), reason }
+    LogError::Directive {
+        directive: directive.to_owned(),
+        reason,
+    }
 }
 
 #[cfg(test)]

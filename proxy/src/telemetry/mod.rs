@@ -44,4 +44,4 @@ mod service_metrics;
 mod status;
 mod sums;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

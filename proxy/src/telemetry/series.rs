@@ -42,7 +42,11 @@ impl ServiceSeries {
     }
 
     pub(super) fn in_flight(&self) -> i64 {
-        let requests = self.http.iter().filter_map(OnceLock::get).map(|http| http.in_flight.value());
+        let requests = self
+            .http
+            .iter()
+            .filter_map(OnceLock::get)
+            .map(|http| http.in_flight.value());
         requests.chain(self.tcp_if_used().map(|tcp| tcp.open.value())).sum()
     }
 

@@ -26,13 +26,13 @@ use crate::telemetry::process;
 use crate::telemetry::render;
 
 /// A page that was read: values by name and sorted labels, types by family.
-struct Read {
+pub(crate) struct Read {
     values: BTreeMap<(String, BTreeMap<String, String>), f64>,
     types: BTreeMap<String, String>,
 }
 
 impl Read {
-    fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+    pub(crate) fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let labels = labels
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
@@ -42,7 +42,7 @@ impl Read {
 }
 
 /// Reads the format and refuses what Prometheus would refuse or take for something else.
-fn read(page: &str) -> Read {
+pub(crate) fn read(page: &str) -> Read {
     assert!(page.ends_with('\n'), "the last line has an end");
     let mut read = Read {
         values: BTreeMap::new(),

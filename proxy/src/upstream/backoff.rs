@@ -52,7 +52,9 @@ impl Backoff {
             return failures == 0;
         }
         let overdue = now.0.wrapping_add(pauses.most.as_millis() as u32);
-        self.0.compare_exchange(state, pack(failures, overdue), Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        self.0
+            .compare_exchange(state, pack(failures, overdue), Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok()
     }
 
     /// Books a failure: full jitter over a pause that doubles.
@@ -61,7 +63,10 @@ impl Backoff {
         // The closure always has a next state, so the update cannot fail.
         let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |state| {
             let failures = unpack(state).0.saturating_add(1);
-            let ceiling = pauses.first.saturating_mul(1 << (failures - 1).min(20)).min(pauses.most);
+            let ceiling = pauses
+                .first
+                .saturating_mul(1 << (failures - 1).min(20))
+                .min(pauses.most);
             // Never nothing: an endpoint that has just refused must not be the next choice as well.
             let pause = ceiling.mul_f32(chance).max(pauses.first / 10);
             Some(pack(failures, now.0.wrapping_add(pause.as_millis() as u32)))
@@ -98,7 +103,10 @@ fn is_past(until: u32, now: Millis) -> bool {
 mod tests {
     use super::*;
 
-    const PAUSES: Pauses = Pauses { first: Duration::from_millis(100), most: Duration::from_secs(10) };
+    const PAUSES: Pauses = Pauses {
+        first: Duration::from_millis(100),
+        most: Duration::from_secs(10),
+    };
 
     #[test]
     fn an_endpoint_that_failed_is_left_alone_and_then_probed_by_one_caller() {

@@ -63,18 +63,28 @@ impl Cluster {
             Discovery::Endpoints(endpoints) => endpoints.as_slice(),
             Discovery::OriginalDestination => &[],
         };
-        let known: HashMap<_, _> = before.iter().flat_map(|before| &before.endpoints).map(|known| (known.address, known)).collect();
+        let known: HashMap<_, _> = before
+            .iter()
+            .flat_map(|before| &before.endpoints)
+            .map(|known| (known.address, known))
+            .collect();
         let endpoints: Vec<_> = listed
             .iter()
             .map(|endpoint| match known.get(&endpoint.address) {
                 Some(known) => Rc::clone(known),
-                None => Endpoint::new(endpoint.address, registry.endpoint(&configuration.name, endpoint.address)),
+                None => Endpoint::new(
+                    endpoint.address,
+                    registry.endpoint(&configuration.name, endpoint.address),
+                ),
             })
             .collect();
         let members = listed
             .iter()
             .zip(&endpoints)
-            .map(|(endpoint, live)| Member { weight: endpoint.weight, load: Arc::clone(&live.shared.load) })
+            .map(|(endpoint, live)| Member {
+                weight: endpoint.weight,
+                load: Arc::clone(&live.shared.load),
+            })
             .collect();
         let visited = before.map(|before| before.visited.take()).unwrap_or_default();
         Rc::new(Self {
@@ -89,9 +99,8 @@ impl Cluster {
     pub(super) fn pick(&self, now: Millis, dice: &mut Dice, tried: &Tried, pauses: Pauses) -> Option<Rc<Endpoint>> {
         let mut balancer = self.balancer.borrow_mut();
         let untried = |place: usize| tried.is_empty() || !tried.contains(self.endpoints[place].address);
-        let admitted = |place: usize| {
-            untried(place) && self.endpoints[place].shared.backoff.admission(now) != Admission::Paused
-        };
+        let admitted =
+            |place: usize| untried(place) && self.endpoints[place].shared.backoff.admission(now) != Admission::Paused;
         while let Some(place) = balancer.pick(now, dice, admitted) {
             let endpoint = &self.endpoints[place];
             if endpoint.shared.backoff.claim_probe(now, pauses) {
@@ -99,13 +108,19 @@ impl Cluster {
             }
         }
         // All are paused: an attempt costs less than a certain failure, and one of them may just have come back.
-        balancer.pick(now, dice, untried).map(|place| Rc::clone(&self.endpoints[place]))
+        balancer
+            .pick(now, dice, untried)
+            .map(|place| Rc::clone(&self.endpoints[place]))
     }
 
     /// The endpoint at exactly this address; `None` when a cluster with listed endpoints does not have it.
     pub(super) fn at(&self, address: SocketAddr, registry: &Registry) -> Option<Rc<Endpoint>> {
         if let Discovery::Endpoints(_) = self.configuration.discovery {
-            return self.endpoints.iter().find(|endpoint| endpoint.address == address).cloned();
+            return self
+                .endpoints
+                .iter()
+                .find(|endpoint| endpoint.address == address)
+                .cloned();
         }
         let mut visited = self.visited.borrow_mut();
         if visited.len() >= REMEMBERED && !visited.contains_key(&address) {

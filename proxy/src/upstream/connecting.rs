@@ -2,13 +2,14 @@
 
 use super::endpoint::{Endpoint, InFlight};
 use super::http1::Http1;
-use super::http2::{establish, Http2, Turn};
+use super::http2::{Http2, Turn, establish};
 use super::{Cluster, Upstreams};
 use crate::failure::Reason;
 use crate::net::connect::connect;
 use crate::net::options::{Keepalive, TcpOptions};
 use crate::net::stream::Stream;
 use crate::snapshot::Cluster as Configuration;
+use crate::telemetry::Version;
 use evenkeel_control_api::resource::listener::Direction;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
@@ -54,7 +55,10 @@ impl Upstreams {
         let now = self.millis(Instant::now());
         endpoint.shared.failed.fetch_add(1, Ordering::Relaxed);
         endpoint.shared.load.penalise(now);
-        endpoint.shared.backoff.failed(now, &mut self.dice.borrow_mut(), self.pauses);
+        endpoint
+            .shared
+            .backoff
+            .failed(now, &mut self.dice.borrow_mut(), self.pauses);
     }
 
     /// A connection for one HTTP/1 exchange, out of the pool or new.
@@ -80,7 +84,12 @@ impl Upstreams {
     ) -> Result<Http1, Reason> {
         let in_flight = InFlight::begin(endpoint);
         let stream = self.dial(&cluster.configuration, endpoint, direction).await?;
-        Ok(Http1 { stream, in_flight, reused: false })
+        self.book.pool(Version::Http1).opened.increment();
+        Ok(Http1 {
+            stream,
+            in_flight,
+            reused: false,
+        })
     }
 
     /// A stream of an HTTP/2 connection, opening another connection when all are at the peer's limit.
@@ -92,7 +101,12 @@ impl Upstreams {
     ) -> Result<Http2, Reason> {
         loop {
             let opening = match endpoint.http2.turn(endpoint) {
-                Turn::Leased(lease) => return Ok(lease),
+                Turn::Leased(lease) => {
+                    if lease.reused {
+                        self.book.pool(Version::Http2).reused.increment();
+                    }
+                    return Ok(lease);
+                }
                 Turn::Wait(opening) => opening,
                 Turn::Open(opening) => {
                     self.open_http2(Rc::clone(cluster), Rc::clone(endpoint), direction);
@@ -118,8 +132,9 @@ impl Upstreams {
                 };
                 establish(&endpoint, stream, options).await
             };
-            if let Err(reason) = opened.await {
-                endpoint.http2.failed(reason);
+            match opened.await {
+                Ok(()) => upstreams.book.pool(Version::Http2).opened.increment(),
+                Err(reason) => endpoint.http2.failed(reason),
             }
         });
     }

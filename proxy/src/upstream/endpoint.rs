@@ -22,7 +22,12 @@ pub struct Endpoint {
 
 impl Endpoint {
     pub(super) fn new(address: SocketAddr, shared: Arc<Shared>) -> Rc<Self> {
-        Rc::new(Self { address, idle: IdlePool::default(), http2: Http2Pool::default(), shared })
+        Rc::new(Self {
+            address,
+            idle: IdlePool::default(),
+            http2: Http2Pool::default(),
+            shared,
+        })
     }
 }
 
@@ -35,7 +40,9 @@ pub struct InFlight {
 impl InFlight {
     pub(super) fn begin(endpoint: &Rc<Endpoint>) -> Self {
         endpoint.shared.load.started();
-        Self { endpoint: Rc::clone(endpoint) }
+        Self {
+            endpoint: Rc::clone(endpoint),
+        }
     }
 
     /// Where it is in flight.

@@ -25,7 +25,7 @@ pub struct Http1 {
 
 /// How many idle connections may be kept.
 #[derive(Debug)]
-pub struct IdleBudget {
+pub(super) struct IdleBudget {
     /// For one endpoint.
     pub per_endpoint: usize,
     /// In all.
@@ -48,22 +48,26 @@ struct Idle {
 }
 
 impl IdlePool {
-    /// The newest connection that is still open and silent.
-    pub(super) fn take(&self, now: Instant, budget: &IdleBudget) -> Option<Stream> {
+    /// The newest connection that is still open and silent, and how many were not and are closed.
+    pub(super) fn take(&self, now: Instant, budget: &IdleBudget) -> (Option<Stream>, usize) {
         let mut connections = self.connections.borrow_mut();
+        let mut closed = 0;
         while let Some(mut idle) = connections.pop() {
             budget.kept.set(budget.kept.get() - 1);
             if idle.expires > now && is_silent(&mut idle.stream) {
-                return Some(idle.stream);
+                return (Some(idle.stream), closed);
             }
+            closed += 1;
         }
-        None
+        (None, closed)
     }
 
     /// A connection on which nothing was sent yet.
     pub(super) fn take_untouched(&self, now: Instant, budget: &IdleBudget) -> Option<Stream> {
         let mut connections = self.connections.borrow_mut();
-        let place = connections.iter().position(|idle| idle.untouched && idle.expires > now)?;
+        let place = connections
+            .iter()
+            .position(|idle| idle.untouched && idle.expires > now)?;
         let mut idle = connections.remove(place);
         budget.kept.set(budget.kept.get() - 1);
         is_silent(&mut idle.stream).then_some(idle.stream)
@@ -76,7 +80,11 @@ impl IdlePool {
             return false;
         }
         budget.kept.set(budget.kept.get() + 1);
-        connections.push(Idle { stream, expires, untouched });
+        connections.push(Idle {
+            stream,
+            expires,
+            untouched,
+        });
         true
     }
 
@@ -119,7 +127,11 @@ mod tests {
     use tokio::io::AsyncWriteExt;
 
     fn budget() -> IdleBudget {
-        IdleBudget { per_endpoint: 2, total: 3, kept: Cell::new(0) }
+        IdleBudget {
+            per_endpoint: 2,
+            total: 3,
+            kept: Cell::new(0),
+        }
     }
 
     fn pair() -> (Stream, tokio::io::DuplexStream) {
@@ -133,7 +145,7 @@ mod tests {
         let (stream, theirs) = pair();
         assert!(pool.give(stream, now + Duration::from_secs(4), false, &budget));
         drop(theirs);
-        assert!(pool.take(now, &budget).is_none());
+        assert!(matches!(pool.take(now, &budget), (None, 1)));
         assert_eq!(budget.kept.get(), 0);
     }
 
@@ -153,14 +165,17 @@ mod tests {
         let (pool, budget, now) = (IdlePool::default(), budget(), Instant::now());
         let (stream, _theirs) = pair();
         pool.give(stream, now + Duration::from_secs(4), false, &budget);
-        assert!(pool.take(now + Duration::from_secs(4), &budget).is_none());
+        assert!(matches!(pool.take(now + Duration::from_secs(4), &budget), (None, 1)));
     }
 
     #[tokio::test]
     async fn no_more_is_kept_than_the_budget_says() {
         let (first, second, budget, now) = (IdlePool::default(), IdlePool::default(), budget(), Instant::now());
         let later = now + Duration::from_secs(4);
-        let kept: Vec<_> = (0..3).map(|_| pair()).map(|(stream, theirs)| (first.give(stream, later, false, &budget), theirs)).collect();
+        let kept: Vec<_> = (0..3)
+            .map(|_| pair())
+            .map(|(stream, theirs)| (first.give(stream, later, false, &budget), theirs))
+            .collect();
         assert_eq!(kept.iter().filter(|(kept, _)| *kept).count(), 2);
         let (stream, _a) = pair();
         assert!(second.give(stream, later, false, &budget));

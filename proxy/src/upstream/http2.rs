@@ -96,8 +96,12 @@ impl Http2Pool {
     }
 
     fn opened(&self, sender: SendRequest<Bytes>) -> Rc<Connection> {
-        let connection =
-            Rc::new(Connection { sender, streams: Cell::new(0), used: Cell::new(false), gone: Cell::new(false) });
+        let connection = Rc::new(Connection {
+            sender,
+            streams: Cell::new(0),
+            used: Cell::new(false),
+            gone: Cell::new(false),
+        });
         self.connections.borrow_mut().push(Rc::clone(&connection));
         self.settle(None);
         connection
@@ -154,7 +158,11 @@ pub(super) async fn establish(endpoint: &Rc<Endpoint>, stream: Stream, options: 
             connection.gone.set(true);
         }
         if let Some(endpoint) = holder.upgrade() {
-            endpoint.http2.connections.borrow_mut().retain(|connection| !connection.gone.get());
+            endpoint
+                .http2
+                .connections
+                .borrow_mut()
+                .retain(|connection| !connection.gone.get());
         }
     });
     Ok(())

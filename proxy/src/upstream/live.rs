@@ -1,7 +1,7 @@
 //! The configuration in force in one worker: a snapshot and the live clusters for it.
 
-use super::cluster::Cluster;
 use super::Upstreams;
+use super::cluster::Cluster;
 use crate::snapshot::Snapshot;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -37,7 +37,10 @@ impl Upstreams {
     /// those that are gone finish what is in flight, and their idle connections close.
     pub fn apply(&self, snapshot: Arc<Snapshot>) {
         let before = self.live();
-        let known: HashMap<_, _> = before.clusters().map(|cluster| (&*cluster.configuration.name, cluster)).collect();
+        let known: HashMap<_, _> = before
+            .clusters()
+            .map(|cluster| (&*cluster.configuration.name, cluster))
+            .collect();
         let clusters = snapshot
             .clusters
             .iter()
@@ -51,7 +54,10 @@ impl Upstreams {
                 ),
             })
             .collect();
-        let live = Rc::new(Live { snapshot: Some(snapshot), clusters });
+        let live = Rc::new(Live {
+            snapshot: Some(snapshot),
+            clusters,
+        });
         self.release(&before, &live);
         *self.live.borrow_mut() = live;
         self.registry.prune();
@@ -68,8 +74,7 @@ impl Upstreams {
         for cluster in before.clusters() {
             cluster.each_endpoint(|endpoint| {
                 if !kept.contains(&Rc::as_ptr(endpoint)) {
-                    let closed = endpoint.idle.close(&self.idle);
-                    self.idle_changed(endpoint, -(closed as i64));
+                    self.evicted(endpoint, endpoint.idle.close(&self.idle));
                     endpoint.http2.close();
                 }
             });

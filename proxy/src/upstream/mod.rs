@@ -20,6 +20,7 @@ pub use live::Live;
 
 use crate::balance::{Dice, Millis};
 use crate::net::stream::Stream;
+use crate::telemetry::{Book, Version};
 use backoff::Pauses;
 use evenkeel_control_api::mesh::settings::ProcessLimits;
 use http1::IdleBudget;
@@ -29,6 +30,7 @@ use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::DuplexStream;
 use tokio::time::Instant;
@@ -42,6 +44,7 @@ pub struct Upstreams {
     live: RefCell<Rc<Live>>,
     registry: Arc<Registry>,
     own: Arc<Own>,
+    book: Arc<Book>,
     epoch: Instant,
     dice: RefCell<Dice>,
     pauses: Pauses,
@@ -55,6 +58,8 @@ pub struct Parts {
     pub registry: Arc<Registry>,
     /// The pod's addresses and our ports.
     pub own: Arc<Own>,
+    /// Where this worker counts.
+    pub book: Arc<Book>,
     /// The start of the process: the zero of [`Millis`], the same for all workers.
     pub epoch: Instant,
     /// For this worker's choices.
@@ -66,14 +71,25 @@ pub struct Parts {
 impl Upstreams {
     /// Without a configuration: everything is refused until [`Upstreams::apply`].
     pub fn new(parts: Parts) -> Self {
-        let Parts { registry, own, epoch, dice, limits } = parts;
+        let Parts {
+            registry,
+            own,
+            book,
+            epoch,
+            dice,
+            limits,
+        } = parts;
         Self {
             live: RefCell::new(Rc::new(Live::default())),
             registry,
             own,
+            book,
             epoch,
             dice: RefCell::new(dice),
-            pauses: Pauses { first: limits.backoff_first, most: limits.backoff_most },
+            pauses: Pauses {
+                first: limits.backoff_first,
+                most: limits.backoff_most,
+            },
             idle: IdleBudget {
                 per_endpoint: limits.idle_per_endpoint,
                 total: limits.idle_total,
@@ -125,9 +141,16 @@ impl Upstreams {
 
     /// An idle connection to the endpoint, if one is open and silent.
     pub fn pooled(&self, endpoint: &Rc<Endpoint>, now: Instant) -> Option<Http1> {
-        let stream = endpoint.idle.take(now, &self.idle)?;
+        let (stream, closed) = endpoint.idle.take(now, &self.idle);
+        self.evicted(endpoint, closed);
+        let stream = stream?;
         self.idle_changed(endpoint, -1);
-        Some(Http1 { stream, in_flight: InFlight::begin(endpoint), reused: true })
+        self.book.pool(Version::Http1).reused.increment();
+        Some(Http1 {
+            stream,
+            in_flight: InFlight::begin(endpoint),
+            reused: true,
+        })
     }
 
     /// Gives a connection back that has finished an exchange cleanly, to be kept for `keep`.
@@ -148,18 +171,22 @@ impl Upstreams {
     }
 
     fn idle_changed(&self, endpoint: &Endpoint, by: i64) {
-        endpoint.shared.idle.fetch_add(by, std::sync::atomic::Ordering::Relaxed);
+        endpoint.shared.idle.fetch_add(by, Ordering::Relaxed);
+        self.book.pool(Version::Http1).idle.add(by);
+    }
+
+    /// Idle connections were closed: by their server, by time, or with their endpoint.
+    fn evicted(&self, endpoint: &Endpoint, count: usize) {
+        if count > 0 {
+            self.idle_changed(endpoint, -(count as i64));
+            self.book.pool(Version::Http1).evicted.add(count as u64);
+        }
     }
 
     /// Closes idle connections that have expired or that the server has closed. To be called about once a second.
     pub fn sweep(&self, now: Instant) {
         for cluster in self.live.borrow().clusters() {
-            cluster.each_endpoint(|endpoint| {
-                let gone = endpoint.idle.sweep(now, &self.idle);
-                if gone > 0 {
-                    self.idle_changed(endpoint, -(gone as i64));
-                }
-            });
+            cluster.each_endpoint(|endpoint| self.evicted(endpoint, endpoint.idle.sweep(now, &self.idle)));
         }
     }
 }

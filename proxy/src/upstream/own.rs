@@ -13,7 +13,10 @@ pub struct Own {
 impl Own {
     /// From the pod's interfaces and the configured listeners.
     pub fn new(addresses: impl IntoIterator<Item = IpAddr>, ports: impl IntoIterator<Item = u16>) -> Self {
-        Self { addresses: addresses.into_iter().collect(), ports: ports.into_iter().collect() }
+        Self {
+            addresses: addresses.into_iter().collect(),
+            ports: ports.into_iter().collect(),
+        }
     }
 
     /// An address of this pod.

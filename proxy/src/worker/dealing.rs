@@ -10,8 +10,8 @@ use crate::telemetry::{self, ConnectionRecord};
 use evenkeel_control_api::resource::listener::Direction;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
@@ -41,11 +41,21 @@ struct Dealer {
 
 /// Accepts on every listener, on tasks of the calling worker, which is the first.
 pub(super) fn start(context: &Rc<Context>, most: usize, listeners: Vec<(TcpListener, Direction)>, hands: Vec<Hand>) {
-    let dealer = Rc::new(Dealer { context: Rc::clone(context), hands, most });
+    let dealer = Rc::new(Dealer {
+        context: Rc::clone(context),
+        hands,
+        most,
+    });
     for (listener, direction) in listeners {
         match Acceptor::new(listener) {
-            Ok(acceptor) => drop(tokio::task::spawn_local(accept(Rc::clone(&dealer), acceptor, direction))),
-            Err(error) => tracing::error!(%error, ?direction, "a listener cannot be registered: nothing is accepted on it"),
+            Ok(acceptor) => drop(tokio::task::spawn_local(accept(
+                Rc::clone(&dealer),
+                acceptor,
+                direction,
+            ))),
+            Err(error) => {
+                tracing::error!(%error, ?direction, "a listener cannot be registered: nothing is accepted on it")
+            }
         }
     }
 }
@@ -68,7 +78,9 @@ impl Dealer {
         if counts.clone().sum::<usize>() >= self.most {
             return self.refuse(socket, direction);
         }
-        let Some((number, _)) = counts.enumerate().min_by_key(|(_, open)| *open) else { return };
+        let Some((number, _)) = counts.enumerate().min_by_key(|(_, open)| *open) else {
+            return;
+        };
         let hand = &self.hands[number];
         hand.open.fetch_add(1, Ordering::Relaxed);
         let card = Card(Arc::clone(&hand.open));

@@ -3,13 +3,16 @@
 //! The first worker accepts. A new connection goes to the worker that has the fewest, because few long-lived connections
 //! must not all land on one; for itself the first worker keeps the socket, to another it hands it over.
 
+mod cpu_limit;
 mod dealing;
+
+pub use cpu_limit::cpu_limit;
 
 use crate::balance::Dice;
 use crate::flow;
 use crate::lifecycle::{Lifecycle, Phase};
-use crate::protocol::detect::Learnt;
 use crate::protocol::Context;
+use crate::protocol::detect::Learnt;
 use crate::snapshot::Snapshot;
 use crate::telemetry::Book;
 use crate::upstream::own::Own;
@@ -22,13 +25,13 @@ use std::cell::RefCell;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::rc::Rc;
-use std::sync::atomic::AtomicUsize;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::runtime::LocalOptions;
-use tokio::sync::mpsc;
-use tokio::time::{interval, Instant, MissedTickBehavior};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 /// How often idle connections are looked through.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -52,8 +55,8 @@ pub struct Common {
 enum Order {
     /// Serve this connection.
     Serve(TcpStream, Direction, SocketAddr, dealing::Card),
-    /// Use this configuration.
-    Apply(Arc<Snapshot>),
+    /// Use this configuration, and say when it is in force.
+    Apply(Arc<Snapshot>, oneshot::Sender<()>),
 }
 
 /// All workers of the process.
@@ -67,12 +70,19 @@ pub struct Workers {
 impl Workers {
     /// Starts `count` workers; the first accepts on `listeners`, once there is a configuration.
     pub fn start(count: usize, common: &Arc<Common>, listeners: Vec<(TcpListener, Direction)>) -> io::Result<Self> {
-        let mut workers = Self { orders: Vec::new(), books: Vec::new(), threads: Vec::new() };
+        let mut workers = Self {
+            orders: Vec::new(),
+            books: Vec::new(),
+            threads: Vec::new(),
+        };
         let mut inboxes = Vec::new();
         let mut hands = Vec::new();
         for number in 0..count {
             let (sender, inbox) = mpsc::unbounded_channel();
-            hands.push(Hand { orders: sender.clone(), open: Arc::new(AtomicUsize::new(0)) });
+            hands.push(Hand {
+                orders: sender.clone(),
+                open: Arc::new(AtomicUsize::new(0)),
+            });
             workers.orders.push(sender);
             workers.books.push(Book::new(number));
             inboxes.push(inbox);
@@ -82,16 +92,24 @@ impl Workers {
             let (book, common) = (Arc::clone(&workers.books[number]), Arc::clone(common));
             let listening = listeners.take();
             let thread = std::thread::Builder::new().name(format!("worker-{number}"));
-            workers.threads.push(thread.spawn(move || run(&common, book, inbox, listening))?);
+            workers
+                .threads
+                .push(thread.spawn(move || run(&common, book, inbox, listening))?);
         }
         Ok(workers)
     }
 
-    /// Gives every worker a new configuration.
-    pub fn apply(&self, snapshot: &Arc<Snapshot>) {
+    /// Gives every worker a new configuration, and waits until it is in force in all of them.
+    pub async fn apply(&self, snapshot: &Arc<Snapshot>) {
+        let mut answers = Vec::with_capacity(self.orders.len());
         for orders in &self.orders {
-            // A worker that has ended serves nobody any more.
-            let _ = orders.send(Order::Apply(Arc::clone(snapshot)));
+            let (done, answer) = oneshot::channel();
+            // A worker that has ended serves nobody any more; its answer is the end of the channel.
+            let _ = orders.send(Order::Apply(Arc::clone(snapshot), done));
+            answers.push(answer);
+        }
+        for answer in answers {
+            let _ = answer.await;
         }
     }
 
@@ -105,9 +123,13 @@ impl Workers {
         self.books.iter().map(|book| book.in_flight()).sum()
     }
 
-    /// Whether a worker has ended, which it does only when the process quits.
-    pub fn any_ended(&self) -> bool {
-        self.threads.iter().any(JoinHandle::is_finished)
+    /// Waits for the threads, which end when the process quits.
+    pub fn join(self) {
+        for thread in self.threads {
+            if thread.join().is_err() {
+                tracing::error!("a worker has panicked");
+            }
+        }
     }
 }
 
@@ -115,7 +137,9 @@ type Listening = (Vec<(TcpListener, Direction)>, Vec<Hand>);
 
 /// A worker's thread.
 fn run(common: &Common, book: Arc<Book>, inbox: mpsc::UnboundedReceiver<Order>, listening: Option<Listening>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(LocalOptions::default());
     match runtime {
         Ok(runtime) => runtime.block_on(work(common, book, inbox, listening)),
         Err(error) => tracing::error!(%error, "a worker cannot start: the system has no epoll or no descriptors left"),
@@ -136,12 +160,13 @@ async fn work(
         tokio::select! {
             order = inbox.recv() => match order {
                 Some(Order::Serve(socket, direction, peer, card)) => serve(&context, socket, direction, peer, card),
-                Some(Order::Apply(snapshot)) => {
+                Some(Order::Apply(snapshot, done)) => {
                     apply(&context, snapshot);
                     // Not before there is a configuration: until then clients wait in the backlog instead of failing.
                     if let Some((listeners, hands)) = listening.take() {
                         dealing::start(&context, common.limits.connections, listeners, hands);
                     }
+                    let _ = done.send(());
                 }
                 None => return,
             },
@@ -155,6 +180,7 @@ fn context(common: &Common, book: Arc<Book>) -> Rc<Context> {
     let upstreams = Upstreams::new(Parts {
         registry: Arc::clone(&common.registry),
         own: Arc::clone(&common.own),
+        book: Arc::clone(&book),
         epoch: common.epoch,
         dice: Dice::seeded(seed()),
         limits: common.limits.clone(),
@@ -179,9 +205,16 @@ fn apply(context: &Context, snapshot: Arc<Snapshot>) {
     let generation = snapshot.generation;
     context.upstreams.apply(snapshot);
     context.book.generation.set(generation as i64);
-    let names: std::collections::HashSet<_> = configured.handlings().map(|handling| (handling.direction, &*handling.service)).collect();
+    let names: std::collections::HashSet<_> = configured
+        .handlings()
+        .map(|handling| (handling.direction, &*handling.service))
+        .collect();
     context.book.retain(|label, service| {
-        let direction = if label == Label::Inbound { Direction::Inbound } else { Direction::Outbound };
+        let direction = if label == Label::Inbound {
+            Direction::Inbound
+        } else {
+            Direction::Outbound
+        };
         names.contains(&(direction, service))
     });
 }
@@ -192,4 +225,3 @@ fn serve(context: &Rc<Context>, socket: TcpStream, direction: Direction, peer: S
         Err(error) => tracing::warn!(%error, "a connection cannot be registered: the system has no memory for it"),
     }
 }
-

@@ -17,6 +17,7 @@ use super::model::Unknown;
 use super::place::FaultList;
 use super::place::Place;
 use super::yaml::Node;
+use services::ServiceReader;
 use std::num::NonZeroU16;
 
 /// The words of `protocol:`.
@@ -35,10 +36,6 @@ pub(super) fn document(root: &Node, faults: &FaultList) -> MeshDocument {
     let fields = root.fields(&["services", "inbound", "unknown", "limits", "proxy"]);
     let section = fields.optional("limits");
     let (limits, process) = limits::of_document(section.as_ref());
-    let section = fields.optional("services");
-    let services = section
-        .map(|place| services::services(&place, limits))
-        .unwrap_or_default();
     let section = fields.optional("inbound");
     let inbound = inbound::inbound(section.as_ref(), limits);
     let unknown = fields
@@ -47,6 +44,9 @@ pub(super) fn document(root: &Node, faults: &FaultList) -> MeshDocument {
         .unwrap_or(Unknown::Passthrough);
     let section = fields.optional("proxy");
     let settings = process::settings(section.as_ref(), process);
+    let section = fields.optional("services");
+    let mut reader = ServiceReader::new(limits, &settings);
+    let services = section.map(|place| reader.services(&place)).unwrap_or_default();
     MeshDocument {
         services,
         inbound,

@@ -10,6 +10,7 @@ use crate::mesh::model::ServicePort;
 use crate::mesh::model::TrafficLimits;
 use crate::mesh::place::Fields;
 use crate::mesh::place::Place;
+use crate::mesh::settings::ProxySettings;
 use crate::resource::endpoint::Locality;
 use std::net::IpAddr;
 use std::net::SocketAddr;
@@ -19,66 +20,101 @@ use std::num::NonZeroU32;
 /// The longest name, as in DNS.
 const MAX_NAME: usize = 253;
 
-/// All services of the document.
-pub(super) fn services(place: &Place<'_>, limits: TrafficLimits) -> Vec<Service> {
-    let mut names = Seen::new();
-    let mut addresses = Seen::new();
-    place
-        .items()
-        .filter_map(|place| service(&place, limits, &mut names, &mut addresses))
-        .collect()
+/// What the services of a document are read with.
+pub(super) struct ServiceReader<'a> {
+    limits: TrafficLimits,
+    settings: &'a ProxySettings,
+    names: Seen<String>,
+    addresses: Seen<SocketAddr>,
 }
 
-fn service(
-    place: &Place<'_>,
-    limits: TrafficLimits,
-    names: &mut Seen<String>,
-    addresses: &mut Seen<(IpAddr, NonZeroU16)>,
-) -> Option<Service> {
-    let fields = place.fields(&["name", "vips", "ports"]);
-    let name = fields.required("name").and_then(|place| name(&place, names));
-    let vips = fields.optional("vips").map(|place| vips(&place)).unwrap_or_default();
-    let mut numbers = Seen::new();
-    let mut ports = Vec::new();
-    if let Some(place) = fields.required("ports") {
-        let mut count = 0;
+impl<'a> ServiceReader<'a> {
+    /// For services with these limits where they have none of their own, in a proxy with these settings.
+    pub(super) fn new(limits: TrafficLimits, settings: &'a ProxySettings) -> Self {
+        let (names, addresses) = (Seen::new(), Seen::new());
+        Self {
+            limits,
+            settings,
+            names,
+            addresses,
+        }
+    }
+
+    /// All services of the document.
+    pub(super) fn services(&mut self, place: &Place<'_>) -> Vec<Service> {
+        place.items().filter_map(|place| self.service(&place)).collect()
+    }
+
+    fn service(&mut self, place: &Place<'_>) -> Option<Service> {
+        let fields = place.fields(&["name", "vips", "ports"]);
+        let name = fields.required("name").and_then(|place| self.name(&place));
+        let vips = fields.optional("vips").map(|place| vips(&place)).unwrap_or_default();
+        let ports = fields
+            .required("ports")
+            .map(|place| self.ports(&place, &vips))
+            .unwrap_or_default();
+        Some(Service {
+            name: name?,
+            vips,
+            ports,
+        })
+    }
+
+    fn name(&mut self, place: &Place<'_>) -> Option<String> {
+        let name = place.text()?;
+        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-._".contains(&byte);
+        if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(allowed) {
+            place.refuse(format!(
+                "a name is 1 to {MAX_NAME} characters out of a-z, 0-9, '-', '.' and '_'"
+            ));
+            return None;
+        }
+        if let Some(first) = self.names.before(name.to_owned(), place.position()) {
+            place.refuse(format!("the service {name} is at line {} already", first.line));
+        }
+        Some(name.to_owned())
+    }
+
+    fn ports(&mut self, place: &Place<'_>, vips: &[IpAddr]) -> Vec<ServicePort> {
+        let mut numbers = Seen::new();
+        let mut is_empty = true;
+        let mut ports = Vec::new();
         for place in place.items() {
-            count += 1;
-            let Some(port) = port(&place, limits, &mut numbers) else {
+            is_empty = false;
+            let Some(port) = port(&place, self.limits, &mut numbers) else {
                 continue;
             };
-            for vip in &vips {
-                if let Some(first) = addresses.before((*vip, port.port), place.position()) {
-                    let address = SocketAddr::new(*vip, port.port.get());
-                    place.refuse(format!("{address} belongs to the port at line {} already", first.line));
-                }
+            for vip in vips {
+                self.refuse_taken(&place, SocketAddr::new(*vip, port.port.get()));
             }
             ports.push(port);
         }
-        if count == 0 {
+        if is_empty {
             place.refuse("a service needs a port");
         }
+        ports
     }
-    Some(Service {
-        name: name?,
-        vips,
-        ports,
-    })
-}
 
-fn name(place: &Place<'_>, names: &mut Seen<String>) -> Option<String> {
-    let name = place.text()?;
-    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-._".contains(&byte);
-    if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(allowed) {
-        place.refuse(format!(
-            "a name is 1 to {MAX_NAME} characters out of a-z, 0-9, '-', '.' and '_'"
-        ));
-        return None;
+    /// An address and port lead to one place only.
+    fn refuse_taken(&mut self, place: &Place<'_>, address: SocketAddr) {
+        let ProxySettings {
+            outbound,
+            inbound,
+            admin,
+            telemetry,
+            ..
+        } = self.settings;
+        if [outbound, inbound, admin, telemetry]
+            .into_iter()
+            .flatten()
+            .any(|door| *door == address)
+        {
+            place.refuse(format!("{address} is where this proxy listens"));
+        }
+        if let Some(first) = self.addresses.before(address, place.position()) {
+            place.refuse(format!("{address} belongs to the port at line {} already", first.line));
+        }
     }
-    if let Some(first) = names.before(name.to_owned(), place.position()) {
-        place.refuse(format!("the service {name} is at line {} already", first.line));
-    }
-    Some(name.to_owned())
 }
 
 fn vips(place: &Place<'_>) -> Vec<IpAddr> {

@@ -32,6 +32,7 @@ use envoy_types::pb::envoy::extensions::load_balancing_policies::least_request::
 use envoy_types::pb::envoy::extensions::load_balancing_policies::random::v3::Random;
 use envoy_types::pb::envoy::extensions::load_balancing_policies::round_robin::v3::RoundRobin;
 use envoy_types::pb::envoy::extensions::upstreams::http::v3 as upstream;
+use envoy_types::pb::google::protobuf::Any;
 use envoy_types::util::pack_any;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -102,26 +103,44 @@ fn user_timeout(timeout: Duration) -> SocketOption {
 }
 
 fn balance(algorithm: Algorithm) -> LoadBalancingPolicy {
-    let (name, config) = match algorithm {
-        Algorithm::PeakEwma => ("peak_ewma", pack_any(PeakEwma {})),
-        Algorithm::LeastRequest { choices } => {
-            let config = LeastRequest {
-                choice_count: Some(value::number(choices.get())),
-                ..LeastRequest::default()
-            };
-            ("least_request", pack_any(config))
-        }
-        Algorithm::RoundRobin => ("round_robin", pack_any(RoundRobin::default())),
-        Algorithm::Random => ("random", pack_any(Random::default())),
+    let least_request = |choices| {
+        let choice_count = Some(value::number(choices));
+        let config = LeastRequest {
+            choice_count,
+            ..LeastRequest::default()
+        };
+        policy("envoy.load_balancing_policies.least_request", pack_any(config))
     };
+    let policies = match algorithm {
+        // Of the list, a client takes the first that it knows; ours is known to us alone.
+        Algorithm::PeakEwma => {
+            vec![
+                policy("evenkeel.load_balancing_policies.peak_ewma", pack_any(PeakEwma {})),
+                least_request(2),
+            ]
+        }
+        Algorithm::LeastRequest { choices } => vec![least_request(choices.get())],
+        Algorithm::RoundRobin => {
+            vec![policy(
+                "envoy.load_balancing_policies.round_robin",
+                pack_any(RoundRobin::default()),
+            )]
+        }
+        Algorithm::Random => vec![policy(
+            "envoy.load_balancing_policies.random",
+            pack_any(Random::default()),
+        )],
+    };
+    LoadBalancingPolicy { policies }
+}
+
+fn policy(name: &str, config: Any) -> Policy {
     let extension = TypedExtensionConfig {
-        name: format!("evenkeel.load_balancing_policies.{name}"),
+        name: name.to_owned(),
         typed_config: Some(config),
     };
-    LoadBalancingPolicy {
-        policies: vec![Policy {
-            typed_extension_config: Some(extension),
-        }],
+    Policy {
+        typed_extension_config: Some(extension),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Small messages that many hold.
 
+use crate::resource::listener::Http2Options;
 use envoy_types::pb::envoy::config::core::v3::Address;
 use envoy_types::pb::envoy::config::core::v3::Http1ProtocolOptions;
 use envoy_types::pb::envoy::config::core::v3::Http2ProtocolOptions;
@@ -11,8 +12,6 @@ use envoy_types::pb::google::protobuf::Duration as ProtoDuration;
 use envoy_types::pb::google::protobuf::UInt32Value;
 use std::net::SocketAddr;
 use std::time::Duration;
-
-use crate::resource::listener::Http2Options;
 
 /// A truth value.
 pub(super) fn truth(value: bool) -> BoolValue {

@@ -44,7 +44,11 @@ struct Entry {
 impl Learnt {
     /// Nothing; at most `speculative` connections at one destination will be speculative at a time.
     pub fn new(speculative: usize) -> Self {
-        Self { generation: 0, destinations: HashMap::new(), speculative }
+        Self {
+            generation: 0,
+            destinations: HashMap::new(),
+            speculative,
+        }
     }
 
     /// Everything is forgotten when the configuration is another.
@@ -52,25 +56,35 @@ impl Learnt {
         if self.generation != generation {
             self.generation = generation;
             self.destinations.retain(|_, entry| entry.open > 0);
-            self.destinations.values_mut().for_each(|entry| (entry.streak, entry.http) = (0, false));
+            self.destinations
+                .values_mut()
+                .for_each(|entry| (entry.streak, entry.http) = (0, false));
         }
         self
     }
 
     /// Whether clients of this destination speak first, as far as is known.
     pub(super) fn is_client_first(&self, destination: SocketAddr, now: Instant) -> bool {
-        self.destinations.get(&destination).is_some_and(|entry| entry.streak >= CONVINCED && entry.expires > now)
+        self.destinations
+            .get(&destination)
+            .is_some_and(|entry| entry.streak >= CONVINCED && entry.expires > now)
     }
 
     /// Whether the last client of this destination spoke HTTP.
     pub(super) fn is_http(&self, destination: SocketAddr, now: Instant) -> bool {
-        self.destinations.get(&destination).is_some_and(|entry| entry.http && entry.expires > now)
+        self.destinations
+            .get(&destination)
+            .is_some_and(|entry| entry.http && entry.expires > now)
     }
 
     pub(super) fn note(&mut self, destination: SocketAddr, lesson: Lesson, now: Instant) {
         let entry = self.entry(destination, now);
         entry.expires = now + LIFETIME;
-        entry.streak = if lesson == Lesson::Otherwise { 0 } else { entry.streak.saturating_add(1) };
+        entry.streak = if lesson == Lesson::Otherwise {
+            0
+        } else {
+            entry.streak.saturating_add(1)
+        };
         entry.http = lesson == Lesson::Http;
     }
 
@@ -91,12 +105,18 @@ impl Learnt {
 
     fn entry(&mut self, destination: SocketAddr, now: Instant) -> &mut Entry {
         if self.destinations.len() >= REMEMBERED && !self.destinations.contains_key(&destination) {
-            self.destinations.retain(|_, entry| entry.open > 0 || entry.expires > now);
+            self.destinations
+                .retain(|_, entry| entry.open > 0 || entry.expires > now);
             if self.destinations.len() >= REMEMBERED {
                 self.destinations.retain(|_, entry| entry.open > 0);
             }
         }
-        self.destinations.entry(destination).or_insert(Entry { streak: 0, http: false, expires: now + LIFETIME, open: 0 })
+        self.destinations.entry(destination).or_insert(Entry {
+            streak: 0,
+            http: false,
+            expires: now + LIFETIME,
+            open: 0,
+        })
     }
 }
 

@@ -10,4 +10,4 @@ mod race;
 pub mod sniff;
 
 pub use learn::Learnt;
-pub use race::{detect, Detected, Refused};
+pub use race::{Detected, Refused, detect};

@@ -12,17 +12,17 @@ use crate::failure::Reason;
 use crate::net::scratch::poll_read_scratch;
 use crate::net::spare;
 use crate::net::stream::Stream;
-use crate::protocol::opaque::{reach, Reached};
+use crate::protocol::opaque::{Reached, reach};
 use crate::protocol::{Session, Spoken};
 use crate::snapshot::{Detection, Handling};
 use crate::telemetry::{Speculation, Verdict};
 use crate::upstream::Live;
-use std::future::{poll_fn, Future};
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::time::{sleep, Instant, Sleep};
+use tokio::time::{Instant, Sleep, sleep};
 
 /// How long a destination whose clients speak first is waited for before a connection is opened all the same; also the
 /// pause between attempts to get a place for a speculative connection.
@@ -55,7 +55,9 @@ pub async fn detect(
     let race = Race {
         session,
         live,
-        evidence: Evidence { http_required: handling.detection == Detection::Http },
+        evidence: Evidence {
+            http_required: handling.detection == Detection::Http,
+        },
         prefix: Vec::new(),
         ahead: Ahead::Unwanted,
     };
@@ -97,7 +99,11 @@ impl Drop for Place {
     fn drop(&mut self) {
         let context = &self.session.context;
         context.learnt.borrow_mut().leave(self.session.destination);
-        context.book.speculated(if self.used { Speculation::Adopted } else { Speculation::Discarded });
+        context.book.speculated(if self.used {
+            Speculation::Adopted
+        } else {
+            Speculation::Discarded
+        });
     }
 }
 
@@ -139,7 +145,10 @@ impl Race<'_> {
 
     /// A connection that is nearly open is the one that opaque bytes go to; for HTTP the pool has better ones.
     async fn finish_opening(&mut self, decision: &Decision) -> Result<(), Refused> {
-        let opaque = matches!(decision, Decision::Client(Sniffed::Opaque(_) | Sniffed::Tls) | Decision::Silent);
+        let opaque = matches!(
+            decision,
+            Decision::Client(Sniffed::Opaque(_) | Sniffed::Tls) | Decision::Silent
+        );
         self.ahead = match std::mem::replace(&mut self.ahead, Ahead::Unwanted) {
             Ahead::Opening(opening, place) if opaque => match opening.await {
                 Ok(reached) => Ahead::Open(Box::new(reached), place),
@@ -175,7 +184,10 @@ impl Race<'_> {
     fn first_step(&self) -> Ahead {
         let (context, now) = (&self.session.context, Instant::now());
         let mut learnt = context.learnt.borrow_mut();
-        if learnt.as_of(self.live.generation()).is_client_first(self.session.destination, now) {
+        if learnt
+            .as_of(self.live.generation())
+            .is_client_first(self.session.destination, now)
+        {
             return Ahead::Waiting(Box::pin(sleep(PATIENCE)));
         }
         drop(learnt);
@@ -189,7 +201,10 @@ impl Race<'_> {
         }
         context.book.speculated(Speculation::Opened);
         let (session, live) = (Rc::clone(self.session), Rc::clone(self.live));
-        let place = Place { session: Rc::clone(&session), used: false };
+        let place = Place {
+            session: Rc::clone(&session),
+            used: false,
+        };
         Ahead::Opening(Box::pin(async move { reach(&session, &live).await }), place)
     }
 
@@ -214,7 +229,10 @@ impl Race<'_> {
                 },
                 Ahead::Open(mut reached, place) => {
                     let decision = self.poll_server(cx, &mut reached);
-                    if decision.is_ready() && self.knows_http() && matches!(decision, Poll::Ready(Decision::UpstreamClosed)) {
+                    if decision.is_ready()
+                        && self.knows_http()
+                        && matches!(decision, Poll::Ready(Decision::UpstreamClosed))
+                    {
                         Ahead::Closed
                     } else {
                         self.ahead = Ahead::Open(reached, place);
@@ -237,7 +255,11 @@ impl Race<'_> {
     }
 
     fn knows_http(&self) -> bool {
-        self.session.context.learnt.borrow().is_http(self.session.destination, Instant::now())
+        self.session
+            .context
+            .learnt
+            .borrow()
+            .is_http(self.session.destination, Instant::now())
     }
 
     fn poll_server(&self, cx: &mut Context<'_>, reached: &mut Reached) -> Poll<Decision> {
@@ -279,9 +301,15 @@ impl Race<'_> {
             Detection::Tls => verdict != Verdict::Tls && verdict != Verdict::Silent,
             Detection::Race | Detection::Opaque => false,
         };
-        context.book.detected(if contradicts { Verdict::Mismatch } else { verdict });
+        context
+            .book
+            .detected(if contradicts { Verdict::Mismatch } else { verdict });
         let now = Instant::now();
-        context.learnt.borrow_mut().as_of(self.live.generation()).note(self.session.destination, lesson, now);
+        context
+            .learnt
+            .borrow_mut()
+            .as_of(self.live.generation())
+            .note(self.session.destination, lesson, now);
         let ahead = match self.ahead {
             Ahead::Open(reached, mut place) => {
                 place.used = spoken == Spoken::Opaque || reached.said.is_empty();
@@ -289,6 +317,10 @@ impl Race<'_> {
             }
             _ => None,
         };
-        Ok(Detected { spoken, prefix: self.prefix, ahead })
+        Ok(Detected {
+            spoken,
+            prefix: self.prefix,
+            ahead,
+        })
     }
 }

@@ -1,7 +1,8 @@
 //! What the first bytes of a connection say: a pure function of the whole prefix so far.
 //!
 //! A verdict, once given, is the verdict for every longer prefix, so that it does not matter how the bytes were split:
-//! each question below answers yes, no or not yet, and no answer but the last is ever taken back. What can no longer be
+//! each question below answers yes, no or not yet, and no answer but the last is ever taken back. Only a label, which
+//! nothing depends on, is told by what there is. What can no longer be
 //! any protocol that we know is decided at its first impossible byte, for nothing may wait that need not.
 //!
 //! To add a protocol: a variant of `Hint`, and its test and place in `signatures`.
@@ -111,11 +112,8 @@ pub fn client(bytes: &[u8], evidence: &Evidence) -> Sniffed {
     match (request_line::fit(bytes, *evidence), evidence.http_required) {
         (request_line::Verdict::Commits, _) => Sniffed::Http1,
         (request_line::Verdict::NotYet, _) => Sniffed::NeedMore,
-        (request_line::Verdict::Text(reason) | request_line::Verdict::Not(reason), true) => Sniffed::BadHttp(reason),
-        (request_line::Verdict::Text(_), false) => {
-            signatures::hint_of_line(bytes).map_or(Sniffed::NeedMore, Sniffed::Opaque)
-        }
-        (request_line::Verdict::Not(_), false) => signatures::hint(bytes).map_or(Sniffed::NeedMore, Sniffed::Opaque),
+        (request_line::Verdict::Not(reason), true) => Sniffed::BadHttp(reason),
+        (request_line::Verdict::Not(_), false) => Sniffed::Opaque(signatures::hint(bytes)),
     }
 }
 

@@ -121,7 +121,11 @@ impl<'a> Attempts<'a> {
     fn pick(&self) -> Option<Rc<Endpoint>> {
         let upstreams = &self.session.context.upstreams;
         if let Some(address) = self.pinned {
-            return if self.unreachable { None } else { upstreams.at(&self.cluster, address) };
+            return if self.unreachable {
+                None
+            } else {
+                upstreams.at(&self.cluster, address)
+            };
         }
         let other = upstreams.balance(&self.cluster, &self.tried, self.started);
         if other.is_some() || self.unreachable {
@@ -133,17 +137,28 @@ impl<'a> Attempts<'a> {
     async fn connect(&self, endpoint: &Rc<Endpoint>, version: Version) -> Result<Lease, Reason> {
         let (upstreams, direction) = (&self.session.context.upstreams, self.session.direction);
         match version {
-            Version::One if self.fresh => upstreams.fresh_http1(&self.cluster, endpoint, direction).await.map(Lease::One),
-            Version::One => upstreams.http1(&self.cluster, endpoint, direction, self.started).await.map(Lease::One),
-            Version::Two => upstreams.http2(&self.cluster, endpoint, direction).await.map(Lease::Two),
+            Version::One if self.fresh => upstreams
+                .fresh_http1(&self.cluster, endpoint, direction)
+                .await
+                .map(Lease::One),
+            Version::One => upstreams
+                .http1(&self.cluster, endpoint, direction, self.started)
+                .await
+                .map(Lease::One),
+            Version::Two => upstreams
+                .http2(&self.cluster, endpoint, direction)
+                .await
+                .map(Lease::Two),
         }
     }
 
     /// Whether another attempt may follow one that failed at `address` for `reason`; books the try.
     pub(super) fn again(&mut self, address: SocketAddr, reason: Reason, reused: bool, request: Repeatable) -> bool {
         self.tried.add(address);
-        self.unreachable =
-            matches!(reason, Reason::ConnectRefused | Reason::ConnectTimeout | Reason::ConnectFailed);
+        self.unreachable = matches!(
+            reason,
+            Reason::ConnectRefused | Reason::ConnectTimeout | Reason::ConnectFailed
+        );
         self.fresh = reused;
         let allowed = match reason.retry() {
             Retry::Never => false,

@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
-use tokio::time::{sleep_until, Instant, Sleep};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 /// How long bytes are read and thrown away so that a client which is still sending reads our answer before the reset
 /// that closing under unread bytes would cause (RFC 9112 9.6).
@@ -45,12 +45,21 @@ pub(super) enum Next {
 
 impl Client {
     pub(super) fn new(stream: Stream, early: Vec<u8>) -> Self {
-        Self { stream, ahead: early, ended: false, since: Instant::now(), alarm: Alarm::default() }
+        Self {
+            stream,
+            ahead: early,
+            ended: false,
+            since: Instant::now(),
+            alarm: Alarm::default(),
+        }
     }
 
     /// Waits for the next head.
     pub(super) async fn next(&mut self, handling: &HttpHandling) -> Next {
-        let limits = HeadLimits { bytes: handling.max_header_bytes, fields: handling.max_header_fields };
+        let limits = HeadLimits {
+            bytes: handling.max_header_bytes,
+            fields: handling.max_header_fields,
+        };
         let mut seen = 0;
         let mut begun = None;
         poll_fn(|cx| {
@@ -90,7 +99,10 @@ impl Client {
         };
         let Some(patience) = patience else { return Poll::Pending };
         self.alarm.poll(cx, from + patience).map(|()| match begun {
-            Some(_) => Next::Refused(Fault { reason: Reason::HeadTimeout, detail: "the head was not complete in time" }),
+            Some(_) => Next::Refused(Fault {
+                reason: Reason::HeadTimeout,
+                detail: "the head was not complete in time",
+            }),
             None => Next::Nothing,
         })
     }

@@ -3,12 +3,12 @@
 use super::attempt::{Attempts, Lease, Repeatable, Version as Wire};
 use super::bridge::from_http1;
 use super::client::{Client, Next};
-use super::own;
 use super::h1::write::{self, Client as Reader};
 use super::h1::{Asked, Fault, Framing, HeadLimits, RequestHead, Version};
+use super::own;
 use super::verbatim::{self, Incoming, Outgoing, Terms};
 use crate::failure::Reason;
-use crate::net::relay::{self, relay, Early};
+use crate::net::relay::{self, Early, relay};
 use crate::net::spare;
 use crate::net::stream::Stream;
 use crate::protocol::Session;
@@ -43,7 +43,9 @@ pub async fn serve(session: &Session, stream: Stream, early: Vec<u8>) -> Result<
     let mut client = Client::new(stream, early);
     loop {
         let (live, handling) = session.now();
-        let Some(http) = &handling.http else { return Err(Reason::ProtocolMismatch) };
+        let Some(http) = &handling.http else {
+            return Err(Reason::ProtocolMismatch);
+        };
         let request = match client.next(http).await {
             Next::Request(request) => request,
             Next::Nothing => return Ok(()),
@@ -67,7 +69,10 @@ pub async fn serve(session: &Session, stream: Stream, early: Vec<u8>) -> Result<
 
 /// Answers a connection whose first bytes were HTTP, but not to be served, and closes it.
 pub async fn refuse_connection(session: &Session, stream: Stream, reason: Reason) -> Result<(), Reason> {
-    let fault = Fault { reason, detail: own::detail(reason) };
+    let fault = Fault {
+        reason,
+        detail: own::detail(reason),
+    };
     refuse(session, Client::new(stream, Vec::new()), fault).await
 }
 
@@ -77,7 +82,16 @@ async fn refuse(session: &Session, mut client: Client, fault: Fault) -> Result<(
     record.set_failure(fault.reason);
     record.set_status(fault.reason.status());
     let mut out = Vec::new();
-    write::own_response(fault.reason, fault.detail, Reader { version: Version::Http11, persistent: false, head: false }, &mut out);
+    write::own_response(
+        fault.reason,
+        fault.detail,
+        Reader {
+            version: Version::Http11,
+            persistent: false,
+            head: false,
+        },
+        &mut out,
+    );
     if client.send(&out).await.is_ok() {
         client.linger().await;
     }
@@ -127,7 +141,11 @@ async fn within(
     attempt: impl Future<Output = Result<After, Failed>>,
 ) -> Result<After, Failed> {
     let Some(deadline) = deadline else { return attempt.await };
-    let late = Failed { reason: Reason::RequestTimeout, reused: false, request: Repeatable::No };
+    let late = Failed {
+        reason: Reason::RequestTimeout,
+        reused: false,
+        request: Repeatable::No,
+    };
     tokio::time::timeout_at(deadline, attempt).await.unwrap_or(Err(late))
 }
 
@@ -142,7 +160,11 @@ async fn answer(client: &mut Client, request: &RequestHead, reason: Reason, reco
     let persistent = whole && request.persistent && !client.ended;
     let consumed = Outgoing::begin(client, request).map_or(client.ahead.len(), |(_, consumed)| consumed);
     let mut out = spare::take();
-    let reader = Reader { version: request.version, persistent, head: request.method == Method::HEAD };
+    let reader = Reader {
+        version: request.version,
+        persistent,
+        head: request.method == Method::HEAD,
+    };
     write::own_response(reason, own::detail(reason), reader, &mut out);
     let sent = client.send(&out).await;
     spare::give(out);
@@ -164,7 +186,11 @@ async fn pass(
     mut up: Http1,
     record: &mut RequestRecord,
 ) -> Result<After, Failed> {
-    let broken = |fault: Fault| Failed { reason: fault.reason, reused: false, request: Repeatable::No };
+    let broken = |fault: Fault| Failed {
+        reason: fault.reason,
+        reused: false,
+        request: Repeatable::No,
+    };
     let (mut outgoing, consumed) = Outgoing::begin(client, request).map_err(broken)?;
     let mut incoming = Incoming::new();
     let terms = terms(session, http, client, request);
@@ -175,7 +201,13 @@ async fn pass(
             record.set_failure(reason);
             return Ok(After::Cut(reason));
         }
-        Err(reason) => return Err(Failed { reason, reused: up.reused, request: outgoing.repeatable(request) }),
+        Err(reason) => {
+            return Err(Failed {
+                reason,
+                reused: up.reused,
+                request: outgoing.repeatable(request),
+            });
+        }
     };
     let now = Instant::now();
     session.observe(up.in_flight.endpoint(), attempts.started, now);
@@ -184,9 +216,12 @@ async fn pass(
     client.consume(consumed);
     client.ahead = early;
     if head.upgrade {
-        let early = Early { to_up: std::mem::take(&mut client.ahead), to_down: incoming.take_early() };
+        let early = Early {
+            to_up: std::mem::take(&mut client.ahead),
+            to_down: incoming.take_early(),
+        };
         record.request_bytes(outgoing.bytes());
-    record.response_bytes(incoming.bytes());
+        record.response_bytes(incoming.bytes());
         return Ok(tunnel(client, up, early, record).await);
     }
     let moved = verbatim::bodies(client, &mut up.stream, &mut outgoing, &mut incoming, 0).await;
@@ -198,7 +233,10 @@ async fn pass(
     }
     let in_step = outgoing.is_complete() && !outgoing.is_abandoned() && !incoming.surplus;
     if head.persistent && in_step && head.framing != Framing::UntilClose {
-        let keep = keep_for(attempts.cluster.configuration.http.idle_timeout, head.keep_alive_timeout);
+        let keep = keep_for(
+            attempts.cluster.configuration.http.idle_timeout,
+            head.keep_alive_timeout,
+        );
         session.context.upstreams.recycle(up, now, keep);
     }
     client.since = now;
@@ -216,7 +254,10 @@ fn terms(session: &Session, http: &HttpHandling, client: &Client, request: &Requ
         },
         version: request.version,
         persistent: request.persistent && !client.ended && !session.context.lifecycle.draining(),
-        limits: HeadLimits { bytes: http.max_header_bytes, fields: http.max_header_fields },
+        limits: HeadLimits {
+            bytes: http.max_header_bytes,
+            fields: http.max_header_fields,
+        },
     }
 }
 
@@ -230,10 +271,16 @@ pub(super) fn keep_for(configured: Duration, server: Option<u32>) -> Duration {
 
 /// After a 101, or a 2xx to CONNECT: bytes, until both sides are done.
 async fn tunnel(client: &mut Client, mut up: Http1, early: Early, record: &mut RequestRecord) -> After {
-    let outcome = relay(&mut client.stream, &mut up.stream, early, None, |side, count| match side {
-        relay::Side::Up => record.request_bytes(count as u64),
-        relay::Side::Down => record.response_bytes(count as u64),
-    })
+    let outcome = relay(
+        &mut client.stream,
+        &mut up.stream,
+        early,
+        None,
+        |side, count| match side {
+            relay::Side::Up => record.request_bytes(count as u64),
+            relay::Side::Down => record.response_bytes(count as u64),
+        },
+    )
     .await;
     tracing::debug!(?outcome, upstream = %up.in_flight.endpoint().address, "an upgraded connection ended");
     After::Relayed

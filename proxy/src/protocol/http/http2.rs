@@ -1,7 +1,7 @@
 //! A client that speaks HTTP/2: every stream on a task of its own, each to the endpoint that balancing picks.
 
 use super::attempt::{Attempts, Lease, Version};
-use super::bridge::{to_http1, to_http2, Stream};
+use super::bridge::{Stream, to_http1, to_http2};
 use super::h1::HeadLimits;
 use super::http1::Failed;
 use super::own;
@@ -13,8 +13,8 @@ use crate::protocol::Session;
 use crate::snapshot::HttpHandling;
 use crate::telemetry::{Protocol, RequestRecord};
 use bytes::Bytes;
-use h2::server::SendResponse;
 use h2::RecvStream;
+use h2::server::SendResponse;
 use http::Request;
 use std::rc::Rc;
 use tokio::time::Instant;
@@ -25,7 +25,9 @@ const SEND_BUFFER: usize = 256 * 1024;
 /// Serves a connection whose first bytes are `early`, until it ends.
 pub async fn serve(session: Rc<Session>, stream: stream::Stream, early: Vec<u8>) -> Result<(), Reason> {
     let (_, handling) = session.now();
-    let Some(http) = &handling.http else { return Err(Reason::ProtocolMismatch) };
+    let Some(http) = &handling.http else {
+        return Err(Reason::ProtocolMismatch);
+    };
     let handshake = h2::server::Builder::new()
         .max_concurrent_streams(http.http2.max_concurrent_streams)
         .initial_window_size(http.http2.stream_window)
@@ -76,7 +78,11 @@ async fn exchange(session: &Session, request: Request<RecvStream>, respond: Send
         // The head of an answer is out, or nobody waits for one.
         Ok(Err(reason)) => {
             record.set_failure(reason);
-            stream.respond.send_reset(if reason == Reason::DownstreamGone { h2::Reason::CANCEL } else { h2::Reason::INTERNAL_ERROR });
+            stream.respond.send_reset(if reason == Reason::DownstreamGone {
+                h2::Reason::CANCEL
+            } else {
+                h2::Reason::INTERNAL_ERROR
+            });
         }
         Err(reason) => {
             record.set_failure(reason);
@@ -94,7 +100,10 @@ async fn run(
     record: &mut RequestRecord,
 ) -> Result<Result<(), Reason>, Reason> {
     let Some(http) = http else { return Err(Reason::NoRoute) };
-    let limits = HeadLimits { bytes: http.max_header_bytes, fields: http.max_header_fields };
+    let limits = HeadLimits {
+        bytes: http.max_header_bytes,
+        fields: http.max_header_fields,
+    };
     let deadline = attempts.timeout.map(|timeout| attempts.started + timeout);
     loop {
         let lease = attempts.lease(Version::Two, false).await?;
@@ -114,7 +123,11 @@ async fn run(
         };
         match outcome {
             Ok(outcome) => return Ok(outcome),
-            Err(Failed { reason, reused, request }) => {
+            Err(Failed {
+                reason,
+                reused,
+                request,
+            }) => {
                 if !attempts.again(address, reason, reused, request) {
                     return Err(reason);
                 }
@@ -133,4 +146,3 @@ fn ended(error: &h2::Error) -> Reason {
         _ => Reason::DownstreamGone,
     }
 }
-

@@ -12,7 +12,9 @@ const REASON: &str = "x-evenkeel-reason";
 
 /// Whether a message is gRPC's.
 pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
-    let Some(content_type) = headers.get(CONTENT_TYPE) else { return false };
+    let Some(content_type) = headers.get(CONTENT_TYPE) else {
+        return false;
+    };
     let rest = content_type.as_bytes().strip_prefix(b"application/grpc");
     rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';' | b' ')))
 }

@@ -5,14 +5,16 @@
 
 use super::attempt::Repeatable;
 use super::client::Client;
-use super::h1::{self, write, Asked, Body, Delivery, Downstream, Fault, HeadLimits, Parsed, RequestHead, ResponseHead, Version};
+use super::h1::{
+    self, Asked, Body, Delivery, Downstream, Fault, HeadLimits, Parsed, RequestHead, ResponseHead, Version, write,
+};
 use crate::failure::Reason;
 use crate::net::scratch::poll_read_scratch;
 use crate::net::spare;
 use crate::net::stream::Stream;
 use crate::net::unsent::Unsent;
 use std::future::poll_fn;
-use std::task::{ready, Context, Poll};
+use std::task::{Context, Poll, ready};
 
 /// One read, and so the most that waits for a slow reader.
 const READ: usize = 64 * 1024;
@@ -112,7 +114,9 @@ impl Outgoing {
                 // Half a request is not a request: the upstream must not take it for a whole one.
                 return Some(Reason::DownstreamGone);
             }
-            let Ok(scanned) = this.body.scan(bytes) else { return Some(Reason::MalformedBody) };
+            let Ok(scanned) = this.body.scan(bytes) else {
+                return Some(Reason::MalformedBody);
+            };
             this.complete = scanned.done;
             this.streamed = true;
             this.bytes += scanned.length as u64;
@@ -254,7 +258,14 @@ impl Incoming {
     }
 
     /// Sends the final head and what is here of the body, in one write.
-    fn start(&mut self, cx: &mut Context<'_>, bytes: &[u8], head: ResponseHead, client: &mut Stream, terms: &Terms) -> Step {
+    fn start(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+        head: ResponseHead,
+        client: &mut Stream,
+        terms: &Terms,
+    ) -> Step {
         self.delivery = head.delivery(terms.version);
         let mut out = spare::take();
         head.write_h1(bytes, terms.downstream(self.delivery), &mut out);
@@ -272,7 +283,11 @@ impl Incoming {
         self.bytes += rest.len() as u64;
         let sent = self.unsent.send(cx, client, &out);
         spare::give(out);
-        if sent.is_err() { Step::Failed(Reason::DownstreamGone) } else { Step::Head(head) }
+        if sent.is_err() {
+            Step::Failed(Reason::DownstreamGone)
+        } else {
+            Step::Head(head)
+        }
     }
 
     /// Adds body bytes to `out` in the form in which the client gets them.
@@ -325,7 +340,10 @@ impl Incoming {
             self.complete = scanned.done;
             self.surplus = scanned.length < bytes.len();
             self.bytes += scanned.length as u64;
-            return self.unsent.send(cx, client, &bytes[..scanned.length]).map_err(|_| Reason::DownstreamGone);
+            return self
+                .unsent
+                .send(cx, client, &bytes[..scanned.length])
+                .map_err(|_| Reason::DownstreamGone);
         }
         let mut out = spare::take();
         self.append(bytes, &mut out).map_err(|_| Reason::MalformedResponse)?;
@@ -344,7 +362,11 @@ impl Incoming {
 
 impl Terms {
     fn downstream(&self, delivery: Delivery) -> Downstream {
-        Downstream { version: self.version, persistent: self.persistent, delivery }
+        Downstream {
+            version: self.version,
+            persistent: self.persistent,
+            delivery,
+        }
     }
 }
 
@@ -382,7 +404,11 @@ pub(super) async fn bodies(
         }
         ready!(incoming.poll_body(cx, up, &mut client.stream))?;
         // An upstream that answered early and still reads gets the rest; one that does not ends the wait.
-        if outgoing.complete || outgoing.abandoned { Poll::Ready(Ok(())) } else { Poll::Pending }
+        if outgoing.complete || outgoing.abandoned {
+            Poll::Ready(Ok(()))
+        } else {
+            Poll::Pending
+        }
     })
     .await
 }

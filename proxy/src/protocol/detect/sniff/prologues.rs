@@ -11,7 +11,6 @@ pub(super) const PROLOGUES: &[(Sniffed, &[&[u8]])] = &[
             b"GET /a?b HTTP/1.1\r\nHost: a\r\n\r\n",
             b"GET / HTTP/1.0\r\nHost: a\r\n\r\n",
             b"VERSION-CONTROL /a HTTP/1.1\r\n",
-            b"PRI / HTTP/1.1\r\n",
             // Wrong, and HTTP all the same: its parser says what is wrong.
             b"GET / HTTP/1.1\nHost: a\n\n",
             b"GET / HTTP/9\r\n",

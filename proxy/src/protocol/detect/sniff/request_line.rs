@@ -11,15 +11,65 @@ const LONGEST_LINE: usize = 64 * 1024;
 /// As the parser: no method is longer.
 const LONGEST_METHOD: usize = 64;
 
+/// The methods of IANA's registry, and those that common servers know beside them. Where nothing says HTTP but the bytes,
+/// only these may be waited for: a client whose first message is any other word, and who waits for its answer, would
+/// wait for ever.
+const METHODS: [&[u8]; 46] = [
+    b"GET",
+    b"POST",
+    b"PUT",
+    b"DELETE",
+    b"HEAD",
+    b"OPTIONS",
+    b"PATCH",
+    b"CONNECT",
+    b"TRACE",
+    b"ACL",
+    b"BASELINE-CONTROL",
+    b"BIND",
+    b"CHECKIN",
+    b"CHECKOUT",
+    b"COPY",
+    b"LABEL",
+    b"LINK",
+    b"LOCK",
+    b"MERGE",
+    b"MKACTIVITY",
+    b"MKCALENDAR",
+    b"MKCOL",
+    b"MKREDIRECTREF",
+    b"MKWORKSPACE",
+    b"MOVE",
+    b"ORDERPATCH",
+    b"PROPFIND",
+    b"PROPPATCH",
+    b"QUERY",
+    b"REBIND",
+    b"REPORT",
+    b"SEARCH",
+    b"UNBIND",
+    b"UNCHECKOUT",
+    b"UNLINK",
+    b"UNLOCK",
+    b"UPDATE",
+    b"UPDATEREDIRECTREF",
+    b"VERSION-CONTROL",
+    b"PURGE",
+    b"BAN",
+    b"NOTIFY",
+    b"SUBSCRIBE",
+    b"UNSUBSCRIBE",
+    b"M-SEARCH",
+    b"SOURCE",
+];
+
 /// What the bytes are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// HTTP/1, whatever may be wrong with it.
     Commits,
     NotYet,
-    /// A whole line of text, and no request; the reason counts where HTTP is required.
-    Text(Reason),
-    /// No request, as before.
+    /// No request; the reason counts where HTTP is required.
     Not(Reason),
 }
 
@@ -35,11 +85,10 @@ pub(super) fn fit(bytes: &[u8], evidence: Evidence) -> Verdict {
     let within = &bytes[..bytes.len().min(LONGEST_LINE)];
     let feed = memchr(b'\n', within);
     let line = &within[..feed.unwrap_or(within.len())];
-    match judge(line) {
+    match judge(line, evidence) {
         Line::Commits => Verdict::Commits,
         Line::Possible if feed.is_some() && names_http(line) => Verdict::Commits,
-        Line::Possible if feed.is_some() => Verdict::Text(Reason::MalformedRequest),
-        Line::Impossible if feed.is_some() && is_text(line) => Verdict::Text(Reason::ProtocolMismatch),
+        Line::Possible if feed.is_some() => Verdict::Not(Reason::MalformedRequest),
         Line::Impossible => Verdict::Not(Reason::ProtocolMismatch),
         Line::Possible if within.len() == LONGEST_LINE => Verdict::Not(Reason::HeadTooLarge),
         Line::Possible => Verdict::NotYet,
@@ -58,15 +107,19 @@ enum Line {
 
 /// A control byte, or a CR before anything but the end, stands in no request line. It decides at once, by what stands
 /// before it.
-fn judge(line: &[u8]) -> Line {
+fn judge(line: &[u8], evidence: Evidence) -> Line {
     let method = line
         .iter()
         .take(LONGEST_METHOD + 1)
         .take_while(|byte| is_token(**byte))
         .count();
-    let rest = &line[method..];
+    let (word, rest) = line.split_at(method);
     match rest.first() {
         _ if method > LONGEST_METHOD => return Line::Impossible,
+        None if !evidence.http_required && !METHODS.iter().any(|known| known.starts_with(word)) => {
+            return Line::Impossible;
+        }
+        Some(_) if !evidence.http_required && !METHODS.contains(&word) => return Line::Impossible,
         None => return Line::Possible,
         Some(b' ' | b'\r') if method > 0 => {}
         Some(_) => return Line::Impossible,
@@ -82,13 +135,6 @@ fn judge(line: &[u8]) -> Line {
 
 fn names_http(line: &[u8]) -> bool {
     memmem::find(line, b" HTTP/").is_some()
-}
-
-fn is_text(line: &[u8]) -> bool {
-    line.strip_suffix(b"\r")
-        .unwrap_or(line)
-        .iter()
-        .all(|byte| matches!(byte, b'\t' | b' '..=b'~'))
 }
 
 /// RFC 9110 5.6.2.

@@ -6,17 +6,9 @@ use super::Fit;
 use super::Hint;
 use super::starts_with;
 
-/// What bytes that begin with a whole line of text look like: no binary protocol does, and whoever sent a line waits.
-pub(super) fn hint_of_line(bytes: &[u8]) -> Option<Hint> {
-    match redis(bytes) {
-        Fit::Yes => Some(Hint::Redis),
-        Fit::Maybe => None,
-        Fit::No => Some(Hint::Unknown),
-    }
-}
-
-/// What the bytes look like, `None` while two readings are open. The order decides where two fit.
-pub(super) fn hint(bytes: &[u8]) -> Option<Hint> {
+/// What the bytes look like. The order decides where two fit. It is told by what there is, for nothing waits for a label:
+/// a client that has sent two bytes may be waiting for its answer.
+pub(super) fn hint(bytes: &[u8]) -> Hint {
     let rows = [
         (Hint::Redis, redis as fn(&[u8]) -> Fit),
         (Hint::Amqp, amqp),
@@ -27,14 +19,9 @@ pub(super) fn hint(bytes: &[u8]) -> Option<Hint> {
         (Hint::Postgres, postgres),
         (Hint::Kafka, kafka),
     ];
-    for (hint, test) in rows {
-        match test(bytes) {
-            Fit::Yes => return Some(hint),
-            Fit::Maybe => return None,
-            Fit::No => {}
-        }
-    }
-    Some(Hint::Unknown)
+    rows.into_iter()
+        .find(|(_, test)| test(bytes) == Fit::Yes)
+        .map_or(Hint::Unknown, |(hint, _)| hint)
 }
 
 /// `*N\r\n$`: an array of bulk strings (RESP 2 and 3). Inline commands look like anything.

@@ -2,25 +2,25 @@
 
 use super::one::One;
 use super::side::{Role, Side};
-use super::transfer::{grpc_status, reason, Broken, Transfer};
+use super::transfer::{Broken, Transfer, grpc_status, reason};
 use super::two::Two;
 use crate::failure::Reason;
 use crate::net::spare;
+use crate::protocol::Session;
 use crate::protocol::http::attempt::{Attempts, Repeatable};
 use crate::protocol::http::client::Client;
 use crate::protocol::http::failing::classify;
-use crate::protocol::http::h1::{write, Body, Framing, RequestHead, Version};
+use crate::protocol::http::h1::{Body, Framing, RequestHead, Version, write};
 use crate::protocol::http::http1::{After, Failed};
-use crate::protocol::Session;
 use crate::telemetry::RequestRecord;
 use crate::upstream::Http2;
 use ::http::header::CONTENT_LENGTH;
 use ::http::{Method, Response, StatusCode};
-use h2::client::ResponseFuture;
 use h2::RecvStream;
-use std::future::{poll_fn, Future};
+use h2::client::ResponseFuture;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::task::{ready, Context, Poll};
+use std::task::{Context, Poll, ready};
 use tokio::time::Instant;
 
 /// One attempt.
@@ -33,22 +33,38 @@ pub(in crate::protocol::http) async fn from_http1(
     record: &mut RequestRecord,
 ) -> Result<After, Failed> {
     let reused = up.reused;
-    let failed = |reason, request| Failed { reason, reused, request };
-    let head = request.to_http(&client.ahead).map_err(|fault| failed(fault.reason, Repeatable::No))?;
+    let failed = |reason, request| Failed {
+        reason,
+        reused,
+        request,
+    };
+    let head = request
+        .to_http(&client.ahead)
+        .map_err(|fault| failed(fault.reason, Repeatable::No))?;
     let whole = matches!(request.framing, Framing::None | Framing::Length(0));
-    let opened = poll_fn(|cx| up.sender.poll_ready(cx)).await.and_then(|()| up.sender.send_request(head, whole));
+    let opened = poll_fn(|cx| up.sender.poll_ready(cx))
+        .await
+        .and_then(|()| up.sender.send_request(head, whole));
     let (response, send) = opened.map_err(|error| failed(classify(&error, &up), Repeatable::Unsent))?;
 
     let already_ended = client.ended;
     let body = Body::of_request(request.framing);
     let mut near = Side::One(One::new(&mut client.stream, &mut client.ahead, request.length, body));
     let mut far = Side::Two(Two::sending(send));
-    let mut upward = if whole { Transfer::complete() } else { Transfer::default() };
+    let mut upward = if whole {
+        Transfer::complete()
+    } else {
+        Transfer::default()
+    };
     let head = wait(&mut near, &mut far, &mut upward, response, request.version).await;
     let (head, receive) = match head {
         Ok(head) => head,
         Err(Waiting::Answer(error)) => {
-            let again = if upward.begun { Repeatable::No } else { repeatable(request) };
+            let again = if upward.begun {
+                Repeatable::No
+            } else {
+                repeatable(request)
+            };
             return Err(failed(classify(&error, &up), again));
         }
         Err(Waiting::Client(reason)) => {
@@ -63,11 +79,25 @@ pub(in crate::protocol::http) async fn from_http1(
     let persistent = request.persistent && !already_ended && !session.context.lifecycle.draining();
     let bare = request.method == Method::HEAD || bodiless(head.status());
     let framing = framing(&head, &receive, bare, request.version);
-    let mut downward = if bare || receive.is_end_stream() { Transfer::complete() } else { Transfer::default() };
+    let mut downward = if bare || receive.is_end_stream() {
+        Transfer::complete()
+    } else {
+        Transfer::default()
+    };
     if let Some(status) = grpc_status(head.headers()) {
         record.set_grpc_status(status);
     }
-    let moved = answer(&mut near, &mut far, &mut upward, &mut downward, head, receive, framing, (request.version, persistent)).await;
+    let moved = answer(
+        &mut near,
+        &mut far,
+        &mut upward,
+        &mut downward,
+        head,
+        receive,
+        framing,
+        (request.version, persistent),
+    )
+    .await;
     record.request_bytes(upward.bytes);
     record.response_bytes(downward.bytes);
     if let Some(status) = downward.grpc_status {
@@ -152,7 +182,10 @@ fn give_head(
 }
 
 /// Moves the answer, and what is left of the request.
-#[expect(clippy::too_many_arguments, reason = "both sides, both directions, and the head: the exchange as it stands")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "both sides, both directions, and the head: the exchange as it stands"
+)]
 async fn answer(
     near: &mut Side<'_>,
     far: &mut Side<'_>,
@@ -174,7 +207,8 @@ async fn answer(
         if !downward.is_complete() {
             poll_request(cx, near, far, upward)?;
         }
-        let moved = ready!(downward.poll(cx, far, near)).map_err(|broken| reason(&broken, Role::Endpoint, Role::Client));
+        let moved =
+            ready!(downward.poll(cx, far, near)).map_err(|broken| reason(&broken, Role::Endpoint, Role::Client));
         moved?;
         near.poll_taken(cx).map_err(|trouble| Role::Client.reason(trouble))
     })
@@ -182,7 +216,10 @@ async fn answer(
 }
 
 fn framing(head: &Response<()>, receive: &RecvStream, bare: bool, version: Version) -> Framing {
-    let length = head.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let length = head
+        .headers()
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse().ok());
     match (length, version) {
         _ if bare => Framing::None,
         (Some(length), _) => Framing::Length(length),
@@ -197,5 +234,9 @@ fn bodiless(status: StatusCode) -> bool {
 }
 
 fn repeatable(request: &RequestHead) -> Repeatable {
-    if request.idempotent() { Repeatable::Idempotent } else { Repeatable::Once }
+    if request.idempotent() {
+        Repeatable::Idempotent
+    } else {
+        Repeatable::Once
+    }
 }

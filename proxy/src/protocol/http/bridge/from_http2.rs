@@ -2,25 +2,25 @@
 
 use super::one::One;
 use super::side::{Role, Side};
-use super::transfer::{grpc_status, reason, Broken, Transfer};
+use super::transfer::{Broken, Transfer, grpc_status, reason};
 use super::two::Two;
 use crate::failure::Reason;
 use crate::net::spare;
+use crate::protocol::Session;
 use crate::protocol::http::attempt::{Attempts, Repeatable};
 use crate::protocol::http::failing::classify;
-use crate::protocol::http::h1::{self, write, Asked, Body, Framing, HeadLimits, Parsed};
-use crate::protocol::http::http1::{keep_for, Failed};
-use crate::protocol::Session;
+use crate::protocol::http::h1::{self, Asked, Body, Framing, HeadLimits, Parsed, write};
+use crate::protocol::http::http1::{Failed, keep_for};
 use crate::telemetry::RequestRecord;
 use crate::upstream::{Http1, Http2};
 use ::http::header::CONTENT_LENGTH;
-use ::http::{request, Method, Request, Response};
+use ::http::{Method, Request, Response, request};
 use bytes::Bytes;
 use h2::client::ResponseFuture;
 use h2::server::SendResponse;
-use std::future::{poll_fn, Future};
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::task::{ready, Context, Poll};
+use std::task::{Context, Poll, ready};
 use tokio::time::Instant;
 
 /// The client's side of the exchange, which outlives failed attempts.
@@ -40,8 +40,18 @@ impl Stream {
     pub(in crate::protocol::http) fn new(request: Request<h2::RecvStream>, respond: SendResponse<Bytes>) -> Self {
         let (head, receive) = request.into_parts();
         let whole = receive.is_end_stream();
-        let upward = if whole { Transfer::complete() } else { Transfer::default() };
-        Self { head, near: Side::Two(Two::receiving(receive)), respond, whole, upward }
+        let upward = if whole {
+            Transfer::complete()
+        } else {
+            Transfer::default()
+        };
+        Self {
+            head,
+            near: Side::Two(Two::receiving(receive)),
+            respond,
+            whole,
+            upward,
+        }
     }
 
     fn repeatable(&self) -> Repeatable {
@@ -84,9 +94,15 @@ pub(in crate::protocol::http) async fn to_http2(
     record: &mut RequestRecord,
 ) -> Result<Result<(), Reason>, Failed> {
     let reused = up.reused;
-    let failed = |reason, request| Failed { reason, reused, request };
+    let failed = |reason, request| Failed {
+        reason,
+        reused,
+        request,
+    };
     let head = Request::from_parts(stream.head.clone(), ());
-    let opened = poll_fn(|cx| up.sender.poll_ready(cx)).await.and_then(|()| up.sender.send_request(head, stream.whole));
+    let opened = poll_fn(|cx| up.sender.poll_ready(cx))
+        .await
+        .and_then(|()| up.sender.send_request(head, stream.whole));
     let (mut response, send) = opened.map_err(|error| failed(classify(&error, &up), Repeatable::Unsent))?;
     let mut far = Side::Two(Two::sending(send));
     let head = poll_fn(|cx| poll_response(cx, stream, &mut far, &mut response)).await;
@@ -135,8 +151,11 @@ pub(in crate::protocol::http) async fn to_http1(
         Some(length) => Framing::Length(length),
         None => Framing::Chunked,
     };
-    let asked =
-        Asked { head: stream.head.method == Method::HEAD, connect: stream.head.method == Method::CONNECT, upgrade: false };
+    let asked = Asked {
+        head: stream.head.method == Method::HEAD,
+        connect: stream.head.method == Method::CONNECT,
+        upgrade: false,
+    };
     let mut out = spare::take();
     write::request_head(&stream.head, framing, &mut out);
     let mut ahead = spare::take();
@@ -157,7 +176,11 @@ pub(in crate::protocol::http) async fn to_http1(
         let (head, response) = match head {
             Ok(head) => head,
             Err(Waiting::Endpoint(reason)) => {
-                return Err(Failed { reason, reused: up.reused, request: stream.repeatable() });
+                return Err(Failed {
+                    reason,
+                    reused: up.reused,
+                    request: stream.repeatable(),
+                });
             }
             Err(Waiting::Client(reason)) => return Ok(Err(reason)),
             Err(Waiting::Stream(_)) => return Ok(Err(Reason::UpstreamReset)),
@@ -171,7 +194,10 @@ pub(in crate::protocol::http) async fn to_http1(
     };
     spare::give(ahead);
     if moved.is_ok() && reusable && head.framing != Framing::UntilClose {
-        let keep = keep_for(attempts.cluster.configuration.http.idle_timeout, head.keep_alive_timeout);
+        let keep = keep_for(
+            attempts.cluster.configuration.http.idle_timeout,
+            head.keep_alive_timeout,
+        );
         session.context.upstreams.recycle(up, Instant::now(), keep);
     }
     Ok(moved)
@@ -185,7 +211,9 @@ fn poll_head(
     asked: Asked,
     limits: &HeadLimits,
 ) -> Poll<Result<(h1::ResponseHead, Response<()>), Waiting>> {
-    let Side::One(far) = far else { return Poll::Ready(Err(Waiting::Endpoint(Reason::UpstreamClosed))) };
+    let Side::One(far) = far else {
+        return Poll::Ready(Err(Waiting::Endpoint(Reason::UpstreamClosed)));
+    };
     loop {
         let malformed = |_| Waiting::Endpoint(Reason::MalformedResponse);
         match h1::response(far.rest(), asked, limits).map_err(malformed)? {
@@ -226,11 +254,18 @@ async fn answer(
         record.set_grpc_status(status);
     }
     let bare = whole || stream.head.method == Method::HEAD;
-    let send = stream.respond.send_response(head, bare).map_err(|_| Reason::DownstreamGone)?;
+    let send = stream
+        .respond
+        .send_response(head, bare)
+        .map_err(|_| Reason::DownstreamGone)?;
     if let Side::Two(near) = &mut stream.near {
         near.send = Some(send);
     }
-    let mut downward = if bare { Transfer::complete() } else { Transfer::default() };
+    let mut downward = if bare {
+        Transfer::complete()
+    } else {
+        Transfer::default()
+    };
     let moved = poll_fn(|cx| {
         if let Poll::Ready(()) = poll_client_gone(cx, &mut stream.near, &downward) {
             return Poll::Ready(Err(Reason::DownstreamGone));
@@ -241,7 +276,9 @@ async fn answer(
             }
             Poll::Ready(_) | Poll::Pending => {}
         }
-        downward.poll(cx, far, &mut stream.near).map_err(|broken| reason(&broken, Role::Endpoint, Role::Client))
+        downward
+            .poll(cx, far, &mut stream.near)
+            .map_err(|broken| reason(&broken, Role::Endpoint, Role::Client))
     })
     .await;
     record.request_bytes(stream.upward.bytes);

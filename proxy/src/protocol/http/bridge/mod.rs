@@ -14,4 +14,4 @@ mod transfer;
 mod two;
 
 pub(super) use from_http1::from_http1;
-pub(super) use from_http2::{to_http1, to_http2, Stream};
+pub(super) use from_http2::{Stream, to_http1, to_http2};

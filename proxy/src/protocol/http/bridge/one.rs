@@ -5,9 +5,9 @@ use crate::net::scratch::poll_read_scratch;
 use crate::net::spare;
 use crate::net::stream::Stream;
 use crate::net::unsent::Unsent;
-use crate::protocol::http::h1::{write, Body, Framing};
+use crate::protocol::http::h1::{Body, Framing, write};
 use bytes::Bytes;
-use std::task::{ready, Context, Poll};
+use std::task::{Context, Poll, ready};
 
 /// One read, and so the most that waits for a slow reader.
 const READ: usize = 64 * 1024;
@@ -30,7 +30,15 @@ pub(super) struct One<'a> {
 impl<'a> One<'a> {
     /// A peer whose message goes on in `ahead[at..]`, framed as `body`.
     pub(super) fn new(stream: &'a mut Stream, ahead: &'a mut Vec<u8>, at: usize, body: Body) -> Self {
-        Self { stream, ahead, at, body, framing: Framing::None, unsent: Unsent::default(), ended: false }
+        Self {
+            stream,
+            ahead,
+            at,
+            body,
+            framing: Framing::None,
+            unsent: Unsent::default(),
+            ended: false,
+        }
     }
 
     /// Sends a head; what follows is framed as it says.
@@ -100,7 +108,10 @@ impl<'a> One<'a> {
                 return Poll::Ready(Ok(self.body.trailers().map_or(Piece::End, Piece::Trailers)));
             }
             if !self.rest().is_empty() {
-                let decoded = self.body.decode(&self.ahead[self.at..]).map_err(|_| Trouble::Malformed)?;
+                let decoded = self
+                    .body
+                    .decode(&self.ahead[self.at..])
+                    .map_err(|_| Trouble::Malformed)?;
                 let content = &self.ahead[self.at..][decoded.data.clone()];
                 let data = Bytes::copy_from_slice(content);
                 self.at += decoded.consumed;
@@ -112,7 +123,11 @@ impl<'a> One<'a> {
                 continue;
             }
             if ready!(self.poll_more(cx))? == 0 {
-                return Poll::Ready(if self.body.finish() { Ok(Piece::End) } else { Err(Trouble::Gone) });
+                return Poll::Ready(if self.body.finish() {
+                    Ok(Piece::End)
+                } else {
+                    Err(Trouble::Gone)
+                });
             }
         }
     }

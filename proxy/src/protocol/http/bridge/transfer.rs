@@ -2,7 +2,7 @@
 
 use super::side::{Piece, Role, Side, Trouble};
 use crate::failure::Reason;
-use std::task::{ready, Context, Poll};
+use std::task::{Context, Poll, ready};
 
 /// The state of one direction.
 #[derive(Debug, Default)]
@@ -33,7 +33,11 @@ pub(super) enum Broken {
 impl Transfer {
     /// A body that is empty, and whose end went with the head.
     pub(super) fn complete() -> Self {
-        Self { given: true, complete: true, ..Self::default() }
+        Self {
+            given: true,
+            complete: true,
+            ..Self::default()
+        }
     }
 
     /// Whether the destination has all of it.
@@ -42,7 +46,12 @@ impl Transfer {
     }
 
     /// Moves pieces until the last is taken.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>, from: &mut Side<'_>, to: &mut Side<'_>) -> Poll<Result<(), Broken>> {
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut Side<'_>,
+        to: &mut Side<'_>,
+    ) -> Poll<Result<(), Broken>> {
         if self.complete {
             return Poll::Ready(Ok(()));
         }

@@ -3,7 +3,7 @@
 use super::side::{Piece, Trouble};
 use bytes::Bytes;
 use h2::{RecvStream, SendStream};
-use std::task::{ready, Context, Poll};
+use std::task::{Context, Poll, ready};
 
 /// The two halves of a stream, each there once its head has passed.
 #[derive(Default)]
@@ -20,11 +20,17 @@ pub(super) struct Two {
 
 impl Two {
     pub(super) fn receiving(receive: RecvStream) -> Self {
-        Self { receive: Some(receive), ..Self::default() }
+        Self {
+            receive: Some(receive),
+            ..Self::default()
+        }
     }
 
     pub(super) fn sending(send: SendStream<Bytes>) -> Self {
-        Self { send: Some(send), ..Self::default() }
+        Self {
+            send: Some(send),
+            ..Self::default()
+        }
     }
 
     /// Ready when the peer has reset the stream that we send on.
@@ -43,7 +49,9 @@ impl Two {
     }
 
     pub(super) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Piece, Trouble>> {
-        let Some(receive) = &mut self.receive else { return Poll::Ready(Ok(Piece::End)) };
+        let Some(receive) = &mut self.receive else {
+            return Poll::Ready(Ok(Piece::End));
+        };
         match ready!(receive.poll_data(cx)) {
             Some(Ok(data)) => {
                 let last = receive.is_end_stream();
@@ -67,7 +75,9 @@ impl Two {
     }
 
     pub(super) fn poll_taken(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Trouble>> {
-        let Some(send) = &mut self.send else { return Poll::Ready(Err(Trouble::Gone)) };
+        let Some(send) = &mut self.send else {
+            return Poll::Ready(Err(Trouble::Gone));
+        };
         while !self.held.is_empty() {
             let room = send.capacity();
             if room == 0 {
@@ -85,10 +95,16 @@ impl Two {
     }
 
     pub(super) fn give(&mut self, piece: Piece) -> Result<(), Trouble> {
-        let Some(send) = &mut self.send else { return Err(Trouble::Gone) };
+        let Some(send) = &mut self.send else {
+            return Err(Trouble::Gone);
+        };
         let sent = match piece {
             Piece::Data(data, last) if data.is_empty() => {
-                if last { send.send_data(data, true) } else { Ok(()) }
+                if last {
+                    send.send_data(data, true)
+                } else {
+                    Ok(())
+                }
             }
             Piece::Data(data, last) => {
                 send.reserve_capacity(data.len());

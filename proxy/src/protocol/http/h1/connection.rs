@@ -46,7 +46,7 @@ impl Options {
     }
 
     /// Cuts the lines that an option names. What everyone on the way must see stays, whoever names it: a message
-    /// without its framing is another message, and a client that waits for 100 must get it from someone.
+    /// without its framing is another message, and a client that waits for 100 must get it from someone. `Upgrade` has its own rules.
     pub(super) fn cut_named(&self, head: &[u8], fields: usize, cuts: &mut Cuts) {
         if !self.naming {
             return;
@@ -56,7 +56,13 @@ impl Options {
             named.extend(octets::list(field.value));
         }
         for field in Lines::fields(head, fields) {
-            let kept = [&b"host"[..], b"content-length", b"transfer-encoding", b"expect"];
+            let kept = [
+                &b"host"[..],
+                b"content-length",
+                b"transfer-encoding",
+                b"expect",
+                b"upgrade",
+            ];
             if named.iter().any(|name| name.eq_ignore_ascii_case(field.name))
                 && !kept.iter().any(|name| name.eq_ignore_ascii_case(field.name))
             {

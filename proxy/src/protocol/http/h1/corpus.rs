@@ -8,9 +8,15 @@ const LIMITS: HeadLimits = HeadLimits {
 };
 const MESSAGES: usize = 20_000;
 
-const METHODS: &[&str] = &["GET", "POST", "HEAD", "OPTIONS", "CONNECT", "PURGE", "G\tT", ""];
+const METHODS: &[&str] = &[
+    "GET", "GET", "GET", "POST", "POST", "PUT", "HEAD", "OPTIONS", "CONNECT", "PURGE", "G\tT", "",
+];
 const TARGETS: &[&str] = &[
     "/",
+    "/",
+    "/",
+    "/a",
+    "/a?b",
     "/a?b",
     "*",
     "http://b",
@@ -46,8 +52,6 @@ const STATUSES: &[&str] = &[
     "999 \u{e9}",
 ];
 const FIELDS: &[&str] = &[
-    "Host: a",
-    "Host: a",
     "Host: a",
     "host: b:80",
     "Content-Length: 5",
@@ -103,7 +107,8 @@ impl Dice {
 
     /// `start_line`, fields, and a body, with a mistake in every second of them.
     fn message(&mut self, start_line: &str) -> Vec<u8> {
-        let mut bytes = format!("{start_line}\r\n").into_bytes();
+        let host = if self.roll(4) == 0 { "" } else { "Host: a\r\n" };
+        let mut bytes = format!("{start_line}\r\n{host}").into_bytes();
         for _ in 0..self.roll(7) {
             bytes.extend_from_slice(self.pick(FIELDS).as_bytes());
             bytes.extend_from_slice(if self.roll(40) == 0 { b"\n" } else { b"\r\n" });
@@ -146,7 +151,12 @@ fn assert_nobody_reads_it_otherwise(head: &[u8], framing: Framing) {
     let lengths = leniently(head, "content-length");
     let codings = leniently(head, "transfer-encoding");
     match framing {
-        Framing::Length(length) => assert_eq!((lengths, codings), (vec![length.to_string()], vec![])),
+        Framing::Length(length) => {
+            assert!(
+                codings.is_empty() && lengths.len() == 1 && lengths[0].parse() == Ok(length),
+                "{lengths:?}"
+            );
+        }
         Framing::Chunked => {
             assert!(
                 lengths.is_empty() && codings.len() == 1 && codings[0].eq_ignore_ascii_case("chunked"),

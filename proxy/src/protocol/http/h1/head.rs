@@ -199,6 +199,7 @@ impl<'a> Lines<'a> {
         self.at
     }
 
+    #[inline]
     pub(super) fn next(&mut self) -> Result<Next<'a>, Fault> {
         let start = self.at;
         let Some(end) = self.line()? else {
@@ -215,6 +216,7 @@ impl<'a> Lines<'a> {
     }
 
     /// Steps over one line, to the offset behind its CRLF.
+    #[inline]
     fn line(&mut self) -> Result<Option<usize>, Fault> {
         const TOO_LARGE: Fault = Fault::because(Reason::HeadTooLarge, "more bytes than the limit");
         let limit = self.limits.bytes.min(u32::MAX as usize);
@@ -235,6 +237,7 @@ impl<'a> Lines<'a> {
 }
 
 /// The field line at `bytes[start..end]`, which ends with CRLF (RFC 9112 5).
+#[inline]
 pub(super) fn field(bytes: &[u8], start: usize, end: usize) -> Result<Field<'_>, Fault> {
     let line = &bytes[start..end - 2];
     let name = line

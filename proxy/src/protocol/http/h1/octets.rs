@@ -25,14 +25,20 @@ const TOKEN: [bool; 256] = {
 pub(super) fn is_text(bytes: &[u8]) -> bool {
     const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
     const TOPS: u64 = u64::from_ne_bytes([0x80; 8]);
-    let (words, rest) = bytes.as_chunks::<8>();
-    words.iter().all(|word| {
+    let is_text_word = |word: &[u8; 8]| {
         let eight = u64::from_ne_bytes(*word);
         let below_space = eight.wrapping_sub(ONES * 0x20) & !eight;
         let flipped = eight ^ (ONES * 0x7f);
         let delete = flipped.wrapping_sub(ONES) & !flipped;
         (below_space | delete) & TOPS == 0 || word.iter().all(|byte| is_text_byte(*byte))
-    }) && rest.iter().all(|byte| is_text_byte(*byte))
+    };
+    let (words, rest) = bytes.as_chunks::<8>();
+    // What is left over is looked at again with what stands before it, where that makes eight.
+    words.iter().all(is_text_word)
+        && match bytes.last_chunk::<8>() {
+            Some(last) => rest.is_empty() || is_text_word(last),
+            None => rest.iter().all(|byte| is_text_byte(*byte)),
+        }
 }
 
 const fn is_text_byte(byte: u8) -> bool {
@@ -46,6 +52,7 @@ pub(super) const fn is_target(byte: u8) -> bool {
 }
 
 /// Without the spaces and tabs at both ends (`OWS`, RFC 9110 5.6.3).
+#[inline]
 pub(super) fn trim(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] = bytes {
         bytes = rest;

@@ -91,6 +91,11 @@ fn an_upgrade_is_passed_on_unless_it_is_h2c() {
             true,
             "Upgrade: TLS/1.2\r\nConnection: Upgrade\r\n\r\n",
         ),
+        (
+            "Connection: x, Upgrade\r\nX: 1\r\nUpgrade: websocket\r\n",
+            true,
+            "Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+        ),
         ("Upgrade: websocket\r\n", false, "\r\n"),
         ("Connection: Upgrade\r\n", false, "\r\n"),
         (

@@ -1,0 +1,106 @@
+//! `/clusters`: every endpoint with its live state, as a table for people or as JSON.
+
+use super::Door;
+use super::endpoints;
+use super::endpoints::ClusterState;
+use super::endpoints::EndpointState;
+use serde_json::json;
+use std::fmt::Write;
+
+const COLUMNS: [&str; 10] = [
+    "ENDPOINT",
+    "WEIGHT",
+    "HEALTH",
+    "FAILURES",
+    "IN-FLIGHT",
+    "LATENCY",
+    "IDLE",
+    "HTTP/2",
+    "OPENED",
+    "FAILED",
+];
+
+/// For people.
+pub(super) fn text(door: &Door) -> String {
+    let status = door.status.borrow().clone();
+    let mut page = String::new();
+    let phase = door.lifecycle.phase().label();
+    let _ = writeln!(page, "{phase}, configuration {}", status.generation());
+    if let Some(refusal) = &status.refusal {
+        let _ = writeln!(
+            page,
+            "the newest update was refused, see /config_dump: {}",
+            refusal.faults.join("; ")
+        );
+    }
+    let Some(snapshot) = &status.snapshot else { return page };
+    for cluster in endpoints::clusters(door, snapshot) {
+        section(&mut page, &cluster);
+    }
+    page
+}
+
+/// For programs.
+pub(super) fn json(door: &Door) -> serde_json::Value {
+    let status = door.status.borrow().clone();
+    let clusters = status
+        .snapshot
+        .as_ref()
+        .map(|snapshot| endpoints::clusters(door, snapshot));
+    json!({
+        "phase": door.lifecycle.phase().label(),
+        "generation": status.generation(),
+        "refusal": status.refusal.as_ref().map(|refusal| &refusal.faults),
+        "clusters": clusters.unwrap_or_default(),
+    })
+}
+
+fn section(page: &mut String, state: &ClusterState) {
+    let ClusterState {
+        cluster,
+        service,
+        algorithm,
+        endpoints,
+        more,
+    } = state;
+    let rows: Vec<_> = endpoints.iter().map(cells).collect();
+    let header = COLUMNS.map(str::to_owned);
+    let width = |column: usize| {
+        let cells = rows.iter().chain([&header]).map(|row| row[column].chars().count());
+        cells.max().unwrap_or_default()
+    };
+    let widths: [usize; COLUMNS.len()] = std::array::from_fn(width);
+    // Writing to a String cannot fail.
+    let _ = write!(page, "\n{cluster}  (service {service}, {algorithm})\n");
+    if rows.is_empty() {
+        page.push_str("  no endpoints\n");
+        return;
+    }
+    for row in [&header].into_iter().chain(&rows) {
+        let cells: Vec<_> = row
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:<width$}"))
+            .collect();
+        let _ = writeln!(page, "  {}", cells.join("  ").trim_end());
+    }
+    if *more > 0 {
+        let _ = writeln!(page, "  and {more} more");
+    }
+}
+
+fn cells(endpoint: &EndpointState) -> [String; COLUMNS.len()] {
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    [
+        endpoint.address.to_string(),
+        or_dash(endpoint.weight.map(|weight| weight.to_string())),
+        endpoint.health.label().to_owned(),
+        endpoint.failures.to_string(),
+        endpoint.in_flight.to_string(),
+        or_dash(endpoint.latency_ms.map(|latency| format!("{latency:.2} ms"))),
+        endpoint.idle.to_string(),
+        endpoint.http2.to_string(),
+        endpoint.opened.to_string(),
+        endpoint.failed.to_string(),
+    ]
+}

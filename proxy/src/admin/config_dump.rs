@@ -1,0 +1,183 @@
+//! `/config_dump`: what is in force, as it was compiled, and why the newest update is not.
+
+use super::Door;
+use super::endpoints;
+use crate::control::status::Status;
+use crate::snapshot::Cluster;
+use crate::snapshot::Discovery;
+use crate::snapshot::Handling;
+use crate::snapshot::HttpHandling;
+use crate::snapshot::Snapshot;
+use evenkeel_control_api::mesh::settings::ProxySettings;
+use evenkeel_control_api::mesh::settings::Workers;
+use evenkeel_control_api::resource::cluster::UpstreamVersion;
+use serde_json::Value;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use std::time::SystemTime;
+use std::time::UNIX_EPOCH;
+
+/// The whole page.
+pub(super) fn json(door: &Door) -> Value {
+    let status = door.status.borrow().clone();
+    let snapshot = status.snapshot.as_deref();
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "phase": door.lifecycle.phase().label(),
+        "generation": status.generation(),
+        "updates": updates(&status),
+        "services": snapshot.map(services),
+        "inbound": snapshot.map(inbound),
+        "unknown": snapshot.map(|snapshot| snapshot.unknown().map(|unknown| handling(unknown, snapshot))),
+        "clusters": snapshot.map(|snapshot| snapshot.clusters.iter().map(|one| cluster(one)).collect::<Vec<_>>()),
+        "settings": settings(&door.settings),
+    })
+}
+
+fn updates(status: &Status) -> Value {
+    let at = |at: Option<SystemTime>| {
+        at.and_then(|at| at.duration_since(UNIX_EPOCH).ok())
+            .map(|at| at.as_secs())
+    };
+    json!({
+        "accepted": status.accepted,
+        "accepted_at_unix_seconds": at(status.accepted_at),
+        "refused": status.refused,
+        "refused_at_unix_seconds": at(status.refused_at),
+        "refusal": status.refusal.as_ref().map(|refusal| &refusal.faults),
+    })
+}
+
+/// Addresses that are handled alike stand together.
+fn services(snapshot: &Snapshot) -> Vec<Value> {
+    let mut groups: BTreeMap<_, (&Arc<Handling>, Vec<SocketAddr>)> = BTreeMap::new();
+    for (address, handling) in snapshot.services() {
+        let key = (Arc::clone(&handling.service), Arc::as_ptr(handling));
+        groups
+            .entry(key)
+            .or_insert_with(|| (handling, Vec::new()))
+            .1
+            .push(*address);
+    }
+    let service = |(one, mut addresses): (&Arc<Handling>, Vec<SocketAddr>)| {
+        addresses.sort_unstable();
+        with("addresses", json!(addresses), handling(one, snapshot))
+    };
+    groups.into_values().map(service).collect()
+}
+
+fn inbound(snapshot: &Snapshot) -> Vec<Value> {
+    let mut ports: Vec<_> = snapshot.inbound_ports().collect();
+    // The default, which has no port, last.
+    ports.sort_by_key(|(port, _)| port.map_or(u32::MAX, u32::from));
+    let port = |(port, one): (Option<u16>, &Arc<Handling>)| {
+        let port = port.map_or_else(|| json!("default"), |port| json!(port));
+        with("port", port, handling(one, snapshot))
+    };
+    ports.into_iter().map(port).collect()
+}
+
+fn handling(handling: &Handling, snapshot: &Snapshot) -> Value {
+    json!({
+        "service": *handling.service,
+        "detection": format!("{:?}", handling.detection).to_lowercase(),
+        "http": handling.http.as_ref().map(|handling| http(handling, snapshot)),
+        "tcp": handling.tcp.as_ref().map(|tcp| json!({
+            "cluster": name(tcp.cluster, snapshot),
+            "idle_timeout_seconds": seconds(tcp.idle_timeout),
+        })),
+    })
+}
+
+fn http(http: &HttpHandling, snapshot: &Snapshot) -> Value {
+    let route = |rule: &crate::route::Rule| {
+        json!({
+            "prefix": rule.prefix,
+            "cluster": name(rule.cluster, snapshot),
+            "timeout_seconds": seconds(rule.timeout),
+        })
+    };
+    json!({
+        "versions": format!("{:?}", http.versions).to_lowercase(),
+        "routes": http.routes.rules().iter().map(route).collect::<Vec<_>>(),
+        "max_header_bytes": http.max_header_bytes,
+        "max_header_fields": http.max_header_fields,
+        "head_timeout_seconds": seconds(http.head_timeout),
+        "idle_timeout_seconds": seconds(http.idle_timeout),
+        "http2_max_concurrent_streams": http.http2.max_concurrent_streams,
+    })
+}
+
+fn cluster(cluster: &Cluster) -> Value {
+    let endpoints = match &cluster.discovery {
+        Discovery::OriginalDestination => Value::Null,
+        Discovery::Endpoints(endpoints) => endpoints
+            .iter()
+            .map(|endpoint| {
+                json!({
+                    "address": endpoint.address,
+                    "weight": endpoint.weight,
+                    "region": endpoint.locality.region,
+                    "zone": endpoint.locality.zone,
+                    "sub_zone": endpoint.locality.sub_zone,
+                })
+            })
+            .collect(),
+    };
+    json!({
+        "name": *cluster.name,
+        "service": *cluster.service,
+        "algorithm": endpoints::algorithm(cluster),
+        "connect_timeout_seconds": cluster.connect_timeout.as_secs_f64(),
+        "http_version": match cluster.http.version {
+            UpstreamVersion::SameAsDownstream => "same as downstream",
+            UpstreamVersion::Http1 => "http1",
+            UpstreamVersion::Http2 => "http2",
+        },
+        "http1_idle_timeout_seconds": cluster.http.idle_timeout.as_secs_f64(),
+        "endpoints": endpoints,
+    })
+}
+
+fn settings(settings: &ProxySettings) -> Value {
+    let limits = &settings.limits;
+    json!({
+        "workers": match settings.workers {
+            Workers::Count(count) => json!(count),
+            Workers::CpuLimit => json!("cpu-limit"),
+        },
+        "outbound": settings.outbound,
+        "inbound": settings.inbound,
+        "admin": settings.admin,
+        "telemetry": settings.telemetry,
+        "limits": {
+            "connections": limits.connections,
+            "idle_per_endpoint": limits.idle_per_endpoint,
+            "idle_total": limits.idle_total,
+            "speculative": limits.speculative,
+            "backoff_first_seconds": limits.backoff_first.as_secs_f64(),
+            "backoff_most_seconds": limits.backoff_most.as_secs_f64(),
+            "drain_least_seconds": limits.drain.least.as_secs_f64(),
+            "drain_idle_seconds": limits.drain.idle.as_secs_f64(),
+            "drain_deadline_seconds": limits.drain.deadline.as_secs_f64(),
+        },
+    })
+}
+
+fn with(key: &str, value: Value, mut object: Value) -> Value {
+    if let Value::Object(fields) = &mut object {
+        fields.insert(key.to_owned(), value);
+    }
+    object
+}
+
+fn name(place: usize, snapshot: &Snapshot) -> Option<&str> {
+    snapshot.clusters.get(place).map(|cluster| &*cluster.name)
+}
+
+fn seconds(duration: Option<Duration>) -> Option<f64> {
+    duration.map(|duration| duration.as_secs_f64())
+}

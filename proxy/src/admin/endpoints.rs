@@ -1,0 +1,151 @@
+//! Every endpoint with its live state, for all pages that show endpoints.
+
+use super::Door;
+use crate::balance::Millis;
+use crate::snapshot::Cluster;
+use crate::snapshot::Discovery;
+use crate::snapshot::Snapshot;
+use crate::upstream::backoff::Admission;
+use crate::upstream::shared::Shared;
+use evenkeel_control_api::resource::cluster::Algorithm;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tokio::time::Instant;
+
+/// Endpoints of one cluster that the configuration does not name and a page shows: applications choose them.
+const UNNAMED_SHOWN: usize = 100;
+
+/// A cluster with its endpoints.
+#[derive(Debug, Serialize)]
+pub(super) struct ClusterState {
+    pub(super) cluster: String,
+    pub(super) service: String,
+    pub(super) algorithm: &'static str,
+    pub(super) endpoints: Vec<EndpointState>,
+    /// Endpoints beyond those shown.
+    pub(super) more: usize,
+}
+
+/// An endpoint as of now.
+#[derive(Debug, Serialize)]
+pub(super) struct EndpointState {
+    pub(super) address: SocketAddr,
+    /// `None`: the configuration does not name it.
+    pub(super) weight: Option<u32>,
+    pub(super) health: Health,
+    /// Failures to connect in a row.
+    pub(super) failures: u32,
+    pub(super) in_flight: u32,
+    /// `None`: nothing was observed.
+    pub(super) latency_ms: Option<f64>,
+    pub(super) idle: i64,
+    pub(super) http2: i64,
+    pub(super) opened: u64,
+    pub(super) failed: u64,
+}
+
+/// Whether requests go there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Health {
+    /// Nothing is known against it.
+    Healthy,
+    /// It failed, and nobody tries for a while.
+    BackOff,
+    /// It failed, and the next request tries.
+    ProbeDue,
+    /// It left the configuration, and what is in flight is finished.
+    Removed,
+}
+
+impl Health {
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::BackOff => "back-off",
+            Self::ProbeDue => "probe-due",
+            Self::Removed => "removed",
+        }
+    }
+}
+
+/// Every cluster of the configuration in force, by name.
+pub(super) fn clusters(door: &Door, snapshot: &Snapshot) -> Vec<ClusterState> {
+    let now = Millis(Instant::now().saturating_duration_since(door.epoch).as_millis() as u32);
+    let mut known: BTreeMap<Arc<str>, BTreeMap<SocketAddr, Arc<Shared>>> = BTreeMap::new();
+    for (cluster, address, shared) in door.registry.all() {
+        known.entry(cluster).or_default().insert(address, shared);
+    }
+    let mut clusters: Vec<_> = snapshot
+        .clusters
+        .iter()
+        .map(|cluster| state(cluster, known.remove(&cluster.name).unwrap_or_default(), now))
+        .collect();
+    clusters.sort_by(|one, other| one.cluster.cmp(&other.cluster));
+    clusters
+}
+
+fn state(cluster: &Cluster, mut known: BTreeMap<SocketAddr, Arc<Shared>>, now: Millis) -> ClusterState {
+    let (named, gone): (&[_], _) = match &cluster.discovery {
+        Discovery::Endpoints(named) => (named, true),
+        Discovery::OriginalDestination => (&[], false),
+    };
+    let mut endpoints: Vec<_> = named
+        .iter()
+        .map(|endpoint| EndpointState {
+            weight: Some(endpoint.weight.get()),
+            ..live(endpoint.address, known.remove(&endpoint.address).as_deref(), now)
+        })
+        .collect();
+    let more = known.len().saturating_sub(UNNAMED_SHOWN);
+    endpoints.extend(known.iter().take(UNNAMED_SHOWN).map(|(address, shared)| {
+        let state = live(*address, Some(shared), now);
+        EndpointState {
+            health: if gone { Health::Removed } else { state.health },
+            ..state
+        }
+    }));
+    ClusterState {
+        cluster: cluster.name.to_string(),
+        service: cluster.service.to_string(),
+        algorithm: algorithm(cluster),
+        endpoints,
+        more,
+    }
+}
+
+/// How an endpoint of the cluster is chosen, as mesh documents say it.
+pub(super) fn algorithm(cluster: &Cluster) -> &'static str {
+    match (&cluster.discovery, cluster.algorithm) {
+        (Discovery::OriginalDestination, _) => "original destination",
+        (Discovery::Endpoints(_), Algorithm::PeakEwma) => "peak_ewma",
+        (Discovery::Endpoints(_), Algorithm::LeastRequest { .. }) => "least_request",
+        (Discovery::Endpoints(_), Algorithm::RoundRobin) => "round_robin",
+        (Discovery::Endpoints(_), Algorithm::Random) => "random",
+    }
+}
+
+fn live(address: SocketAddr, shared: Option<&Shared>, now: Millis) -> EndpointState {
+    // Without any, no worker has used it yet.
+    let untouched = Shared::default();
+    let shared = shared.unwrap_or(&untouched);
+    EndpointState {
+        address,
+        weight: None,
+        health: match shared.backoff.admission(now) {
+            Admission::Open => Health::Healthy,
+            Admission::Probe => Health::ProbeDue,
+            Admission::Paused => Health::BackOff,
+        },
+        failures: shared.backoff.failures(),
+        in_flight: shared.load.in_flight(),
+        latency_ms: shared.load.latency(now).map(|latency| latency.as_secs_f64() * 1_000.0),
+        idle: shared.idle.load(Ordering::Relaxed),
+        http2: shared.multiplexed.load(Ordering::Relaxed),
+        opened: shared.opened.load(Ordering::Relaxed),
+        failed: shared.failed.load(Ordering::Relaxed),
+    }
+}

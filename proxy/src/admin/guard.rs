@@ -1,0 +1,104 @@
+//! Who may ask on the admin port: nobody from elsewhere, and no web page that a browser on this machine has open.
+
+use super::Face;
+use hyper::HeaderMap;
+use hyper::header;
+use std::net::IpAddr;
+
+/// `Err`: why the request is refused.
+pub(super) fn check(face: Face, peer: IpAddr, headers: &HeaderMap) -> Result<(), &'static str> {
+    if face == Face::Telemetry {
+        return Ok(());
+    }
+    if !peer.to_canonical().is_loopback() {
+        return Err("this port answers to loopback only");
+    }
+    let host = headers.get(header::HOST).map(|host| host.to_str().unwrap_or_default());
+    // A name can be made to resolve to 127.0.0.1 by whoever owns it (DNS rebinding); an address cannot.
+    if !host.is_none_or(is_local) {
+        return Err("the Host of a request to this port must be an IP address or localhost");
+    }
+    // Browsers send an Origin with every POST, and with whatever a foreign page asks for by script.
+    let origin = headers
+        .get(header::ORIGIN)
+        .map(|origin| origin.to_str().unwrap_or_default());
+    if origin.is_some_and(|origin| origin.strip_prefix("http://") != host) {
+        return Err("requests of other sites are refused");
+    }
+    Ok(())
+}
+
+fn is_local(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        // What is after the last colon of `[::1]` is no port.
+        Some((name, port)) if port.parse::<u16>().is_ok() => name,
+        _ => host,
+    };
+    let address = name
+        .strip_prefix('[')
+        .and_then(|name| name.strip_suffix(']'))
+        .unwrap_or(name);
+    address.parse::<IpAddr>().is_ok() || name.eq_ignore_ascii_case("localhost")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(peer: &str, headers: &[(header::HeaderName, &str)]) -> Result<(), &'static str> {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (name.clone(), value.parse().unwrap()))
+            .collect();
+        check(Face::Admin, peer.parse().unwrap(), &headers)
+    }
+
+    #[test]
+    fn only_loopback_may_ask() {
+        for peer in ["127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1"] {
+            assert_eq!(asked(peer, &[]), Ok(()), "{peer}");
+        }
+        for peer in ["10.0.0.1", "fd00::1", "::ffff:10.0.0.1"] {
+            assert!(asked(peer, &[]).is_err(), "{peer}");
+        }
+    }
+
+    #[test]
+    fn a_name_as_host_is_refused_and_an_address_is_not() {
+        for host in [
+            "127.0.0.1:15000",
+            "127.0.0.1",
+            "[::1]:15000",
+            "[::1]",
+            "localhost",
+            "LOCALHOST:15000",
+        ] {
+            assert_eq!(asked("::1", &[(header::HOST, host)]), Ok(()), "{host}");
+        }
+        for host in [
+            "evil.example",
+            "evil.example:15000",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "",
+            "a:b:c",
+        ] {
+            assert!(asked("::1", &[(header::HOST, host)]).is_err(), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_page_of_another_site_cannot_ask_through_a_browser() {
+        let host = (header::HOST, "127.0.0.1:15000");
+        assert_eq!(
+            asked("::1", &[host.clone(), (header::ORIGIN, "http://127.0.0.1:15000")]),
+            Ok(())
+        );
+        for origin in ["http://evil.example", "null", "http://127.0.0.1:8080"] {
+            assert!(
+                asked("::1", &[host.clone(), (header::ORIGIN, origin)]).is_err(),
+                "{origin}"
+            );
+        }
+    }
+}

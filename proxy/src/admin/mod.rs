@@ -1,0 +1,128 @@
+//! The operator's door: what the proxy does and has, in words, in JSON and as metrics; and a few things to tell it.
+//!
+//! Two faces: on the telemetry port what may be seen by anybody (`/metrics`, `/ready`, `/live`), on loopback everything.
+//! To add a page: a variant in `page.rs`; the compiler names the matches that want a line.
+
+mod clusters;
+mod config_dump;
+mod endpoints;
+mod guard;
+mod metrics;
+mod page;
+mod readiness;
+#[cfg(test)]
+mod tests;
+
+use crate::control::status::Status;
+use crate::lifecycle::Lifecycle;
+use crate::lifecycle::Phase;
+use crate::telemetry::Book;
+use crate::telemetry::log::LogHandle;
+use crate::upstream::shared::Registry;
+use evenkeel_control_api::mesh::settings::ProxySettings;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use hyper_util::rt::TokioTimer;
+use page::Then;
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// Connections at once on one listener; more wait in the kernel's queue.
+const CONNECTIONS: usize = 64;
+/// For a request head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// For a connection, which has one request: whoever reads slowly must not keep others out.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
+/// After a failure to accept: without descriptors the next attempt would fail at once.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What the pages show and change.
+#[derive(Debug)]
+pub struct Door {
+    /// Of all workers.
+    pub books: Vec<Arc<Book>>,
+    /// The live state of endpoints.
+    pub registry: Arc<Registry>,
+    /// The configuration in force, and how updates went.
+    pub status: watch::Receiver<Status>,
+    /// The phase of the process.
+    pub lifecycle: Arc<Lifecycle>,
+    /// To see and change the log level.
+    pub log: LogHandle,
+    /// As the process began with them.
+    pub settings: Arc<ProxySettings>,
+    /// The zero of the time that load and back-off are measured in.
+    pub epoch: Instant,
+}
+
+/// Which pages a listener has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Face {
+    /// All of them, for loopback only.
+    Admin,
+    /// Those that change nothing and tell nothing in particular.
+    Telemetry,
+}
+
+/// Answers on `listener` for ever; ends, saying so in the log, only when the listener cannot be used at all. Needs a
+/// tokio runtime with IO and time.
+pub async fn serve(listener: std::net::TcpListener, door: Arc<Door>, face: Face) {
+    let ready = listener
+        .set_nonblocking(true)
+        .and_then(|()| TcpListener::from_std(listener));
+    let listener = match ready {
+        Ok(listener) => listener,
+        Err(error) => return tracing::error!(%error, ?face, "the admin listener cannot be used"),
+    };
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let place = Arc::clone(&places).acquire_owned().await;
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                let door = Arc::clone(&door);
+                tokio::spawn(async move {
+                    connection(stream, peer.ip(), &door, face).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the admin listener cannot accept");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, peer: IpAddr, door: &Door, face: Face) {
+    let quit = AtomicBool::new(false);
+    let service = service_fn(|request| {
+        let quit = &quit;
+        async move {
+            let answer = page::answer(door, face, peer, request).await;
+            quit.store(answer.then == Then::Quit, Ordering::Relaxed);
+            Ok::<_, Infallible>(answer.response)
+        }
+    });
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .keep_alive(false);
+    let served = tokio::time::timeout(CONNECTION_TIMEOUT, http.serve_connection(TokioIo::new(stream), service)).await;
+    if let Ok(Err(error)) = served {
+        tracing::debug!(%peer, %error, "an admin connection ended early");
+    }
+    // Only now: the process may end before another line of this runs, and whoever asked wants the answer.
+    if quit.into_inner() {
+        door.lifecycle.enter(Phase::Quitting);
+    }
+}

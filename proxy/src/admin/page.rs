@@ -1,0 +1,215 @@
+//! The pages: which there are, where, by which methods, and what they answer.
+
+use super::Door;
+use super::Face;
+use super::clusters;
+use super::config_dump;
+use super::guard;
+use super::metrics;
+use super::readiness;
+use crate::lifecycle::Phase;
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use http_body_util::Full;
+use http_body_util::Limited;
+use hyper::Method;
+use hyper::Request;
+use hyper::Response;
+use hyper::StatusCode;
+use hyper::body::Incoming;
+use hyper::header;
+use std::net::IpAddr;
+
+/// Bytes of a log directive.
+const BODY_LIMIT: usize = 4_096;
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const HTML: &str = "text/html; charset=utf-8";
+const JSON: &str = "application/json";
+/// The format of Prometheus.
+const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// What is answered, and what happens once it was.
+pub(super) struct Answer {
+    pub(super) response: Response<Full<Bytes>>,
+    pub(super) then: Then,
+}
+
+/// What happens after an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Then {
+    /// Nothing.
+    GoOn,
+    /// The process ends.
+    Quit,
+}
+
+/// A page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Page {
+    Index,
+    Metrics,
+    Ready,
+    Live,
+    ConfigDump,
+    Clusters,
+    LogLevel,
+    Drain,
+    Quit,
+}
+
+impl Page {
+    const ALL: [Self; 9] = [
+        Self::Index,
+        Self::Metrics,
+        Self::Ready,
+        Self::Live,
+        Self::ConfigDump,
+        Self::Clusters,
+        Self::LogLevel,
+        Self::Drain,
+        Self::Quit,
+    ];
+
+    fn path(self) -> &'static str {
+        match self {
+            Self::Index => "/",
+            Self::Metrics => "/metrics",
+            Self::Ready => "/ready",
+            Self::Live => "/live",
+            Self::ConfigDump => "/config_dump",
+            Self::Clusters => "/clusters",
+            Self::LogLevel => "/log-level",
+            Self::Drain => "/drain",
+            Self::Quit => "/quit",
+        }
+    }
+
+    fn is_on(self, face: Face) -> bool {
+        face == Face::Admin || matches!(self, Self::Metrics | Self::Ready | Self::Live)
+    }
+
+    fn methods(self) -> &'static str {
+        match self {
+            Self::LogLevel => "GET, HEAD, PUT",
+            Self::Drain | Self::Quit => "POST",
+            Self::Index | Self::Metrics | Self::Ready | Self::Live | Self::ConfigDump | Self::Clusters => "GET, HEAD",
+        }
+    }
+
+    fn allows(self, method: &Method) -> bool {
+        self.methods().split(", ").any(|allowed| method == allowed)
+    }
+}
+
+/// Answers one request.
+pub(super) async fn answer(door: &Door, face: Face, peer: IpAddr, request: Request<Incoming>) -> Answer {
+    if let Err(reason) = guard::check(face, peer, request.headers()) {
+        return text(StatusCode::FORBIDDEN, &format!("{reason}\n"));
+    }
+    let path = request.uri().path();
+    let found = Page::ALL
+        .into_iter()
+        .find(|page| page.is_on(face) && page.path() == path);
+    let Some(page) = found else {
+        let pages: Vec<_> = Page::ALL
+            .into_iter()
+            .filter(|page| page.is_on(face))
+            .map(Page::path)
+            .collect();
+        return text(
+            StatusCode::NOT_FOUND,
+            &format!("no such page; there are {}\n", pages.join(" ")),
+        );
+    };
+    if !page.allows(request.method()) {
+        let sentence = format!("{} takes {}\n", page.path(), page.methods());
+        let mut refused = text(StatusCode::METHOD_NOT_ALLOWED, &sentence);
+        let allow = header::HeaderValue::from_static(page.methods());
+        refused.response.headers_mut().insert(header::ALLOW, allow);
+        return refused;
+    }
+    match page {
+        Page::Index => whole(StatusCode::OK, HTML, include_str!("index.html")),
+        Page::Metrics => whole(StatusCode::OK, METRICS, metrics::page(door)),
+        Page::Ready => match readiness::check(door) {
+            Ok(()) => text(StatusCode::OK, "ready\n"),
+            Err(missing) => text(StatusCode::SERVICE_UNAVAILABLE, &format!("{missing}\n")),
+        },
+        Page::Live => text(StatusCode::OK, "live\n"),
+        Page::ConfigDump => json(&config_dump::json(door)),
+        Page::Clusters => clusters_page(door, request.uri().query()),
+        Page::LogLevel if request.method() == Method::PUT => set_log_level(door, request.into_body()).await,
+        Page::LogLevel => text(StatusCode::OK, &format!("{}\n", door.log.directive())),
+        Page::Drain => {
+            tracing::info!("asked to drain");
+            door.lifecycle.enter(Phase::Draining);
+            text(StatusCode::OK, "draining\n")
+        }
+        Page::Quit => {
+            tracing::info!("asked to quit");
+            Answer {
+                then: Then::Quit,
+                ..text(StatusCode::OK, "quitting\n")
+            }
+        }
+    }
+}
+
+fn clusters_page(door: &Door, query: Option<&str>) -> Answer {
+    match query {
+        None | Some("" | "format=text") => text(StatusCode::OK, &clusters::text(door)),
+        Some("format=json") => json(&clusters::json(door)),
+        Some(_) => text(
+            StatusCode::BAD_REQUEST,
+            "/clusters takes ?format=text or ?format=json\n",
+        ),
+    }
+}
+
+async fn set_log_level(door: &Door, body: Incoming) -> Answer {
+    let Ok(body) = Limited::new(body, BODY_LIMIT).collect().await else {
+        let sentence = format!("the body must be a log level of at most {BODY_LIMIT} bytes\n");
+        return text(StatusCode::BAD_REQUEST, &sentence);
+    };
+    let body = body.to_bytes();
+    let directive = String::from_utf8_lossy(&body);
+    let directive = directive.trim();
+    let before = door.log.directive();
+    match door.log.set(directive) {
+        Ok(()) => {
+            tracing::info!(before, now = directive, "the log level was changed");
+            text(StatusCode::OK, &format!("{}\n", door.log.directive()))
+        }
+        Err(error) => text(StatusCode::BAD_REQUEST, &format!("{error}\n")),
+    }
+}
+
+fn text(status: StatusCode, body: &str) -> Answer {
+    whole(status, TEXT, body.to_owned())
+}
+
+fn json(value: &serde_json::Value) -> Answer {
+    whole(StatusCode::OK, JSON, format!("{value:#}\n"))
+}
+
+fn whole(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    let policy = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'";
+    let headers = [
+        (header::CONTENT_TYPE, content_type),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::CONTENT_SECURITY_POLICY, policy),
+    ];
+    for (name, value) in headers {
+        response
+            .headers_mut()
+            .insert(name, header::HeaderValue::from_static(value));
+    }
+    Answer {
+        response,
+        then: Then::GoOn,
+    }
+}

@@ -1,0 +1,65 @@
+//! `validate`: the way of a document into the proxy, without the proxy.
+
+use crate::control::source::Source;
+use crate::snapshot::Discovery;
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+
+/// `Ok`: a line that says what was found; `Err`: a line for each fault.
+pub(super) fn validate(file: &Path) -> Result<String, String> {
+    let source = Source::open(file).map_err(|refused| refused.to_string())?;
+    let status = source.subscribe();
+    let status = status.borrow();
+    let snapshot = status.snapshot.as_ref().ok_or("nothing was accepted")?;
+    let services: HashSet<_> = snapshot.services().map(|(_, handling)| Arc::as_ptr(handling)).collect();
+    let endpoints: usize = snapshot
+        .clusters
+        .iter()
+        .map(|cluster| match &cluster.discovery {
+            Discovery::Endpoints(endpoints) => endpoints.len(),
+            Discovery::OriginalDestination => 0,
+        })
+        .sum();
+    let ports = snapshot.inbound_ports().filter(|(port, _)| port.is_some()).count();
+    let (file, services) = (file.display(), services.len());
+    Ok(format!(
+        "{file}: valid: {services} service ports, {endpoints} endpoints, {ports} inbound ports\n"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn validated(text: &str) -> (String, Result<String, String>) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("mesh.yaml");
+        std::fs::write(&file, text).unwrap();
+        (file.display().to_string(), validate(&file))
+    }
+
+    #[test]
+    fn a_valid_document_is_one_line_with_counts() {
+        let (file, found) = validated(
+            "services:\n- name: web\n  vips: [10.96.0.1, 'fd00::1']\n  ports:\n  - {port: 80, endpoints: [{address: \
+             10.0.0.1:80}]}\n  - {port: 81, endpoints: [{address: 10.0.0.1:81}, {address: 10.0.0.2:81}]}\n",
+        );
+        assert_eq!(
+            found,
+            Ok(format!(
+                "{file}: valid: 2 service ports, 3 endpoints, 0 inbound ports\n"
+            ))
+        );
+    }
+
+    #[test]
+    fn every_fault_is_a_line_with_its_place() {
+        let (file, found) = validated("unknown: perhaps\nservcies: []\n");
+        let faults = found.unwrap_err();
+        let lines: Vec<_> = faults.lines().collect();
+        assert_eq!(lines.len(), 2, "{faults}");
+        assert!(lines[0].starts_with(&format!("{file}:1:10: unknown: ")), "{faults}");
+        assert!(lines[1].starts_with(&format!("{file}:2:1: servcies: ")), "{faults}");
+    }
+}
