@@ -3,6 +3,7 @@
 //! One conversation per expected connection; what each connection was like is told afterwards, in the order in which
 //! they ended. A connection beyond the last conversation is closed at once, and counted.
 
+use std::io::ErrorKind;
 use std::io::Read;
 use std::io::Write;
 use std::net::Shutdown;
@@ -114,6 +115,24 @@ pub fn reset(stream: TcpStream) -> Result<()> {
     SockRef::from(&stream).set_linger(Some(Duration::ZERO))?;
     drop(stream);
     Ok(())
+}
+
+/// Connects from inside `from`, says something, and hears everything to the end. A reset may be as early as the
+/// connection itself: the redirection has accepted it before anybody knows that it will be refused.
+pub fn ask(from: &Namespace, to: SocketAddr, say: &[u8]) -> Result<Story> {
+    let heard = from.connect(to).and_then(|mut stream| {
+        stream.write_all(say)?;
+        read_to_end(&mut stream)
+    });
+    match heard {
+        Err(error) if is_reset(&error) => Ok(Story { received: Vec::new(), end: End::Reset }),
+        other => other,
+    }
+}
+
+fn is_reset(error: &anyhow::Error) -> bool {
+    let kinds = error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>()).map(std::io::Error::kind);
+    kinds.into_iter().any(|kind| matches!(kind, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe))
 }
 
 /// Everything that the peer still sends, and how it ends.

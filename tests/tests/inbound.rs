@@ -14,6 +14,7 @@ use evenkeel_tests::replica::served;
 use evenkeel_tests::script::End;
 use evenkeel_tests::script::Script;
 use evenkeel_tests::script::Step;
+use evenkeel_tests::script::ask;
 use evenkeel_tests::script::read_to_end;
 use evenkeel_tests::service::Port;
 use evenkeel_tests::service::Service;
@@ -127,12 +128,12 @@ fn dialling_the_proxys_own_ports_does_not_loop() -> Result<()> {
         let replicas = cluster.replicas(1)?;
         let (pod, other) = (replicas[0].pod(), cluster.pod("other")?);
         let mesh = pod.mesh(&Document::of(&[]))?;
-        for mut stream in [
-            pod.connect((family.loopback(), 15001).into())?,
-            pod.connect(pod.at(family, 15006))?,
-            other.connect(pod.at(family, 15006))?,
+        for (from, to) in [
+            (pod, (family.loopback(), 15001).into()),
+            (pod, pod.at(family, 15006)),
+            (&other, pod.at(family, 15006)),
         ] {
-            assert_eq!(read_to_end(&mut stream)?.received, b"");
+            assert_eq!(ask(from, to, b"")?.received, b"");
         }
         assert!(
             mesh.metrics()?.value("evenkeel_connections_opened_total", &[]) < 3.5,

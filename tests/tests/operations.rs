@@ -70,7 +70,7 @@ fn metrics_are_what_a_scraper_takes_and_count_every_request() -> Result<()> {
     }
     let labels = [
         ("direction", "outbound"),
-        ("service", "web"),
+        ("service", "web:80"),
         ("protocol", "http1"),
         ("status", "200"),
     ];
@@ -92,7 +92,7 @@ fn series_do_not_grow_with_what_clients_send() -> Result<()> {
             format!("http://{}/{number}", web(&[]).at(80)),
             format!("Host: host-{number}"),
         );
-        clients::curl(&world.client, &[&path, "-H", &host, "-X", &format!("METHOD{number}")])?;
+        clients::curl(&world.client, &[&path, "-H", &host, "-A", &format!("client-{number}")])?;
     }
     assert_eq!(world.mesh.metrics()?.samples().len(), before);
     Ok(())

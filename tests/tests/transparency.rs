@@ -17,6 +17,7 @@ use evenkeel_tests::script::End;
 use evenkeel_tests::script::Script;
 use evenkeel_tests::script::Step;
 use evenkeel_tests::script::Story;
+use evenkeel_tests::script::ask;
 use evenkeel_tests::script::read_to_end;
 use evenkeel_tests::script::reset;
 use evenkeel_tests::service::Port;
@@ -59,13 +60,17 @@ impl World {
         Script::start(&self.server, self.server.at(self.family, PORT), vec![steps])
     }
 
+    fn serve_unknown(&self, steps: Vec<Step>) -> Result<Script> {
+        Script::start(&self.server, self.unknown(), vec![steps])
+    }
+
     fn dial(&self) -> Result<TcpStream> {
         self.client.connect(self.service.at(5000))
     }
 
-    /// The address that no service has.
+    /// An address that neither a service nor an endpoint has.
     fn unknown(&self) -> SocketAddr {
-        self.server.at(self.family, PORT)
+        self.server.at(self.family, PORT + 1)
     }
 }
 
@@ -155,9 +160,7 @@ fn a_reset_by_the_client_is_a_reset_for_the_server() -> Result<()> {
 #[test]
 fn a_refused_upstream_is_a_reset_and_not_an_empty_success() -> Result<()> {
     everywhere(|world| {
-        let mut client = world.dial()?;
-        client.write_all(b"question\n")?;
-        assert_eq!(read_to_end(&mut client)?, heard(b"", End::Reset));
+        assert_eq!(ask(&world.client, world.service.at(5000), b"question\n")?, heard(b"", End::Reset));
         Ok(())
     })
 }
@@ -187,7 +190,7 @@ fn an_unknown_destination_gets_every_byte_untouched() -> Result<()> {
     for family in Family::BOTH {
         let world = World::new(family, |port| port)?;
         for said in strange {
-            let server = world.serve(vec![Step::ReceiveEnd, Step::Send(bytes("bye"))])?;
+            let server = world.serve_unknown(vec![Step::ReceiveEnd, Step::Send(bytes("bye"))])?;
             let mut client = world.client.connect(world.unknown())?;
             client.write_all(said)?;
             client.shutdown(Shutdown::Write)?;
@@ -211,7 +214,7 @@ fn an_unknown_destination_gets_every_byte_untouched() -> Result<()> {
 fn an_unknown_destination_that_speaks_first_is_heard() -> Result<()> {
     for family in Family::BOTH {
         let world = World::new(family, |port| port)?;
-        let _server = world.serve(vec![Step::Send(bytes("220 mail\r\n")), Step::ReceiveEnd])?;
+        let _server = world.serve_unknown(vec![Step::Send(bytes("220 mail\r\n")), Step::ReceiveEnd])?;
         let mut client = world.client.connect(world.unknown())?;
         let mut banner = [0; 10];
         client.read_exact(&mut banner)?;
@@ -227,8 +230,7 @@ fn an_unknown_destination_is_refused_where_the_mesh_says_so() -> Result<()> {
         let (client, server) = (cluster.pod("client")?, cluster.pod("server")?);
         let _mesh = client.mesh(&Document::of(&[]).with("unknown: refuse"))?;
         let script = Script::start(&server, server.at(family, PORT), vec![vec![Step::ReceiveEnd]])?;
-        let mut stream = client.connect(server.at(family, PORT))?;
-        assert_eq!(read_to_end(&mut stream)?, heard(b"", End::Reset));
+        assert_eq!(ask(&client, server.at(family, PORT), b"")?, heard(b"", End::Reset));
         assert_eq!(script.accepted(), 0);
     }
     Ok(())

@@ -24,13 +24,15 @@ const COLUMNS: [&str; 10] = [
 pub(super) fn text(door: &Door) -> String {
     let status = door.status.borrow().clone();
     let mut page = String::new();
+    // Writing to a String cannot fail.
     let phase = door.lifecycle.phase().label();
     let _ = writeln!(page, "{phase}, configuration {}", status.generation());
     if let Some(refusal) = &status.refusal {
+        let first = refusal.faults.first().map_or("", String::as_str);
+        let count = refusal.faults.len();
         let _ = writeln!(
             page,
-            "the newest update was refused, see /config_dump: {}",
-            refusal.faults.join("; ")
+            "the newest update was refused, faults: {count}, all of them in /config_dump\n  {first}"
         );
     }
     let Some(snapshot) = &status.snapshot else { return page };
@@ -60,6 +62,7 @@ fn section(page: &mut String, state: &ClusterState) {
         cluster,
         service,
         algorithm,
+        named,
         endpoints,
         more,
     } = state;
@@ -70,10 +73,9 @@ fn section(page: &mut String, state: &ClusterState) {
         cells.max().unwrap_or_default()
     };
     let widths: [usize; COLUMNS.len()] = std::array::from_fn(width);
-    // Writing to a String cannot fail.
     let _ = write!(page, "\n{cluster}  (service {service}, {algorithm})\n");
     if rows.is_empty() {
-        page.push_str("  no endpoints\n");
+        page.push_str(if *named { "  no endpoints\n" } else { "  none in use\n" });
         return;
     }
     for row in [&header].into_iter().chain(&rows) {

@@ -24,6 +24,8 @@ pub(super) struct ClusterState {
     pub(super) cluster: String,
     pub(super) service: String,
     pub(super) algorithm: &'static str,
+    /// Whether the configuration names the endpoints; else applications choose them.
+    pub(super) named: bool,
     pub(super) endpoints: Vec<EndpointState>,
     /// Endpoints beyond those shown.
     pub(super) more: usize,
@@ -89,11 +91,11 @@ pub(super) fn clusters(door: &Door, snapshot: &Snapshot) -> Vec<ClusterState> {
 }
 
 fn state(cluster: &Cluster, mut known: BTreeMap<SocketAddr, Arc<Shared>>, now: Millis) -> ClusterState {
-    let (named, gone): (&[_], _) = match &cluster.discovery {
-        Discovery::Endpoints(named) => (named, true),
+    let (endpoints, named): (&[_], _) = match &cluster.discovery {
+        Discovery::Endpoints(endpoints) => (endpoints, true),
         Discovery::OriginalDestination => (&[], false),
     };
-    let mut endpoints: Vec<_> = named
+    let mut endpoints: Vec<_> = endpoints
         .iter()
         .map(|endpoint| EndpointState {
             weight: Some(endpoint.weight.get()),
@@ -104,7 +106,7 @@ fn state(cluster: &Cluster, mut known: BTreeMap<SocketAddr, Arc<Shared>>, now: M
     endpoints.extend(known.iter().take(UNNAMED_SHOWN).map(|(address, shared)| {
         let state = live(*address, Some(shared), now);
         EndpointState {
-            health: if gone { Health::Removed } else { state.health },
+            health: if named { Health::Removed } else { state.health },
             ..state
         }
     }));
@@ -112,6 +114,7 @@ fn state(cluster: &Cluster, mut known: BTreeMap<SocketAddr, Arc<Shared>>, now: M
         cluster: cluster.name.to_string(),
         service: cluster.service.to_string(),
         algorithm: algorithm(cluster),
+        named,
         endpoints,
         more,
     }

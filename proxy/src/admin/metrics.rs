@@ -60,7 +60,7 @@ fn configuration(status: &Status) -> [Family; 4] {
         ),
         Family::gauge(
             "evenkeel_config_refused",
-            "1 while the newest update is refused and an older configuration is in force.",
+            "Whether the newest update was refused (1), so that an older configuration is in force.",
             f64::from(status.refusal.is_some()),
         ),
         Family {

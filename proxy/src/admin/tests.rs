@@ -320,6 +320,14 @@ async fn clusters_show_every_endpoint_with_its_state() {
         .find(|cluster| cluster["endpoints"][0]["weight"] == 3);
     assert_eq!(cluster.unwrap()["endpoints"][0]["address"], "10.244.1.11:8080");
     assert_eq!(get(house.admin, "/clusters?format=xml").await.status, 400);
+
+    let faults = vec!["mesh.yaml:3:7: bad".to_owned(), "mesh.yaml:4:1: worse".to_owned()];
+    house
+        .status
+        .send_modify(|status| status.refuse(Refusal { faults }, SystemTime::now()));
+    let text = get(house.admin, "/clusters").await.body;
+    let told = "the newest update was refused, faults: 2, all of them in /config_dump\n  mesh.yaml:3:7: bad\n";
+    assert!(text.contains(told), "{text}");
 }
 
 #[tokio::test]
