@@ -18,10 +18,22 @@ use std::rc::Rc;
 use std::sync::Arc;
 use tokio::net::TcpStream;
 
+/// How a connection came to us.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin {
+    /// Which side of the application.
+    pub direction: Direction,
+    /// Who connected.
+    pub peer: SocketAddr,
+    /// The port of the listener that accepted it.
+    pub listening: u16,
+}
+
 /// Serves a connection that one of our listeners accepted.
-pub async fn accepted(context: Rc<Context>, direction: Direction, socket: TcpStream, peer: SocketAddr) {
+pub async fn accepted(context: Rc<Context>, socket: TcpStream, origin: Origin) {
+    let Origin { direction, peer, listening } = origin;
     let mut record = ConnectionRecord::new(Arc::clone(&context.book), label(direction));
-    let destination = match original_dst(&socket) {
+    let destination = match original_dst(&socket, peer, listening) {
         Ok(Arrival::Redirected(destination)) if !context.upstreams.own().is_listener(destination.0) => destination.0,
         Ok(Arrival::Redirected(_) | Arrival::Direct) => {
             // Somebody dialled the proxy itself: served, it would dial itself for ever.
@@ -49,7 +61,8 @@ pub async fn local(context: Rc<Context>, stream: tokio::io::DuplexStream, destin
     }
 }
 
-async fn carry(
+/// Serves a stream that was on its way to `destination`, however it came to us.
+pub async fn carry(
     context: Rc<Context>,
     direction: Direction,
     mut stream: Stream,

@@ -30,24 +30,27 @@ pub enum Arrival {
     Direct,
 }
 
-/// Asks the kernel (`SO_ORIGINAL_DST`) how an accepted connection came to us.
+/// Asks the kernel (`SO_ORIGINAL_DST`) how a connection from `peer`, accepted on the port `listening`, came to us.
 ///
 /// Fails only when the connection is already gone.
-pub fn original_dst(stream: &TcpStream) -> io::Result<Arrival> {
-    let local = canonical(stream.local_addr()?);
+pub fn original_dst(stream: &TcpStream, peer: SocketAddr, listening: u16) -> io::Result<Arrival> {
     let socket = SockRef::from(stream);
     // A v4-mapped connection on an IPv6 socket is an IPv4 connection to conntrack.
-    let answer = if local.is_ipv4() {
+    let answer = if canonical(peer).is_ipv4() {
         socket.original_dst_v4()
     } else {
         socket.original_dst_v6()
     };
     let address = match answer {
-        Ok(address) => address.as_socket(),
+        Ok(address) => address.as_socket().map(canonical),
         Err(error) if is_unknown(&error) => None,
         Err(error) => return Err(error),
     };
-    Ok(verdict(local, address))
+    match address {
+        // Another port is a redirection whatever our own address is: one syscall less for each connection.
+        Some(original) if original.port() != listening => Ok(Arrival::Redirected(OrigDst(original))),
+        original => Ok(verdict(canonical(stream.local_addr()?), original)),
+    }
 }
 
 fn verdict(local: SocketAddr, original: Option<SocketAddr>) -> Arrival {
@@ -99,7 +102,8 @@ mod tests {
     async fn a_connection_that_nobody_redirected_is_direct() {
         for ip in FAMILIES {
             let (_client, accepted) = tcp_pair(ip).await;
-            assert_eq!(original_dst(&accepted).unwrap(), Arrival::Direct);
+            let (peer, local) = (accepted.peer_addr().unwrap(), accepted.local_addr().unwrap());
+            assert_eq!(original_dst(&accepted, peer, local.port()).unwrap(), Arrival::Direct);
         }
     }
 

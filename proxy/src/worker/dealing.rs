@@ -2,13 +2,13 @@
 
 use super::Order;
 use crate::failure::Reason;
-use crate::flow;
+use crate::flow::{self, Origin};
 use crate::net::listen::Acceptor;
 use crate::net::stream::Stream;
 use crate::protocol::Context;
 use crate::telemetry::{self, ConnectionRecord};
 use evenkeel_control_api::resource::listener::Direction;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -61,9 +61,10 @@ pub(super) fn start(context: &Rc<Context>, most: usize, listeners: Vec<(TcpListe
 }
 
 async fn accept(dealer: Rc<Dealer>, mut acceptor: Acceptor, direction: Direction) {
+    let listening = acceptor.local_addr().map_or(0, |address| address.port());
     loop {
         match acceptor.accept().await {
-            Ok((socket, peer)) => dealer.deal(socket, direction, peer),
+            Ok((socket, peer)) => dealer.deal(socket, Origin { direction, peer, listening }),
             Err(error) => {
                 dealer.context.book.accept_errors.increment();
                 tracing::warn!(%error, "connections wait: none can be accepted for a moment");
@@ -73,10 +74,10 @@ async fn accept(dealer: Rc<Dealer>, mut acceptor: Acceptor, direction: Direction
 }
 
 impl Dealer {
-    fn deal(&self, socket: TcpStream, direction: Direction, peer: SocketAddr) {
+    fn deal(&self, socket: TcpStream, origin: Origin) {
         let counts = self.hands.iter().map(|hand| hand.open.load(Ordering::Relaxed));
         if counts.clone().sum::<usize>() >= self.most {
-            return self.refuse(socket, direction);
+            return self.refuse(socket, origin.direction);
         }
         let Some((number, _)) = counts.enumerate().min_by_key(|(_, open)| *open) else {
             return;
@@ -85,11 +86,11 @@ impl Dealer {
         hand.open.fetch_add(1, Ordering::Relaxed);
         let card = Card(Arc::clone(&hand.open));
         if number == 0 {
-            return serve(&self.context, socket, direction, peer, card);
+            return serve(&self.context, socket, origin, card);
         }
         match socket.into_std() {
             // A worker that has ended drops the connection, as the end of the process would.
-            Ok(socket) => drop(hand.orders.send(Order::Serve(socket, direction, peer, card))),
+            Ok(socket) => drop(hand.orders.send(Order::Serve(socket, origin, card))),
             Err(error) => tracing::warn!(%error, "a connection cannot be handed over"),
         }
     }
@@ -105,10 +106,10 @@ impl Dealer {
 }
 
 /// Serves a connection on a task of the calling worker.
-pub(super) fn serve(context: &Rc<Context>, socket: TcpStream, direction: Direction, peer: SocketAddr, card: Card) {
+pub(super) fn serve(context: &Rc<Context>, socket: TcpStream, origin: Origin, card: Card) {
     let context = Rc::clone(context);
     tokio::task::spawn_local(async move {
-        flow::accepted(context, direction, socket, peer).await;
+        flow::accepted(context, socket, origin).await;
         drop(card);
     });
 }

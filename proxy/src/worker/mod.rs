@@ -23,7 +23,7 @@ use evenkeel_control_api::mesh::settings::ProcessLimits;
 use evenkeel_control_api::resource::listener::Direction;
 use std::cell::RefCell;
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -54,7 +54,7 @@ pub struct Common {
 /// An order to a worker.
 enum Order {
     /// Serve this connection.
-    Serve(TcpStream, Direction, SocketAddr, dealing::Card),
+    Serve(TcpStream, flow::Origin, dealing::Card),
     /// Use this configuration, and say when it is in force.
     Apply(Arc<Snapshot>, oneshot::Sender<()>),
 }
@@ -159,8 +159,7 @@ async fn work(
     loop {
         tokio::select! {
             order = inbox.recv() => match order {
-                Some(Order::Serve(socket, direction, peer, card)) => serve(&context, socket, direction, peer, card),
-                Some(Order::Apply(snapshot, done)) => {
+                Some(Order::Serve(socket, origin, card)) => serve(&context, socket, origin, card),Some(Order::Apply(snapshot, done)) => {
                     apply(&context, snapshot);
                     // Not before there is a configuration: until then clients wait in the backlog instead of failing.
                     if let Some((listeners, hands)) = listening.take() {
@@ -219,9 +218,9 @@ fn apply(context: &Context, snapshot: Arc<Snapshot>) {
     });
 }
 
-fn serve(context: &Rc<Context>, socket: TcpStream, direction: Direction, peer: SocketAddr, card: dealing::Card) {
+fn serve(context: &Rc<Context>, socket: TcpStream, origin: flow::Origin, card: dealing::Card) {
     match tokio::net::TcpStream::from_std(socket) {
-        Ok(socket) => dealing::serve(context, socket, direction, peer, card),
+        Ok(socket) => dealing::serve(context, socket, origin, card),
         Err(error) => tracing::warn!(%error, "a connection cannot be registered: the system has no memory for it"),
     }
 }

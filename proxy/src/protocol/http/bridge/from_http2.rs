@@ -14,7 +14,7 @@ use crate::protocol::http::http1::{Failed, keep_for};
 use crate::telemetry::RequestRecord;
 use crate::upstream::{Http1, Http2};
 use ::http::header::CONTENT_LENGTH;
-use ::http::{Method, Request, Response, request};
+use ::http::{Method, Request, Response, Version, request};
 use bytes::Bytes;
 use h2::client::ResponseFuture;
 use h2::server::SendResponse;
@@ -99,7 +99,11 @@ pub(in crate::protocol::http) async fn to_http2(
         reused,
         request,
     };
-    let head = Request::from_parts(stream.head.clone(), ());
+    let mut head = Request::from_parts(stream.head.clone(), ());
+    if head.uri().authority().is_none() {
+        // The host is in its field alone (RFC 9113 8.3.1); of this version the crate lets the authority be missing.
+        *head.version_mut() = Version::HTTP_11;
+    }
     let opened = poll_fn(|cx| up.sender.poll_ready(cx))
         .await
         .and_then(|()| up.sender.send_request(head, stream.whole));

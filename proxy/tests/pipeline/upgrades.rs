@@ -1,0 +1,143 @@
+//! Connections that stop being HTTP: upgrades, CONNECT, and bytes that come with the handshake.
+
+use crate::support::Bench;
+use crate::support::run;
+use crate::support::server::Server;
+
+const ASKING: &str = "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+const AGREED: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+
+/// A server that agrees to any upgrade, says something with the handshake, and then echoes bytes.
+async fn agreeing() -> Server {
+    Server::h1(async |mut wire, _| {
+        let head = wire.head().await;
+        assert!(head.to_lowercase().contains("\r\nupgrade: websocket\r\n"), "{head}");
+        assert!(head.to_lowercase().contains("\r\nconnection: upgrade\r\n"), "{head}");
+        wire.send(format!("{AGREED}welcome;")).await;
+        let all = wire.rest().await.unwrap();
+        wire.send(&all).await;
+    })
+    .await
+}
+
+#[test]
+fn bytes_that_come_with_the_handshake_are_not_lost_either_way() {
+    run(async {
+        for protocol in ["auto", "http", "http2"] {
+            let server = agreeing().await;
+            let bench = Bench::before(protocol, &server);
+            let mut client = bench.http1().await;
+            client.send(format!("{ASKING}early;")).await;
+            let head = client.head().await;
+            assert!(head.starts_with("HTTP/1.1 101"), "{head}");
+            assert!(head.to_lowercase().contains("\r\nupgrade: websocket\r\n"), "{head}");
+            assert_eq!(client.exactly(8).await, b"welcome;");
+            client.send("late;").await;
+            client.finish().await;
+            assert_eq!(client.rest().await.unwrap(), b"early;late;", "{protocol}");
+        }
+    });
+}
+
+#[test]
+fn a_token_that_nobody_knows_is_forwarded_and_an_ordinary_answer_comes_back() {
+    run(async {
+        let server = Server::h1(async |mut wire, number| {
+            while let Some(message) = wire.next_message().await {
+                let upgrade = message.field("upgrade").unwrap_or("none");
+                let body = format!("{number} {upgrade}");
+                wire.send(format!(
+                    "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}",
+                    body.len()
+                ))
+                .await;
+            }
+        });
+        let server = server.await;
+        let bench = Bench::before("http", &server);
+        let mut client = bench.http1().await;
+        client
+            .send("OPTIONS / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: TLS/1.2\r\n\r\n")
+            .await;
+        assert_eq!(client.message().await.text(), "0 TLS/1.2");
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        assert_eq!(client.message().await.text(), "0 none");
+    });
+}
+
+#[test]
+fn an_upgrade_with_a_body_is_forwarded_whole() {
+    run(async {
+        let server = Server::h1(async |mut wire, _| {
+            let message = wire.message().await;
+            assert_eq!(message.text(), "hello");
+            wire.send(AGREED).await;
+            let all = wire.rest().await.unwrap();
+            wire.send(&all).await;
+        });
+        let server = server.await;
+        let bench = Bench::before("http", &server);
+        let mut client = bench.http1().await;
+        client
+            .send(ASKING.replacen("\r\n\r\n", "\r\nContent-Length: 5\r\n\r\nhellomore", 1))
+            .await;
+        assert!(client.head().await.starts_with("HTTP/1.1 101"));
+        client.finish().await;
+        assert_eq!(client.rest().await.unwrap(), b"more");
+    });
+}
+
+#[test]
+fn a_101_that_nobody_asked_for_is_not_believed() {
+    run(async {
+        let server = Server::saying(AGREED).await;
+        let bench = Bench::before("http", &server);
+        let mut client = bench.http1().await;
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        let answer = client.message().await;
+        assert_eq!(answer.status(), 502);
+        assert_eq!(answer.field("x-evenkeel-reason"), Some("malformed_response"));
+        assert_eq!(bench.http2().await.get("/").await.unwrap().status(), 502);
+    });
+}
+
+#[test]
+fn the_reset_of_an_upgraded_connection_is_carried_over() {
+    run(async {
+        let server = Server::h1(async |mut wire, _| {
+            wire.head().await;
+            wire.send(AGREED).await;
+            wire.exactly(3).await;
+            wire.reset();
+        });
+        let server = server.await;
+        let bench = Bench::before("http", &server);
+        let mut client = bench.http1().await;
+        client.send(ASKING).await;
+        client.head().await;
+        client.send("end").await;
+        assert!(client.rest().await.is_err());
+    });
+}
+
+#[test]
+fn connect_opens_a_tunnel_when_the_endpoint_agrees() {
+    run(async {
+        let server = Server::h1(async |mut wire, _| {
+            let head = wire.head().await;
+            assert!(head.starts_with("CONNECT far.test:443 HTTP/1.1\r\n"), "{head}");
+            wire.send("HTTP/1.1 200 OK\r\n\r\nhello;").await;
+            let all = wire.rest().await.unwrap();
+            wire.send(&all).await;
+        });
+        let server = server.await;
+        let bench = Bench::before("http", &server);
+        let mut client = bench.http1().await;
+        client
+            .send("CONNECT far.test:443 HTTP/1.1\r\nHost: far.test:443\r\n\r\nearly")
+            .await;
+        assert!(client.head().await.starts_with("HTTP/1.1 200"));
+        client.finish().await;
+        assert_eq!(client.rest().await.unwrap(), b"hello;early");
+    });
+}

@@ -1,0 +1,150 @@
+//! A proxy without a process: one worker's context on a local runtime, with loopback sockets on both sides.
+
+pub(crate) mod ask;
+pub(crate) mod server;
+pub(crate) mod two;
+pub(crate) mod wire;
+
+use evenkeel_control_api::mesh;
+use evenkeel_control_api::resource::listener::Direction;
+use evenkeel_proxy::balance::Dice;
+use evenkeel_proxy::flow;
+use evenkeel_proxy::lifecycle::Lifecycle;
+use evenkeel_proxy::net::stream::Stream;
+use evenkeel_proxy::protocol::Context;
+use evenkeel_proxy::protocol::detect::Learnt;
+use evenkeel_proxy::snapshot::compile;
+use evenkeel_proxy::telemetry::Book;
+use evenkeel_proxy::upstream::Parts;
+use evenkeel_proxy::upstream::Upstreams;
+use evenkeel_proxy::upstream::own::Own;
+use evenkeel_proxy::upstream::shared::Registry;
+use server::Server;
+use std::cell::Cell;
+use std::cell::RefCell;
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::net::TcpStream;
+use tokio::runtime::Builder;
+use tokio::runtime::LocalOptions;
+use tokio::time::Instant;
+use tokio::time::timeout;
+use two::Two;
+use wire::Wire;
+
+/// Where clients think that the service is.
+pub(crate) const WEB: &str = "10.96.0.10:80";
+/// What no test may take.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Runs a test as a worker runs: on one thread, on a runtime of its own. It fails at its deadline.
+pub(crate) fn run(test: impl Future<Output = ()>) {
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build_local(LocalOptions::default())
+        .unwrap();
+    runtime.block_on(async {
+        timeout(DEADLINE, test)
+            .await
+            .expect("the test ends before its deadline")
+    });
+}
+
+/// A mesh document with one service at [`WEB`].
+pub(crate) fn document<'a>(protocol: &str, servers: impl IntoIterator<Item = &'a Server>) -> String {
+    let addresses = servers.into_iter().map(|server| server.address);
+    document_of(protocol, addresses)
+}
+
+/// The same for endpoints that need not exist.
+pub(crate) fn document_of(protocol: &str, addresses: impl IntoIterator<Item = SocketAddr>) -> String {
+    let mut text = format!(
+        "services:\n- name: web.test\n  vips: [10.96.0.10]\n  ports:\n  - port: 80\n    protocol: {protocol}\n    balance: {{algorithm: round_robin}}\n    endpoints:\n"
+    );
+    for address in addresses {
+        writeln!(text, "    - {{address: \"{address}\"}}").unwrap();
+    }
+    text
+}
+
+/// An address where nobody listens.
+pub(crate) async fn nobody() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    listener.local_addr().unwrap()
+}
+
+/// One worker.
+pub(crate) struct Bench {
+    pub(crate) context: Rc<Context>,
+    generation: Cell<u64>,
+}
+
+impl Bench {
+    /// A worker with this mesh document in force.
+    pub(crate) fn new(document: &str) -> Self {
+        let book = Book::new(0);
+        let limits = mesh::load(document).unwrap().settings.limits;
+        let speculative = limits.speculative;
+        let upstreams = Upstreams::new(Parts {
+            registry: Arc::new(Registry::default()),
+            own: Arc::new(Own::default()),
+            book: Arc::clone(&book),
+            epoch: Instant::now(),
+            dice: Dice::seeded(7),
+            limits,
+        });
+        let context = Context {
+            upstreams: Rc::new(upstreams),
+            book,
+            lifecycle: Arc::new(Lifecycle::default()),
+            learnt: RefCell::new(Learnt::new(speculative)),
+        };
+        let bench = Self {
+            context: Rc::new(context),
+            generation: Cell::new(0),
+        };
+        bench.apply(document);
+        bench
+    }
+
+    /// The whole proxy for one upstream server.
+    pub(crate) fn before(protocol: &str, server: &Server) -> Self {
+        Self::new(&document(protocol, [server]))
+    }
+
+    /// Puts another mesh document in force.
+    pub(crate) fn apply(&self, document: &str) {
+        self.generation.set(self.generation.get() + 1);
+        let snapshot = compile(&mesh::load(document).unwrap().resources, self.generation.get());
+        self.context.upstreams.apply(Arc::new(snapshot.unwrap()));
+    }
+
+    /// A client's connection that was on its way to [`WEB`].
+    pub(crate) async fn connect(&self) -> TcpStream {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        client.set_nodelay(true).unwrap();
+        let (accepted, peer) = listener.accept().await.unwrap();
+        accepted.set_nodelay(true).unwrap();
+        let context = Rc::clone(&self.context);
+        tokio::task::spawn_local(async move {
+            let stream = Stream::Tcp(accepted);
+            flow::carry(context, Direction::Outbound, stream, WEB.parse().unwrap(), Some(peer)).await
+        });
+        client
+    }
+
+    /// A client that speaks HTTP/1, or anything.
+    pub(crate) async fn http1(&self) -> Wire {
+        Wire::new(self.connect().await)
+    }
+
+    /// A client that speaks HTTP/2.
+    pub(crate) async fn http2(&self) -> Two {
+        Two::new(self.connect().await).await
+    }
+}
