@@ -11,7 +11,8 @@ use crate::net::original_dst::own_addresses;
 use crate::telemetry::log::LogHandle;
 use crate::upstream::own::Own;
 use crate::upstream::shared::Registry;
-use crate::worker::{Common, Workers, cpu_limit};
+use crate::worker::{Common, Ended, Workers, cpu_limit};
+use evenkeel_control_api::defaults;
 use evenkeel_control_api::mesh::settings::{self, Drain, ProxySettings};
 use evenkeel_control_api::resource::listener::Direction;
 use std::io;
@@ -20,9 +21,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::LocalOptions;
-use tokio::signal::unix::{signal, Signal, SignalKind};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-use tokio::time::{interval, Instant};
+use tokio::time::{Instant, interval};
 
 /// How often a draining process looks whether it is idle.
 const LOOK: Duration = Duration::from_millis(100);
@@ -61,7 +62,14 @@ pub fn run(document: &Path, log: LogHandle) -> Result<(), String> {
         settings: Arc::clone(&settings),
         epoch: common.epoch,
     });
-    let ended = runtime.block_on(control(source, workers, &common.lifecycle, door, listeners.doors, settings.limits.drain));
+    let ended = runtime.block_on(control(
+        source,
+        workers,
+        &common.lifecycle,
+        door,
+        listeners.doors,
+        settings.limits.drain,
+    ));
     tracing::info!("the proxy ends");
     ended
 }
@@ -80,7 +88,9 @@ async fn control(
         tokio::task::spawn_local(admin::serve(listener, Arc::clone(&door), face));
     }
     let mut status = source.subscribe();
-    publish(&workers, &mut status).await;
+    publish(&workers, &mut status)
+        .await
+        .map_err(|_| "a worker could not start; the log says why".to_owned())?;
     lifecycle.enter(Phase::Ready);
     tracing::info!(generation = status.borrow().generation(), "ready");
     tokio::task::spawn_local(source.follow());
@@ -94,10 +104,11 @@ async fn control(
     Ok(())
 }
 
-async fn publish(workers: &Workers, status: &mut watch::Receiver<Status>) {
+async fn publish(workers: &Workers, status: &mut watch::Receiver<Status>) -> Result<(), Ended> {
     let snapshot = status.borrow_and_update().snapshot.clone();
-    if let Some(snapshot) = snapshot {
-        workers.apply(&snapshot).await;
+    match snapshot {
+        Some(snapshot) => workers.apply(&snapshot).await,
+        None => Ok(()),
     }
 }
 
@@ -108,7 +119,10 @@ async fn keep_publishing(workers: &Workers, mut status: watch::Receiver<Status>)
         // A refusal is a change of the status, too, and leaves in force what is.
         if newest != generation {
             generation = newest;
-            publish(workers, &mut status).await;
+            if publish(workers, &mut status).await.is_err() {
+                tracing::error!("a worker has ended, and the proxy with it");
+                return;
+            }
         }
     }
 }
@@ -153,7 +167,10 @@ struct Signals {
 
 impl Signals {
     fn listen() -> io::Result<Self> {
-        Ok(Self { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            term: signal(SignalKind::terminate())?,
+            int: signal(SignalKind::interrupt())?,
+        })
     }
 
     async fn obey(mut self, lifecycle: Arc<Lifecycle>) {
@@ -174,14 +191,24 @@ struct Listeners {
 
 impl Listeners {
     fn bind(settings: &ProxySettings) -> Result<Self, String> {
-        let mut listeners = Self { traffic: Vec::new(), doors: Vec::new() };
-        for (addresses, direction) in [(&settings.outbound, Direction::Outbound), (&settings.inbound, Direction::Inbound)] {
+        let mut listeners = Self {
+            traffic: Vec::new(),
+            doors: Vec::new(),
+        };
+        for (addresses, direction) in [
+            (&settings.outbound, Direction::Outbound),
+            (&settings.inbound, Direction::Inbound),
+        ] {
             let bound = bind(addresses)?;
-            listeners.traffic.extend(bound.into_iter().map(|listener| (listener, direction)));
+            listeners
+                .traffic
+                .extend(bound.into_iter().map(|listener| (listener, direction)));
         }
         for (addresses, face) in [(&settings.admin, Face::Admin), (&settings.telemetry, Face::Telemetry)] {
             let bound = bind(addresses)?;
-            listeners.doors.extend(bound.into_iter().map(|listener| (listener, face)));
+            listeners
+                .doors
+                .extend(bound.into_iter().map(|listener| (listener, face)));
         }
         Ok(listeners)
     }
@@ -189,7 +216,10 @@ impl Listeners {
 
 /// Binds all addresses; one of IPv6 may be missing in a pod without IPv6, as long as another is there.
 fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, String> {
-    let options = TcpOptions { keepalive: Some(KEEPALIVE), user_timeout: None };
+    let options = TcpOptions {
+        keepalive: Some(KEEPALIVE),
+        user_timeout: Some(defaults::TCP.user_timeout),
+    };
     let mut bound = Vec::new();
     for address in addresses {
         match listen::bind(*address, &options) {
@@ -204,8 +234,11 @@ fn bind(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, String> {
 }
 
 /// Of accepted connections; inherited from the listener for nothing.
-const KEEPALIVE: Keepalive =
-    Keepalive { idle: Duration::from_secs(10), interval: Duration::from_secs(3), count: 3 };
+const KEEPALIVE: Keepalive = Keepalive {
+    idle: Duration::from_secs(10),
+    interval: Duration::from_secs(3),
+    count: 3,
+};
 
 fn has_ipv6() -> bool {
     TcpListener::bind("[::1]:0").is_ok()
@@ -213,7 +246,12 @@ fn has_ipv6() -> bool {
 
 fn own(settings: &ProxySettings) -> Result<Own, String> {
     let addresses = own_addresses().map_err(|error| format!("cannot read this pod's addresses: {error}"))?;
-    let listening = [&settings.outbound, &settings.inbound, &settings.admin, &settings.telemetry];
+    let listening = [
+        &settings.outbound,
+        &settings.inbound,
+        &settings.admin,
+        &settings.telemetry,
+    ];
     let ports = listening.into_iter().flatten().map(SocketAddr::port);
     Ok(Own::new(addresses, ports))
 }

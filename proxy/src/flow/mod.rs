@@ -31,7 +31,11 @@ pub struct Origin {
 
 /// Serves a connection that one of our listeners accepted.
 pub async fn accepted(context: Rc<Context>, socket: TcpStream, origin: Origin) {
-    let Origin { direction, peer, listening } = origin;
+    let Origin {
+        direction,
+        peer,
+        listening,
+    } = origin;
     let mut record = ConnectionRecord::new(Arc::clone(&context.book), label(direction));
     let destination = match original_dst(&socket, peer, listening) {
         Ok(Arrival::Redirected(destination)) if !context.upstreams.own().is_listener(destination.0) => destination.0,

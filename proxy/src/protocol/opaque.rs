@@ -25,12 +25,12 @@ pub struct Reached {
     pub said: Vec<u8>,
 }
 
-/// Connects to an endpoint of the opaque cluster; one that cannot be reached is followed by another.
+/// Connects to an endpoint of the opaque cluster; one that cannot be reached is followed by another. `live` and
+/// `handling` are of one configuration, for the one names clusters by their place in the other.
 ///
 /// # Errors
 /// Why the last one could not be reached.
-pub async fn reach(session: &Session, live: &Live) -> Result<Reached, Reason> {
-    let (_, handling) = session.now();
+pub async fn reach(session: &Session, live: &Live, handling: &Handling) -> Result<Reached, Reason> {
     let tcp = handling.tcp.as_ref().ok_or(Reason::ProtocolMismatch)?;
     let cluster = live.cluster(tcp.cluster).ok_or(Reason::NoCluster)?;
     let upstreams = &session.context.upstreams;
@@ -85,7 +85,7 @@ pub async fn serve(
     let mut record = session.tcp_record();
     let reached = match ahead {
         Some(reached) => Ok(reached),
-        None => reach(session, live).await,
+        None => reach(session, live, handling).await,
     };
     let mut reached = match reached {
         Ok(reached) => reached,

@@ -61,7 +61,10 @@ fn headless(snapshot: &mut Snapshot) {
         };
         let handling = Arc::new(Handling::detected(Arc::clone(&cluster.service), place));
         for endpoint in endpoints {
-            snapshot.endpoints.entry(endpoint.address).or_insert_with(|| Arc::clone(&handling));
+            snapshot
+                .endpoints
+                .entry(endpoint.address)
+                .or_insert_with(|| Arc::clone(&handling));
         }
     }
 }

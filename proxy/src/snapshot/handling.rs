@@ -24,7 +24,11 @@ pub struct Handling {
 impl Handling {
     /// Outbound to the cluster at `cluster`, whatever is spoken, with every limit at its default.
     pub(super) fn detected(service: Arc<str>, cluster: usize) -> Self {
-        let rule = Rule { prefix: "/".to_owned(), cluster, timeout: None };
+        let rule = Rule {
+            prefix: "/".to_owned(),
+            cluster,
+            timeout: None,
+        };
         let http = HttpHandling {
             versions: Versions::Both,
             routes: Table::new(vec![rule]),
@@ -35,9 +39,18 @@ impl Handling {
             http2: defaults::HTTP2,
             forwarded_for: ForwardedFor::Off,
         };
-        let tcp = TcpHandling { cluster, idle_timeout: None };
+        let tcp = TcpHandling {
+            cluster,
+            idle_timeout: None,
+        };
         let direction = Direction::Outbound;
-        Self { service, direction, detection: Detection::Race, http: Some(http), tcp: Some(tcp) }
+        Self {
+            service,
+            direction,
+            detection: Detection::Race,
+            http: Some(http),
+            tcp: Some(tcp),
+        }
     }
 
     /// The places of every cluster that connections of this handling can reach.

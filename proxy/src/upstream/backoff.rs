@@ -18,6 +18,12 @@ pub struct Pauses {
     pub most: Duration,
 }
 
+/// A probe whose result has not come by then is overdue, and another may be sent: it was cancelled, or it rode a
+/// connection that was open already. As long as a connection attempt may take.
+const OVERDUE: Duration = Duration::from_secs(2);
+/// Set among the failures while a probe is under way.
+const PROBING: u32 = 1 << 31;
+
 /// One endpoint's state, shared by all workers: failures in a row and the end of the pause, in one word.
 #[derive(Debug, Default)]
 pub struct Backoff(AtomicU64);
@@ -45,24 +51,34 @@ impl Backoff {
     }
 
     /// Takes the one probe after a pause; the others see a pause until its result is known or it is overdue.
-    pub fn claim_probe(&self, now: Millis, pauses: Pauses) -> bool {
+    pub fn claim_probe(&self, now: Millis) -> bool {
         let state = self.0.load(Ordering::Relaxed);
         let (failures, until) = unpack(state);
         if failures == 0 || !is_past(until, now) {
             return failures == 0;
         }
-        let overdue = now.0.wrapping_add(pauses.most.as_millis() as u32);
+        let overdue = now.0.wrapping_add(OVERDUE.as_millis() as u32);
         self.0
-            .compare_exchange(state, pack(failures, overdue), Ordering::Relaxed, Ordering::Relaxed)
+            .compare_exchange(
+                state,
+                pack(failures | PROBING, overdue),
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            )
             .is_ok()
     }
 
-    /// Books a failure: full jitter over a pause that doubles.
+    /// Books a failure: full jitter over a pause that doubles. Attempts that fail during a pause were begun before it, and
+    /// are one failure with the one that began it: fifty requests at once do not make a pause of ten seconds.
     pub fn failed(&self, now: Millis, dice: &mut Dice, pauses: Pauses) {
         let chance = dice.unit();
-        // The closure always has a next state, so the update cannot fail.
+        // No update is needed where the closure has none.
         let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |state| {
-            let failures = unpack(state).0.saturating_add(1);
+            let (failures, until) = unpack(state);
+            if failures & PROBING == 0 && failures > 0 && !is_past(until, now) {
+                return None;
+            }
+            let failures = ((failures & !PROBING) + 1).min(PROBING - 1);
             let ceiling = pauses
                 .first
                 .saturating_mul(1 << (failures - 1).min(20))
@@ -82,7 +98,7 @@ impl Backoff {
 
     /// Failures in a row.
     pub fn failures(&self) -> u32 {
-        unpack(self.0.load(Ordering::Relaxed)).0
+        unpack(self.0.load(Ordering::Relaxed)).0 & !PROBING
     }
 }
 
@@ -115,9 +131,9 @@ mod tests {
         backoff.failed(Millis(0), &mut dice, PAUSES);
         assert_eq!(backoff.admission(Millis(1)), Admission::Paused);
         assert_eq!(backoff.admission(Millis(101)), Admission::Probe);
-        assert!(backoff.claim_probe(Millis(101), PAUSES));
-        assert!(!backoff.claim_probe(Millis(101), PAUSES));
-        assert_eq!(backoff.admission(Millis(5_000)), Admission::Paused);
+        assert!(backoff.claim_probe(Millis(101)));
+        assert!(!backoff.claim_probe(Millis(101)));
+        assert_eq!(backoff.admission(Millis(2_000)), Admission::Paused);
         backoff.succeeded();
         assert_eq!(backoff.admission(Millis(5_000)), Admission::Open);
     }
@@ -126,19 +142,29 @@ mod tests {
     fn a_probe_whose_result_never_came_does_not_close_the_endpoint_for_ever() {
         let (backoff, mut dice) = (Backoff::default(), Dice::seeded(7));
         backoff.failed(Millis(0), &mut dice, PAUSES);
-        assert!(backoff.claim_probe(Millis(200), PAUSES));
-        assert_eq!(backoff.admission(Millis(200 + 10_000)), Admission::Probe);
+        assert!(backoff.claim_probe(Millis(200)));
+        assert_eq!(backoff.admission(Millis(200 + 2_000)), Admission::Probe);
     }
 
     #[test]
     fn pauses_double_up_to_the_longest_and_never_vanish() {
-        let (backoff, mut dice) = (Backoff::default(), Dice::seeded(3));
-        for _ in 0..60 {
-            backoff.failed(Millis(0), &mut dice, PAUSES);
-            assert_eq!(backoff.admission(Millis(0)), Admission::Paused);
-            assert_ne!(backoff.admission(Millis(10_000)), Admission::Paused);
+        let (backoff, mut dice, mut now) = (Backoff::default(), Dice::seeded(3), Millis(0));
+        for round in 1..60 {
+            backoff.failed(now, &mut dice, PAUSES);
+            assert_eq!((backoff.admission(now), backoff.failures()), (Admission::Paused, round));
+            now = Millis(now.0 + 10_000);
+            assert!(backoff.claim_probe(now));
         }
-        assert_eq!(backoff.failures(), 60);
+    }
+
+    #[test]
+    fn attempts_that_fail_together_are_one_failure() {
+        let (backoff, mut dice) = (Backoff::default(), Dice::seeded(3));
+        for _ in 0..50 {
+            backoff.failed(Millis(0), &mut dice, PAUSES);
+        }
+        assert_eq!(backoff.failures(), 1);
+        assert_ne!(backoff.admission(Millis(100)), Admission::Paused);
     }
 
     #[test]

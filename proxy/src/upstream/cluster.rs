@@ -1,8 +1,7 @@
 //! One cluster as one worker sees it: its configuration, its endpoints and who of them is next.
 
-use super::backoff::{Admission, Pauses};
-use super::endpoint::Endpoint;
-use super::shared::Registry;
+use super::backoff::Admission;
+use super::endpoint::{Endpoint, Nursery};
 use crate::balance::{self, Balancer, Dice, Member, Millis};
 use crate::snapshot::{Cluster as Configuration, Discovery};
 use evenkeel_control_api::resource::cluster::Algorithm;
@@ -56,7 +55,7 @@ impl Cluster {
     pub(super) fn build(
         configuration: Arc<Configuration>,
         before: Option<&Self>,
-        registry: &Registry,
+        nursery: &Nursery,
         dice: &mut Dice,
     ) -> Rc<Self> {
         let listed = match &configuration.discovery {
@@ -72,10 +71,7 @@ impl Cluster {
             .iter()
             .map(|endpoint| match known.get(&endpoint.address) {
                 Some(known) => Rc::clone(known),
-                None => Endpoint::new(
-                    endpoint.address,
-                    registry.endpoint(&configuration.name, endpoint.address),
-                ),
+                None => nursery.endpoint(&configuration.name, endpoint.address),
             })
             .collect();
         let members = listed
@@ -96,14 +92,14 @@ impl Cluster {
     }
 
     /// The endpoint for a new request: not one that it has tried, and not one in back-off while another is well.
-    pub(super) fn pick(&self, now: Millis, dice: &mut Dice, tried: &Tried, pauses: Pauses) -> Option<Rc<Endpoint>> {
+    pub(super) fn pick(&self, now: Millis, dice: &mut Dice, tried: &Tried) -> Option<Rc<Endpoint>> {
         let mut balancer = self.balancer.borrow_mut();
         let untried = |place: usize| tried.is_empty() || !tried.contains(self.endpoints[place].address);
         let admitted =
             |place: usize| untried(place) && self.endpoints[place].shared.backoff.admission(now) != Admission::Paused;
         while let Some(place) = balancer.pick(now, dice, admitted) {
             let endpoint = &self.endpoints[place];
-            if endpoint.shared.backoff.claim_probe(now, pauses) {
+            if endpoint.shared.backoff.claim_probe(now) {
                 return Some(Rc::clone(endpoint));
             }
         }
@@ -114,7 +110,7 @@ impl Cluster {
     }
 
     /// The endpoint at exactly this address; `None` when a cluster with listed endpoints does not have it.
-    pub(super) fn at(&self, address: SocketAddr, registry: &Registry) -> Option<Rc<Endpoint>> {
+    pub(super) fn at(&self, address: SocketAddr, nursery: &Nursery) -> Option<Rc<Endpoint>> {
         if let Discovery::Endpoints(_) = self.configuration.discovery {
             return self
                 .endpoints
@@ -128,7 +124,7 @@ impl Cluster {
         }
         let endpoint = visited
             .entry(address)
-            .or_insert_with(|| Endpoint::new(address, registry.endpoint(&self.configuration.name, address)));
+            .or_insert_with(|| nursery.endpoint(&self.configuration.name, address));
         Some(Rc::clone(endpoint))
     }
 

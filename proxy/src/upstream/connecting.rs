@@ -11,6 +11,7 @@ use crate::net::stream::Stream;
 use crate::snapshot::Cluster as Configuration;
 use crate::telemetry::Version;
 use evenkeel_control_api::resource::listener::Direction;
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use tokio::time::Instant;
@@ -30,12 +31,14 @@ impl Upstreams {
             tracing::warn!(upstream = %endpoint.address, cluster = %cluster.name, "an endpoint is this proxy's own listener: refused");
             return Err(Reason::ConnectRefused);
         }
-        if direction == Direction::Outbound && self.own.is_own(endpoint.address.ip()) {
-            if let Some(dialer) = &*self.local.borrow() {
-                let (ours, theirs) = tokio::io::duplex(LOCAL_BUFFER);
-                dialer(endpoint.address, theirs);
-                return Ok(Stream::Local(ours));
-            }
+        if direction == Direction::Outbound
+            && self.own.is_own(endpoint.address.ip())
+            && let Some(dialer) = &*self.local.borrow()
+        {
+            let (ours, theirs) = tokio::io::duplex(LOCAL_BUFFER);
+            dialer(endpoint.address, theirs);
+            endpoint.shared.backoff.succeeded();
+            return Ok(Stream::Local(ours));
         }
         match connect(endpoint.address, &tcp_options(cluster), cluster.connect_timeout).await {
             Ok(stream) => {
@@ -101,7 +104,12 @@ impl Upstreams {
     ) -> Result<Http2, Reason> {
         loop {
             let opening = match endpoint.http2.turn(endpoint) {
-                Turn::Leased(lease) => {
+                Turn::Leased(mut lease) => {
+                    // A connection that has said goodbye refuses here, before anything is lost or counted as an attempt.
+                    if poll_fn(|cx| lease.sender.poll_ready(cx)).await.is_err() {
+                        lease.retire();
+                        continue;
+                    }
                     if lease.reused {
                         self.book.pool(Version::Http2).reused.increment();
                     }
@@ -123,11 +131,8 @@ impl Upstreams {
         tokio::task::spawn_local(async move {
             let options = cluster.configuration.http.http2;
             let opened = async {
-                let stream = match endpoint.idle.take_untouched(Instant::now(), &upstreams.idle) {
-                    Some(stream) => {
-                        upstreams.idle_changed(&endpoint, -1);
-                        stream
-                    }
+                let stream = match endpoint.idle.take_untouched(Instant::now()) {
+                    Some(stream) => stream,
                     None => upstreams.dial(&cluster.configuration, &endpoint, direction).await?,
                 };
                 establish(&endpoint, stream, options).await

@@ -1,8 +1,8 @@
 //! One endpoint as one worker sees it: what all workers share of it, and this worker's own connections to it.
 
-use super::http1::IdlePool;
+use super::http1::{IdlePool, Ledger};
 use super::http2::Http2Pool;
-use super::shared::Shared;
+use super::shared::{Registry, Shared};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,10 +21,27 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    pub(super) fn new(address: SocketAddr, shared: Arc<Shared>) -> Rc<Self> {
-        Rc::new(Self {
+    /// Nothing is kept for it any more: it has left the configuration. What is in flight goes on.
+    pub(super) fn retire(&self) {
+        self.idle.retire();
+        self.http2.close();
+    }
+}
+
+/// Makes endpoints: finds what other workers know of them, and lets them keep connections on this worker's account.
+#[derive(Debug)]
+pub(super) struct Nursery {
+    pub(super) registry: Arc<Registry>,
+    pub(super) ledger: Rc<Ledger>,
+}
+
+impl Nursery {
+    pub(super) fn endpoint(&self, cluster: &Arc<str>, address: SocketAddr) -> Rc<Endpoint> {
+        let shared = self.registry.endpoint(cluster, address);
+        let idle = IdlePool::new(Rc::clone(&self.ledger), Arc::clone(&shared));
+        Rc::new(Endpoint {
             address,
-            idle: IdlePool::default(),
+            idle,
             http2: Http2Pool::default(),
             shared,
         })

@@ -1,9 +1,14 @@
 //! Idle HTTP/1 connections of one worker to one endpoint. Newest first: the oldest are the likeliest to be closed under us.
 
 use super::endpoint::InFlight;
+use super::shared::Shared;
 use crate::net::stream::Stream;
+use crate::telemetry::{Book, Version};
 use std::cell::{Cell, RefCell};
 use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Waker};
 use std::time::Duration;
 use tokio::io::{AsyncRead, ReadBuf};
@@ -23,20 +28,28 @@ pub struct Http1 {
     pub reused: bool,
 }
 
-/// How many idle connections may be kept.
+/// One worker's account of idle connections: how many it may keep, how many it keeps.
 #[derive(Debug)]
-pub(super) struct IdleBudget {
+pub(super) struct Ledger {
     /// For one endpoint.
-    pub per_endpoint: usize,
+    pub(super) per_endpoint: usize,
     /// In all.
-    pub total: usize,
+    pub(super) total: usize,
     /// Now.
-    pub kept: Cell<usize>,
+    pub(super) kept: Cell<usize>,
+    /// Where it is shown.
+    pub(super) book: Arc<Book>,
 }
 
-#[derive(Debug, Default)]
+/// The idle connections to one endpoint. Whatever becomes of them, the account is right: also when the pool is dropped
+/// with an endpoint that has left the configuration.
+#[derive(Debug)]
 pub(super) struct IdlePool {
     connections: RefCell<Vec<Idle>>,
+    /// The endpoint has left the configuration: nothing is kept any more.
+    retired: Cell<bool>,
+    ledger: Rc<Ledger>,
+    shared: Arc<Shared>,
 }
 
 #[derive(Debug)]
@@ -48,68 +61,96 @@ struct Idle {
 }
 
 impl IdlePool {
-    /// The newest connection that is still open and silent, and how many were not and are closed.
-    pub(super) fn take(&self, now: Instant, budget: &IdleBudget) -> (Option<Stream>, usize) {
-        let mut connections = self.connections.borrow_mut();
-        let mut closed = 0;
-        while let Some(mut idle) = connections.pop() {
-            budget.kept.set(budget.kept.get() - 1);
-            if idle.expires > now && is_silent(&mut idle.stream) {
-                return (Some(idle.stream), closed);
-            }
-            closed += 1;
+    pub(super) fn new(ledger: Rc<Ledger>, shared: Arc<Shared>) -> Self {
+        Self {
+            connections: RefCell::default(),
+            retired: Cell::new(false),
+            ledger,
+            shared,
         }
-        (None, closed)
+    }
+
+    /// The newest connection that is still open and silent.
+    pub(super) fn take(&self, now: Instant) -> Option<Stream> {
+        let mut connections = self.connections.borrow_mut();
+        while let Some(mut idle) = connections.pop() {
+            self.count(-1);
+            if idle.expires > now && is_silent(&mut idle.stream) {
+                return Some(idle.stream);
+            }
+            self.ledger.book.pool(Version::Http1).evicted.increment();
+        }
+        None
     }
 
     /// A connection on which nothing was sent yet.
-    pub(super) fn take_untouched(&self, now: Instant, budget: &IdleBudget) -> Option<Stream> {
+    pub(super) fn take_untouched(&self, now: Instant) -> Option<Stream> {
         let mut connections = self.connections.borrow_mut();
         let place = connections
             .iter()
             .position(|idle| idle.untouched && idle.expires > now)?;
         let mut idle = connections.remove(place);
-        budget.kept.set(budget.kept.get() - 1);
+        self.count(-1);
         is_silent(&mut idle.stream).then_some(idle.stream)
     }
 
-    /// Keeps a connection, or closes it when enough are kept; says whether it was kept.
-    pub(super) fn give(&self, stream: Stream, expires: Instant, untouched: bool, budget: &IdleBudget) -> bool {
+    /// Keeps a connection, or closes it when enough are kept.
+    pub(super) fn give(&self, stream: Stream, expires: Instant, untouched: bool) {
         let mut connections = self.connections.borrow_mut();
-        if connections.len() >= budget.per_endpoint || budget.kept.get() >= budget.total {
-            return false;
+        let ledger = &self.ledger;
+        let full = connections.len() >= ledger.per_endpoint || ledger.kept.get() >= ledger.total;
+        if full || self.retired.get() {
+            ledger.book.pool(Version::Http1).evicted.increment();
+            return;
         }
-        budget.kept.set(budget.kept.get() + 1);
+        self.count(1);
         connections.push(Idle {
             stream,
             expires,
             untouched,
         });
-        true
     }
 
-    /// Closes what has expired, was closed by the server, or said something unasked. Returns how many.
-    pub(super) fn sweep(&self, now: Instant, budget: &IdleBudget) -> usize {
+    /// Closes what has expired, was closed by the server, or said something unasked.
+    pub(super) fn sweep(&self, now: Instant) {
         let mut connections = self.connections.borrow_mut();
         let before = connections.len();
         connections.retain_mut(|idle| idle.expires > now && is_silent(&mut idle.stream));
-        let gone = before - connections.len();
+        self.evicted(before - connections.len());
         if connections.is_empty() {
             connections.shrink_to_fit();
         }
-        budget.kept.set(budget.kept.get() - gone);
-        gone
     }
 
-    /// Closes all of them. Returns how many.
-    pub(super) fn close(&self, budget: &IdleBudget) -> usize {
-        let closed = self.connections.take().len();
-        budget.kept.set(budget.kept.get() - closed);
-        closed
+    /// Closes all of them, and keeps none from now on.
+    pub(super) fn retire(&self) {
+        self.retired.set(true);
+        self.evicted(self.connections.take().len());
     }
 
     pub(super) fn len(&self) -> usize {
         self.connections.borrow().len()
+    }
+
+    fn evicted(&self, count: usize) {
+        if count > 0 {
+            self.count(-(count as i64));
+            self.ledger.book.pool(Version::Http1).evicted.add(count as u64);
+        }
+    }
+
+    fn count(&self, by: i64) {
+        self.ledger
+            .kept
+            .set(self.ledger.kept.get().saturating_add_signed(by as isize));
+        self.ledger.book.pool(Version::Http1).idle.add(by);
+        self.shared.idle.fetch_add(by, Ordering::Relaxed);
+    }
+}
+
+impl Drop for IdlePool {
+    fn drop(&mut self) {
+        self.retire();
     }
 }
 
@@ -124,73 +165,88 @@ fn is_silent(stream: &mut Stream) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::io::AsyncWriteExt;
+    use tokio::io::{AsyncWriteExt, DuplexStream};
 
-    fn budget() -> IdleBudget {
-        IdleBudget {
+    fn ledger() -> Rc<Ledger> {
+        Rc::new(Ledger {
             per_endpoint: 2,
             total: 3,
             kept: Cell::new(0),
-        }
+            book: Book::new(0),
+        })
     }
 
-    fn pair() -> (Stream, tokio::io::DuplexStream) {
+    fn pool(ledger: &Rc<Ledger>) -> IdlePool {
+        IdlePool::new(Rc::clone(ledger), Arc::default())
+    }
+
+    /// Keeps a new connection for 4 s; the server's end of it.
+    fn keep(pool: &IdlePool, now: Instant, untouched: bool) -> DuplexStream {
         let (ours, theirs) = tokio::io::duplex(64);
-        (Stream::Local(ours), theirs)
+        pool.give(Stream::Local(ours), now + Duration::from_secs(4), untouched);
+        theirs
     }
 
     #[tokio::test]
     async fn a_connection_that_the_server_closed_is_not_given_out() {
-        let (pool, budget, now) = (IdlePool::default(), budget(), Instant::now());
-        let (stream, theirs) = pair();
-        assert!(pool.give(stream, now + Duration::from_secs(4), false, &budget));
-        drop(theirs);
-        assert!(matches!(pool.take(now, &budget), (None, 1)));
-        assert_eq!(budget.kept.get(), 0);
+        let (ledger, now) = (ledger(), Instant::now());
+        let pool = pool(&ledger);
+        drop(keep(&pool, now, false));
+        assert_eq!(ledger.kept.get(), 1);
+        assert!(pool.take(now).is_none());
+        assert_eq!(ledger.kept.get(), 0);
     }
 
     #[tokio::test]
     async fn a_connection_that_said_something_unasked_is_swept_away() {
-        let (pool, budget, now) = (IdlePool::default(), budget(), Instant::now());
-        let (stream, mut theirs) = pair();
-        pool.give(stream, now + Duration::from_secs(4), false, &budget);
-        assert_eq!(pool.sweep(now, &budget), 0);
+        let (ledger, now) = (ledger(), Instant::now());
+        let pool = pool(&ledger);
+        let mut theirs = keep(&pool, now, false);
+        pool.sweep(now);
+        assert_eq!(pool.len(), 1);
         theirs.write_all(b"HTTP/1.1 408 Request Timeout\r\n\r\n").await.unwrap();
-        assert_eq!(pool.sweep(now, &budget), 1);
-        assert_eq!(budget.kept.get(), 0);
+        pool.sweep(now);
+        assert_eq!((pool.len(), ledger.kept.get()), (0, 0));
     }
 
     #[tokio::test]
     async fn an_expired_connection_is_not_given_out() {
-        let (pool, budget, now) = (IdlePool::default(), budget(), Instant::now());
-        let (stream, _theirs) = pair();
-        pool.give(stream, now + Duration::from_secs(4), false, &budget);
-        assert!(matches!(pool.take(now + Duration::from_secs(4), &budget), (None, 1)));
+        let (ledger, now) = (ledger(), Instant::now());
+        let pool = pool(&ledger);
+        let _theirs = keep(&pool, now, false);
+        assert!(pool.take(now + Duration::from_secs(4)).is_none());
     }
 
     #[tokio::test]
-    async fn no_more_is_kept_than_the_budget_says() {
-        let (first, second, budget, now) = (IdlePool::default(), IdlePool::default(), budget(), Instant::now());
-        let later = now + Duration::from_secs(4);
-        let kept: Vec<_> = (0..3)
-            .map(|_| pair())
-            .map(|(stream, theirs)| (first.give(stream, later, false, &budget), theirs))
-            .collect();
-        assert_eq!(kept.iter().filter(|(kept, _)| *kept).count(), 2);
-        let (stream, _a) = pair();
-        assert!(second.give(stream, later, false, &budget));
-        let (stream, _b) = pair();
-        assert!(!second.give(stream, later, false, &budget));
+    async fn no_more_is_kept_than_the_ledger_says() {
+        let (ledger, now) = (ledger(), Instant::now());
+        let (first, second) = (pool(&ledger), pool(&ledger));
+        let _theirs: Vec<_> = (0..3).map(|_| keep(&first, now, false)).collect();
+        assert_eq!(first.len(), 2);
+        let _theirs2: Vec<_> = (0..2).map(|_| keep(&second, now, false)).collect();
+        assert_eq!((second.len(), ledger.kept.get()), (1, 3));
+    }
+
+    #[tokio::test]
+    async fn the_account_is_right_when_an_endpoint_has_left() {
+        let (ledger, now) = (ledger(), Instant::now());
+        let (left, dropped) = (pool(&ledger), pool(&ledger));
+        let _theirs = (keep(&left, now, false), keep(&dropped, now, false));
+        left.retire();
+        let _late = keep(&left, now, false);
+        assert_eq!((left.len(), ledger.kept.get()), (0, 1));
+        drop(dropped);
+        assert_eq!(ledger.kept.get(), 0);
+        assert_eq!(left.shared.idle.load(Ordering::Relaxed), 0);
     }
 
     #[tokio::test]
     async fn only_an_untouched_connection_may_change_its_protocol() {
-        let (pool, budget, now) = (IdlePool::default(), budget(), Instant::now());
-        let (stream, _theirs) = pair();
-        pool.give(stream, now + UNTOUCHED_FOR, false, &budget);
-        assert!(pool.take_untouched(now, &budget).is_none());
-        let (stream, _theirs2) = pair();
-        pool.give(stream, now + UNTOUCHED_FOR, true, &budget);
-        assert!(pool.take_untouched(now, &budget).is_some());
+        let (ledger, now) = (ledger(), Instant::now());
+        let pool = pool(&ledger);
+        let _theirs = keep(&pool, now, false);
+        assert!(pool.take_untouched(now).is_none());
+        let _theirs2 = keep(&pool, now, true);
+        assert!(pool.take_untouched(now).is_some());
     }
 }

@@ -140,6 +140,9 @@ pub(super) async fn establish(endpoint: &Rc<Endpoint>, stream: Stream, options: 
         .initial_connection_window_size(options.connection_window)
         .max_header_list_size(MAX_HEADER_LIST)
         .max_send_buffer_size(options.stream_window as usize)
+        // Until the server's SETTINGS are here, as many as RFC 9113 6.5.2 asks servers to allow at least; the crate's
+        // default is without limit, and what is above the server's would wait inside it.
+        .initial_max_send_streams(100)
         .enable_push(false)
         .handshake(stream)
         .await;

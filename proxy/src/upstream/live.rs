@@ -3,7 +3,7 @@
 use super::Upstreams;
 use super::cluster::Cluster;
 use crate::snapshot::Snapshot;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -49,7 +49,7 @@ impl Upstreams {
                 same_name => Cluster::build(
                     Arc::clone(configuration),
                     same_name.map(|cluster| &***cluster),
-                    &self.registry,
+                    &self.nursery,
                     &mut self.dice.borrow_mut(),
                 ),
             })
@@ -58,26 +58,25 @@ impl Upstreams {
             snapshot: Some(snapshot),
             clusters,
         });
-        self.release(&before, &live);
+        release(&before, &live);
         *self.live.borrow_mut() = live;
-        self.registry.prune();
+        self.nursery.registry.prune();
     }
+}
 
-    /// Closes the idle connections of endpoints that `after` does not have any more.
-    fn release(&self, before: &Live, after: &Live) {
-        let mut kept = std::collections::HashSet::new();
-        for cluster in after.clusters() {
-            cluster.each_endpoint(|endpoint| {
-                kept.insert(Rc::as_ptr(endpoint));
-            });
-        }
-        for cluster in before.clusters() {
-            cluster.each_endpoint(|endpoint| {
-                if !kept.contains(&Rc::as_ptr(endpoint)) {
-                    self.evicted(endpoint, endpoint.idle.close(&self.idle));
-                    endpoint.http2.close();
-                }
-            });
-        }
+/// Endpoints that `after` does not have any more keep nothing.
+fn release(before: &Live, after: &Live) {
+    let mut kept = HashSet::new();
+    for cluster in after.clusters() {
+        cluster.each_endpoint(|endpoint| {
+            kept.insert(Rc::as_ptr(endpoint));
+        });
+    }
+    for cluster in before.clusters() {
+        cluster.each_endpoint(|endpoint| {
+            if !kept.contains(&Rc::as_ptr(endpoint)) {
+                endpoint.retire();
+            }
+        });
     }
 }

@@ -22,15 +22,15 @@ use crate::balance::{Dice, Millis};
 use crate::net::stream::Stream;
 use crate::telemetry::{Book, Version};
 use backoff::Pauses;
+use endpoint::Nursery;
 use evenkeel_control_api::mesh::settings::ProcessLimits;
-use http1::IdleBudget;
+use http1::Ledger;
 use own::Own;
 use shared::Registry;
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::DuplexStream;
 use tokio::time::Instant;
@@ -42,13 +42,12 @@ pub type LocalDialer = Box<dyn Fn(SocketAddr, DuplexStream)>;
 pub struct Upstreams {
     /// The configuration in force and the clusters built from it.
     live: RefCell<Rc<Live>>,
-    registry: Arc<Registry>,
+    nursery: Nursery,
     own: Arc<Own>,
     book: Arc<Book>,
     epoch: Instant,
     dice: RefCell<Dice>,
     pauses: Pauses,
-    idle: IdleBudget,
     local: RefCell<Option<LocalDialer>>,
 }
 
@@ -79,9 +78,18 @@ impl Upstreams {
             dice,
             limits,
         } = parts;
+        let ledger = Ledger {
+            per_endpoint: limits.idle_per_endpoint,
+            total: limits.idle_total,
+            kept: Cell::new(0),
+            book: Arc::clone(&book),
+        };
         Self {
             live: RefCell::new(Rc::new(Live::default())),
-            registry,
+            nursery: Nursery {
+                registry,
+                ledger: Rc::new(ledger),
+            },
             own,
             book,
             epoch,
@@ -89,11 +97,6 @@ impl Upstreams {
             pauses: Pauses {
                 first: limits.backoff_first,
                 most: limits.backoff_most,
-            },
-            idle: IdleBudget {
-                per_endpoint: limits.idle_per_endpoint,
-                total: limits.idle_total,
-                kept: Cell::new(0),
             },
             local: RefCell::new(None),
         }
@@ -126,12 +129,12 @@ impl Upstreams {
 
     /// The endpoint at exactly this address.
     pub fn at(&self, cluster: &Cluster, address: SocketAddr) -> Option<Rc<Endpoint>> {
-        cluster.at(address, &self.registry)
+        cluster.at(address, &self.nursery)
     }
 
     /// The endpoint that balancing picks for a new request or connection.
     pub fn balance(&self, cluster: &Cluster, tried: &Tried, now: Instant) -> Option<Rc<Endpoint>> {
-        cluster.pick(self.millis(now), &mut self.dice.borrow_mut(), tried, self.pauses)
+        cluster.pick(self.millis(now), &mut self.dice.borrow_mut(), tried)
     }
 
     /// Counts a connection at the endpoint until the result is dropped.
@@ -141,10 +144,7 @@ impl Upstreams {
 
     /// An idle connection to the endpoint, if one is open and silent.
     pub fn pooled(&self, endpoint: &Rc<Endpoint>, now: Instant) -> Option<Http1> {
-        let (stream, closed) = endpoint.idle.take(now, &self.idle);
-        self.evicted(endpoint, closed);
-        let stream = stream?;
-        self.idle_changed(endpoint, -1);
+        let stream = endpoint.idle.take(now)?;
         self.book.pool(Version::Http1).reused.increment();
         Some(Http1 {
             stream,
@@ -155,38 +155,18 @@ impl Upstreams {
 
     /// Gives a connection back that has finished an exchange cleanly, to be kept for `keep`.
     pub fn recycle(&self, lease: Http1, now: Instant, keep: Duration) {
-        let endpoint = Rc::clone(lease.in_flight.endpoint());
-        self.keep(&endpoint, lease.stream, now + keep, false);
+        lease.in_flight.endpoint().idle.give(lease.stream, now + keep, false);
     }
 
     /// Adopts a speculative connection on which nothing was sent, opened at `since`.
-    pub fn adopt(&self, endpoint: &Rc<Endpoint>, stream: Stream, since: Instant) {
-        self.keep(endpoint, stream, since + UNTOUCHED_FOR, true);
-    }
-
-    fn keep(&self, endpoint: &Rc<Endpoint>, stream: Stream, expires: Instant, untouched: bool) {
-        if endpoint.idle.give(stream, expires, untouched, &self.idle) {
-            self.idle_changed(endpoint, 1);
-        }
-    }
-
-    fn idle_changed(&self, endpoint: &Endpoint, by: i64) {
-        endpoint.shared.idle.fetch_add(by, Ordering::Relaxed);
-        self.book.pool(Version::Http1).idle.add(by);
-    }
-
-    /// Idle connections were closed: by their server, by time, or with their endpoint.
-    fn evicted(&self, endpoint: &Endpoint, count: usize) {
-        if count > 0 {
-            self.idle_changed(endpoint, -(count as i64));
-            self.book.pool(Version::Http1).evicted.add(count as u64);
-        }
+    pub fn adopt(&self, endpoint: &Endpoint, stream: Stream, since: Instant) {
+        endpoint.idle.give(stream, since + UNTOUCHED_FOR, true);
     }
 
     /// Closes idle connections that have expired or that the server has closed. To be called about once a second.
     pub fn sweep(&self, now: Instant) {
         for cluster in self.live.borrow().clusters() {
-            cluster.each_endpoint(|endpoint| self.evicted(endpoint, endpoint.idle.sweep(now, &self.idle)));
+            cluster.each_endpoint(|endpoint| endpoint.idle.sweep(now));
         }
     }
 }

@@ -6,7 +6,9 @@ use std::num::NonZeroUsize;
 /// The CPU limit of this process's control group, rounded up; without one, the CPUs that it may run on.
 pub fn cpu_limit() -> NonZeroUsize {
     let available = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let limit = fs::read_to_string("/sys/fs/cgroup/cpu.max").ok().and_then(|text| quota_v2(&text));
+    let limit = fs::read_to_string("/sys/fs/cgroup/cpu.max")
+        .ok()
+        .and_then(|text| quota_v2(&text));
     let limit = limit.or_else(|| {
         let read = |name| fs::read_to_string(format!("/sys/fs/cgroup/cpu/{name}")).ok();
         rounded_up(read("cpu.cfs_quota_us")?.trim(), read("cpu.cfs_period_us")?.trim())

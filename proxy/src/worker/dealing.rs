@@ -8,6 +8,7 @@ use crate::net::stream::Stream;
 use crate::protocol::Context;
 use crate::telemetry::{self, ConnectionRecord};
 use evenkeel_control_api::resource::listener::Direction;
+use std::io;
 use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -40,31 +41,36 @@ struct Dealer {
 }
 
 /// Accepts on every listener, on tasks of the calling worker, which is the first.
-pub(super) fn start(context: &Rc<Context>, most: usize, listeners: Vec<(TcpListener, Direction)>, hands: Vec<Hand>) {
+pub(super) fn start(
+    context: &Rc<Context>,
+    most: usize,
+    listeners: Vec<(TcpListener, Direction)>,
+    hands: Vec<Hand>,
+) -> io::Result<()> {
     let dealer = Rc::new(Dealer {
         context: Rc::clone(context),
         hands,
         most,
     });
     for (listener, direction) in listeners {
-        match Acceptor::new(listener) {
-            Ok(acceptor) => drop(tokio::task::spawn_local(accept(
-                Rc::clone(&dealer),
-                acceptor,
-                direction,
-            ))),
-            Err(error) => {
-                tracing::error!(%error, ?direction, "a listener cannot be registered: nothing is accepted on it")
-            }
-        }
+        let acceptor = Acceptor::new(listener)?;
+        tokio::task::spawn_local(accept(Rc::clone(&dealer), acceptor, direction));
     }
+    Ok(())
 }
 
 async fn accept(dealer: Rc<Dealer>, mut acceptor: Acceptor, direction: Direction) {
     let listening = acceptor.local_addr().map_or(0, |address| address.port());
     loop {
         match acceptor.accept().await {
-            Ok((socket, peer)) => dealer.deal(socket, Origin { direction, peer, listening }),
+            Ok((socket, peer)) => dealer.deal(
+                socket,
+                Origin {
+                    direction,
+                    peer,
+                    listening,
+                },
+            ),
             Err(error) => {
                 dealer.context.book.accept_errors.increment();
                 tracing::warn!(%error, "connections wait: none can be accepted for a moment");

@@ -99,18 +99,20 @@ impl Workers {
         Ok(workers)
     }
 
-    /// Gives every worker a new configuration, and waits until it is in force in all of them.
-    pub async fn apply(&self, snapshot: &Arc<Snapshot>) {
-        let mut answers = Vec::with_capacity(self.orders.len());
-        for orders in &self.orders {
+    /// Gives every worker a new configuration, and waits until it is in force in all of them. The first comes last: it
+    /// accepts, and must not deal to a worker that has no configuration yet.
+    ///
+    /// # Errors
+    /// A worker has ended, or could not start; what it logged says why.
+    pub async fn apply(&self, snapshot: &Arc<Snapshot>) -> Result<(), Ended> {
+        for orders in self.orders.iter().rev() {
             let (done, answer) = oneshot::channel();
-            // A worker that has ended serves nobody any more; its answer is the end of the channel.
-            let _ = orders.send(Order::Apply(Arc::clone(snapshot), done));
-            answers.push(answer);
+            orders
+                .send(Order::Apply(Arc::clone(snapshot), done))
+                .map_err(|_| Ended)?;
+            answer.await.map_err(|_| Ended)?;
         }
-        for answer in answers {
-            let _ = answer.await;
-        }
+        Ok(())
     }
 
     /// What they count.
@@ -132,6 +134,11 @@ impl Workers {
         }
     }
 }
+
+/// A worker is not there any more.
+#[derive(Debug, thiserror::Error)]
+#[error("a worker has ended")]
+pub struct Ended;
 
 type Listening = (Vec<(TcpListener, Direction)>, Vec<Hand>);
 
@@ -162,8 +169,11 @@ async fn work(
                 Some(Order::Serve(socket, origin, card)) => serve(&context, socket, origin, card),Some(Order::Apply(snapshot, done)) => {
                     apply(&context, snapshot);
                     // Not before there is a configuration: until then clients wait in the backlog instead of failing.
-                    if let Some((listeners, hands)) = listening.take() {
-                        dealing::start(&context, common.limits.connections, listeners, hands);
+                    if let Some((listeners, hands)) = listening.take()
+                        && let Err(error) = dealing::start(&context, common.limits.connections, listeners, hands)
+                    {
+                        tracing::error!(%error, "a listener cannot be registered");
+                        return;
                     }
                     let _ = done.send(());
                 }

@@ -6,6 +6,7 @@ use crate::support::ask::Content;
 use crate::support::ask::Version;
 use crate::support::run;
 use crate::support::server::Server;
+use crate::support::settle;
 use crate::support::two;
 use http::Response;
 use std::cell::Cell;
@@ -280,9 +281,7 @@ fn the_fin_of_a_client_may_come_long_before_its_answer() {
         let mut client = bench.http1().await;
         client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
         client.finish().await;
-        for _ in 0..100 {
-            tokio::task::yield_now().await;
-        }
+        settle().await;
         waiting.notify_one();
         assert_eq!(client.message().await.status(), 200);
     });

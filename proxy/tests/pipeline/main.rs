@@ -3,7 +3,10 @@
 
 mod answers;
 mod bodies;
+mod connections;
 mod heads;
+mod http2;
+mod races;
 #[path = "../support/mod.rs"]
 mod support;
 mod upgrades;

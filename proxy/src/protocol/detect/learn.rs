@@ -9,7 +9,7 @@ use tokio::time::Instant;
 /// Destinations that are remembered.
 const REMEMBERED: usize = 4096;
 /// How long a verdict counts.
-const LIFETIME: Duration = Duration::from_secs(600);
+const LIFETIME: Duration = Duration::from_mins(10);
 /// Client-first verdicts in a row before speculation waits.
 const CONVINCED: u32 = 3;
 
@@ -53,7 +53,7 @@ impl Learnt {
 
     /// Everything is forgotten when the configuration is another.
     pub(super) fn as_of(&mut self, generation: u64) -> &mut Self {
-        if self.generation != generation {
+        if generation > self.generation {
             self.generation = generation;
             self.destinations.retain(|_, entry| entry.open > 0);
             self.destinations

@@ -200,12 +200,17 @@ impl Race<'_> {
             return Ahead::Waiting(Box::pin(sleep(PATIENCE)));
         }
         context.book.speculated(Speculation::Opened);
-        let (session, live) = (Rc::clone(self.session), Rc::clone(self.live));
+        let session = Rc::clone(self.session);
         let place = Place {
             session: Rc::clone(&session),
             used: false,
         };
-        Ahead::Opening(Box::pin(async move { reach(&session, &live).await }), place)
+        let opening = async move {
+            // The configuration of this moment: the client may have said nothing for long.
+            let (live, handling) = session.now();
+            reach(&session, &live, &handling).await
+        };
+        Ahead::Opening(Box::pin(opening), place)
     }
 
     fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<Decision> {
@@ -229,10 +234,8 @@ impl Race<'_> {
                 },
                 Ahead::Open(mut reached, place) => {
                     let decision = self.poll_server(cx, &mut reached);
-                    if decision.is_ready()
-                        && self.knows_http()
-                        && matches!(decision, Poll::Ready(Decision::UpstreamClosed))
-                    {
+                    let over = matches!(decision, Poll::Ready(Decision::UpstreamClosed | Decision::Failed(_)));
+                    if over && self.knows_http() {
                         Ahead::Closed
                     } else {
                         self.ahead = Ahead::Open(reached, place);
@@ -271,7 +274,10 @@ impl Race<'_> {
             });
             match read {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(Ok(0)) if reached.said.is_empty() => return Poll::Ready(Decision::UpstreamClosed),
+                // Words that were held back were for a client that does not speak: this one only has not spoken yet.
+                Poll::Ready(Ok(0)) if reached.said.is_empty() || self.knows_http() => {
+                    return Poll::Ready(Decision::UpstreamClosed);
+                }
                 Poll::Ready(Ok(0)) => return Poll::Ready(Decision::ServerFirst),
                 Poll::Ready(Err(_)) => return Poll::Ready(Decision::Failed(Reason::UpstreamClosed)),
                 Poll::Ready(Ok(_)) => match sniff::server(&reached.said) {

@@ -42,8 +42,8 @@ pub(super) struct Failed {
 pub async fn serve(session: &Session, stream: Stream, early: Vec<u8>) -> Result<(), Reason> {
     let mut client = Client::new(stream, early);
     loop {
-        let (live, handling) = session.now();
-        let Some(http) = &handling.http else {
+        let (_, waiting) = session.now();
+        let Some(http) = &waiting.http else {
             return Err(Reason::ProtocolMismatch);
         };
         let request = match client.next(http).await {
@@ -51,6 +51,11 @@ pub async fn serve(session: &Session, stream: Stream, early: Vec<u8>) -> Result<
             Next::Nothing => return Ok(()),
             Next::Gone => return Err(Reason::DownstreamGone),
             Next::Refused(fault) => return refuse(session, client, fault).await,
+        };
+        // The wait may have been long: the request is handled as of now.
+        let (live, handling) = session.now();
+        let Some(http) = &handling.http else {
+            return Err(Reason::ProtocolMismatch);
         };
         match exchange(session, &live, &handling, http, &mut client, &request).await {
             After::Keep => {}
@@ -111,14 +116,14 @@ async fn exchange(
     let mut record = session.request_record(Protocol::Http1, started);
     let mut attempts = match Attempts::route(session, live, handling, request.path(&client.ahead), started) {
         Ok(attempts) => attempts,
-        Err(reason) => return answer(client, request, reason, &mut record).await,
+        Err(reason) => return answer(client, request, reason, Repeatable::Unsent, &mut record).await,
     };
     let needs_http1 = request.upgrade || request.method == Method::CONNECT;
     let deadline = attempts.timeout.map(|timeout| started + timeout);
     loop {
         let lease = match attempts.lease(Wire::One, needs_http1).await {
             Ok(lease) => lease,
-            Err(reason) => return answer(client, request, reason, &mut record).await,
+            Err(reason) => return answer(client, request, reason, Repeatable::Unsent, &mut record).await,
         };
         let address = lease.address();
         let attempt = async {
@@ -130,7 +135,7 @@ async fn exchange(
         match within(deadline, attempt).await {
             Ok(after) => return after,
             Err(failed) if attempts.again(address, failed.reason, failed.reused, failed.request) => record.retried(),
-            Err(failed) => return answer(client, request, failed.reason, &mut record).await,
+            Err(failed) => return answer(client, request, failed.reason, failed.request, &mut record).await,
         }
     }
 }
@@ -149,16 +154,25 @@ async fn within(
     tokio::time::timeout_at(deadline, attempt).await.unwrap_or(Err(late))
 }
 
-/// Sends an answer of our own instead of an upstream's. The connection survives when the request is all here.
-async fn answer(client: &mut Client, request: &RequestHead, reason: Reason, record: &mut RequestRecord) -> After {
+/// Sends an answer of our own instead of an upstream's. The connection survives when the request is all here: where a
+/// part of it has gone up, what was read behind it may be the next request.
+async fn answer(
+    client: &mut Client,
+    request: &RequestHead,
+    reason: Reason,
+    left: Repeatable,
+    record: &mut RequestRecord,
+) -> After {
     record.set_failure(reason);
     if reason == Reason::DownstreamGone {
         return After::Cut(reason);
     }
     record.set_status(reason.status());
-    let whole = Outgoing::begin(client, request).is_ok_and(|(outgoing, _)| outgoing.is_complete());
+    let (whole, consumed) = match Outgoing::begin(client, request) {
+        Ok((outgoing, consumed)) => (left != Repeatable::No && outgoing.is_complete(), consumed),
+        Err(_) => (false, client.ahead.len()),
+    };
     let persistent = whole && request.persistent && !client.ended;
-    let consumed = Outgoing::begin(client, request).map_or(client.ahead.len(), |(_, consumed)| consumed);
     let mut out = spare::take();
     let reader = Reader {
         version: request.version,

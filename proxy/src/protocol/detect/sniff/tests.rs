@@ -169,7 +169,10 @@ fn no_verdict_is_taken_back() {
             let (verdict, at) = dribbled(&bytes, evidence);
             for length in at..=bytes.len() {
                 let sniffed = client(&bytes[..length], &evidence);
-                assert!(same(sniffed, verdict), "{bytes:?} at {length}: {sniffed:?}, at {at} it was {verdict:?}");
+                assert!(
+                    same(sniffed, verdict),
+                    "{bytes:?} at {length}: {sniffed:?}, at {at} it was {verdict:?}"
+                );
             }
         }
         let spoken = (0..=bytes.len())

@@ -57,6 +57,7 @@ pub(in crate::protocol::http) async fn from_http1(
         Transfer::default()
     };
     let head = wait(&mut near, &mut far, &mut upward, response, request.version).await;
+    client.ended |= matches!(&near, Side::One(near) if near.ended);
     let (head, receive) = match head {
         Ok(head) => head,
         Err(Waiting::Answer(error)) => {

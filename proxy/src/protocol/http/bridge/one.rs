@@ -18,6 +18,8 @@ pub(super) struct One<'a> {
     /// Bytes that were read; those before `at` are used up.
     ahead: &'a mut Vec<u8>,
     at: usize,
+    /// The head of the message. It stays while the body comes and goes: the request may be sent once more.
+    head: usize,
     /// What the peer sends.
     body: Body,
     /// How what we send is framed.
@@ -34,6 +36,7 @@ impl<'a> One<'a> {
             stream,
             ahead,
             at,
+            head: at,
             body,
             framing: Framing::None,
             unsent: Unsent::default(),
@@ -75,11 +78,11 @@ impl<'a> One<'a> {
 
     /// Reads more behind what is there; zero is the peer's FIN.
     pub(super) fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Trouble>> {
-        let (ahead, at) = (&mut *self.ahead, &mut self.at);
+        let (ahead, at, head) = (&mut *self.ahead, &mut self.at, self.head);
         let read = poll_read_scratch(self.stream, cx, READ, |_, bytes| {
             if *at == ahead.len() {
-                ahead.clear();
-                *at = 0;
+                ahead.truncate(head);
+                *at = head;
             }
             if ahead.capacity() == 0 {
                 *ahead = spare::take();

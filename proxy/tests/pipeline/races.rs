@@ -1,0 +1,411 @@
+//! Whoever speaks first says what is spoken: every kind of client against every kind of server, and nobody waits.
+
+use crate::support::Bench;
+use crate::support::ask::Answer;
+use crate::support::ask::Content;
+use crate::support::ask::Version;
+use crate::support::document;
+use crate::support::document_of;
+use crate::support::nobody;
+use crate::support::run;
+use crate::support::server::Server;
+use crate::support::settle;
+use crate::support::two::Two;
+use std::cell::Cell;
+use std::rc::Rc;
+
+const GET: &str = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+
+/// A server that gives back what it got, once that is all.
+async fn echoing() -> Server {
+    Server::h1(async |mut wire, _| {
+        if let Ok(all) = wire.rest().await {
+            wire.send(&all).await;
+        }
+    })
+    .await
+}
+
+/// Two servers of HTTP: requests of one connection go to both, opaque bytes to one.
+async fn pair(version: Version) -> (Server, Server) {
+    let one = Server::answering(version, |_| Answer::new(Content::from("one"))).await;
+    let two = Server::answering(version, |_| Answer::new(Content::from("two"))).await;
+    (one, two)
+}
+
+#[test]
+fn a_server_that_speaks_first_is_heard_at_once() {
+    run(async {
+        let banners = [
+            "220 mail.test ESMTP\r\n",
+            "SSH-2.0-OpenSSH_9.2\r\n",
+            "J\0\0\0\u{a}10.11.19-MariaDB\0",
+        ];
+        for banner in banners {
+            let server = Server::h1(async move |mut wire, _| {
+                wire.send(banner).await;
+                let all = wire.rest().await.unwrap();
+                wire.send(&all).await;
+            });
+            let server = server.await;
+            let bench = Bench::before("auto", &server);
+            let mut client = bench.http1().await;
+            assert_eq!(client.exactly(banner.len()).await, banner.as_bytes());
+            client.send("GET / HTTP/1.1\r\n\r\n").await;
+            client.finish().await;
+            assert_eq!(client.rest().await.unwrap(), b"GET / HTTP/1.1\r\n\r\n");
+            assert_eq!(server.accepted(), 1);
+        }
+    });
+}
+
+#[test]
+fn a_client_that_is_silent_for_long_is_still_http() {
+    run(async {
+        let (one, two) = pair(Version::One).await;
+        let bench = Bench::new(&document("auto", [&one, &two]));
+        let mut client = bench.http1().await;
+        while one.accepted() + two.accepted() == 0 {
+            tokio::task::yield_now().await;
+        }
+        settle().await;
+        let mut names = Vec::new();
+        for _ in 0..4 {
+            client.send(GET).await;
+            names.push(client.message().await.text().to_owned());
+        }
+        assert!(
+            names.contains(&"one".to_owned()) && names.contains(&"two".to_owned()),
+            "{names:?}"
+        );
+        assert_eq!(
+            (one.accepted(), two.accepted()),
+            (1, 1),
+            "the connection that was opened ahead is used"
+        );
+    });
+}
+
+#[test]
+fn http_that_dribbles_in_is_http() {
+    run(async {
+        let (one, two) = pair(Version::One).await;
+        let bench = Bench::new(&document("auto", [&one, &two]));
+        let mut client = bench.http1().await;
+        let mut names = Vec::new();
+        for _ in 0..4 {
+            for byte in GET.bytes() {
+                client.send([byte]).await;
+                tokio::task::yield_now().await;
+            }
+            names.push(client.message().await.text().to_owned());
+        }
+        assert!(
+            names.contains(&"one".to_owned()) && names.contains(&"two".to_owned()),
+            "{names:?}"
+        );
+    });
+}
+
+#[test]
+fn a_preface_that_is_held_back_is_http2_though_the_server_sends_its_settings_first() {
+    run(async {
+        let (one, two) = pair(Version::Two).await;
+        let bench = Bench::new(&document("auto", [&one, &two]));
+        for _ in 0..6 {
+            let stream = bench.connect().await;
+            // From the fourth client on nothing is opened ahead of it, for a while.
+            settle().await;
+            let mut client = Two::new(stream).await;
+            let mut names = Vec::new();
+            for _ in 0..4 {
+                names.push(client.get("/").await.unwrap().into_body().bytes);
+            }
+            assert!(
+                names.contains(&"one".into()) && names.contains(&"two".into()),
+                "{names:?}"
+            );
+        }
+    });
+}
+
+#[test]
+fn a_status_line_that_comes_unasked_is_not_relayed() {
+    run(async {
+        let server = Server::h1(async |mut wire, number| {
+            if number == 0 {
+                wire.send("HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
+                    .await;
+                wire.rest_lossy().await;
+                return;
+            }
+            while wire.next_message().await.is_some() {
+                wire.send(OK).await;
+            }
+        });
+        let server = server.await;
+        let bench = Bench::before("auto", &server);
+        let mut client = bench.http1().await;
+        while server.accepted() == 0 {
+            tokio::task::yield_now().await;
+        }
+        settle().await;
+        client.send(GET).await;
+        assert_eq!(client.message().await.status(), 200);
+    });
+}
+
+#[test]
+fn bytes_of_no_protocol_are_relayed_as_they_are_however_they_are_split() {
+    run(async {
+        let prologues: [&[u8]; 6] = [
+            b"xxxx",
+            b"*1\r\n$4\r\nPING\r\n",
+            b"\0\0\0\x08\x04\xd2\x16\x2f",
+            b"\x16\x03\x01\0\x05\x01\0\0\x01\0",
+            b"GET\0key\xff\xfe",
+            b"get some-key\r\n",
+        ];
+        for prologue in prologues {
+            let server = echoing().await;
+            let bench = Bench::before("auto", &server);
+            for at in 0..=prologue.len() {
+                let mut client = bench.http1().await;
+                client.send(&prologue[..at]).await;
+                settle().await;
+                client.send(&prologue[at..]).await;
+                client.finish().await;
+                assert_eq!(client.rest().await.unwrap(), prologue, "split at {at}");
+            }
+            assert_eq!(server.accepted(), prologue.len() + 1, "{}", prologue.escape_ascii());
+        }
+    });
+}
+
+#[test]
+fn a_client_that_leaves_before_it_says_anything_is_carried_over() {
+    run(async {
+        let server = Server::h1(async |mut wire, _| {
+            assert_eq!(wire.rest().await.unwrap(), b"");
+            wire.send("bye").await;
+        });
+        let server = server.await;
+        for protocol in ["auto", "tcp"] {
+            let bench = Bench::before(protocol, &server);
+            let mut client = bench.http1().await;
+            client.finish().await;
+            assert_eq!(client.rest().await.unwrap(), b"bye", "{protocol}");
+        }
+    });
+}
+
+#[test]
+fn a_client_that_leaves_amid_a_request_line_is_relayed() {
+    run(async {
+        let server = echoing().await;
+        let bench = Bench::before("auto", &server);
+        let mut client = bench.http1().await;
+        client.send("GET / HT").await;
+        client.finish().await;
+        assert_eq!(client.rest().await.unwrap(), b"GET / HT");
+    });
+}
+
+#[test]
+fn a_refused_upstream_is_a_reset_for_bytes_and_an_answer_for_http() {
+    run(async {
+        for protocol in ["auto", "tcp"] {
+            let bench = Bench::new(&document_of(protocol, [nobody().await]));
+            let mut client = bench.http1().await;
+            client.send("xxxx").await;
+            let end = client.rest().await;
+            assert!(end.is_err(), "{protocol}: {end:?}");
+            // One that waits for a server which is not there.
+            let mut client = bench.http1().await;
+            assert!(client.rest().await.is_err(), "{protocol}");
+        }
+        let bench = Bench::new(&document_of("auto", [nobody().await]));
+        let mut client = bench.http1().await;
+        settle().await;
+        client.send(GET).await;
+        assert_eq!(client.message().await.status(), 503);
+    });
+}
+
+#[test]
+fn resets_of_opaque_connections_are_carried_over_both_ways() {
+    run(async {
+        for protocol in ["auto", "tcp"] {
+            let reset = Rc::new(Cell::new(false));
+            let seen = Rc::clone(&reset);
+            let server = Server::h1(async move |mut wire, number| {
+                assert_eq!(wire.exactly(4).await, b"xxxx");
+                if number == 0 {
+                    wire.reset();
+                    return;
+                }
+                seen.set(wire.rest().await.is_err());
+                wire.reset();
+            });
+            let server = server.await;
+            let bench = Bench::before(protocol, &server);
+            let mut client = bench.http1().await;
+            client.send("xxxx").await;
+            assert!(client.rest().await.is_err(), "{protocol}");
+            let mut client = bench.http1().await;
+            client.send("xxxx").await;
+            while server.accepted() < 2 {
+                tokio::task::yield_now().await;
+            }
+            settle().await;
+            client.reset();
+            while !reset.get() {
+                tokio::task::yield_now().await;
+            }
+        }
+    });
+}
+
+#[test]
+fn the_end_of_a_silent_server_is_carried_over_unless_its_clients_are_known_to_speak_http() {
+    run(async {
+        let silent = Rc::new(Cell::new(true));
+        let state = Rc::clone(&silent);
+        let server = Server::h1(async move |mut wire, _| {
+            if state.get() {
+                return;
+            }
+            while wire.next_message().await.is_some() {
+                if wire.try_send(OK).await.is_err() {
+                    return;
+                }
+            }
+        });
+        let server = server.await;
+        let bench = Bench::before("auto", &server);
+        assert!(bench.http1().await.rest().await.unwrap().is_empty());
+
+        silent.set(false);
+        let mut client = bench.http1().await;
+        client.send(GET).await;
+        assert_eq!(client.message().await.status(), 200);
+        drop(client);
+
+        silent.set(true);
+        let opened = server.accepted();
+        let mut client = bench.http1().await;
+        while server.accepted() == opened {
+            tokio::task::yield_now().await;
+        }
+        settle().await;
+        silent.set(false);
+        client.send(GET).await;
+        assert_eq!(client.message().await.status(), 200);
+    });
+}
+
+/// What a server may do to a connection that it has not heard from, each no end for a client that speaks HTTP.
+#[test]
+fn a_server_that_ends_an_idle_connection_rudely_does_not_end_that_of_an_http_client() {
+    run(async {
+        for last_words in ["HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n", ""] {
+            let rude = Rc::new(Cell::new(false));
+            let state = Rc::clone(&rude);
+            let server = Server::h1(async move |mut wire, _| {
+                if state.get() {
+                    wire.send(last_words).await;
+                    if last_words.is_empty() {
+                        wire.reset();
+                    }
+                    return;
+                }
+                while wire.next_message().await.is_some() {
+                    if wire.try_send(OK).await.is_err() {
+                        return;
+                    }
+                }
+            });
+            let server = server.await;
+            let bench = Bench::before("auto", &server);
+            let mut client = bench.http1().await;
+            client.send(GET).await;
+            assert_eq!(client.message().await.status(), 200);
+            drop(client);
+
+            rude.set(true);
+            let opened = server.accepted();
+            let mut client = bench.http1().await;
+            while server.accepted() == opened {
+                tokio::task::yield_now().await;
+            }
+            settle().await;
+            rude.set(false);
+            client.send(GET).await;
+            assert_eq!(client.next_head().await.as_deref(), Some(OK), "{last_words:?}");
+        }
+    });
+}
+
+#[test]
+fn bytes_that_contradict_a_declared_protocol_are_refused() {
+    run(async {
+        let server = echoing().await;
+        let bench = Bench::before("http", &server);
+        let mut client = bench.http1().await;
+        client.send("*1\r\n$4\r\nPING\r\n").await;
+        assert_eq!(client.message().await.status(), 400);
+        assert_eq!(server.accepted(), 0);
+    });
+}
+
+#[test]
+fn a_preface_that_is_broken_is_not_taken_for_http1() {
+    run(async {
+        let server = echoing().await;
+        let bench = Bench::before("auto", &server);
+        let mut client = bench.http1().await;
+        client.send("PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n").await;
+        assert_eq!(client.message().await.status(), 400);
+    });
+}
+
+#[test]
+fn a_configuration_that_changes_while_a_client_hesitates_does_not_mix_up_its_clusters() {
+    run(async {
+        let server = Server::h1(async |mut wire, _| {
+            if let Some(_head) = wire.next_head().await {
+                wire.send(OK).await;
+            }
+        });
+        let server = server.await;
+        let bench = Bench::before("auto", &server);
+        for _ in 0..3 {
+            // From now on a connection is opened ahead only when the client has hesitated for a while.
+            let mut client = bench.http1().await;
+            client.send(GET).await;
+            assert_eq!(client.message().await.status(), 200);
+        }
+        let (right, wrong) = (echoing().await, echoing().await);
+        let mut client = bench.http1().await;
+        settle().await;
+        // Another service takes the first place.
+        let other = document("tcp", [&wrong])
+            .replace("web.test", "a.test")
+            .replace("10.96.0.10", "10.96.0.9");
+        let web = document("auto", [&right]).replace("services:\n", "");
+        bench.apply(&format!("{other}{web}"));
+        client.send("xxxx\r\n\r\n").await;
+        client.finish().await;
+        let answer = client
+            .rest()
+            .await
+            .expect("an endpoint of the old configuration or of the new");
+        assert!(
+            [OK.as_bytes(), b"xxxx\r\n\r\n"].contains(&&*answer),
+            "{}",
+            answer.escape_ascii()
+        );
+        assert_eq!(wrong.accepted(), 0);
+    });
+}
