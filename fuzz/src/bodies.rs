@@ -41,7 +41,14 @@ pub fn trailers(bytes: &[u8]) {
     };
     assert!(followed.content.is_empty());
     for name in followed.trailers.iter().flat_map(HeaderMap::keys) {
-        let refused = ["content-length", "transfer-encoding", "host", "connection", "upgrade", "te"];
+        let refused = [
+            "content-length",
+            "transfer-encoding",
+            "host",
+            "connection",
+            "upgrade",
+            "te",
+        ];
         assert!(!refused.contains(&name.as_str()), "{name} among the trailers");
     }
 }
@@ -52,7 +59,10 @@ fn scanned(bytes: &[u8], size: usize) -> Result<(usize, bool), Fault> {
     for piece in bytes.chunks(size.max(1)) {
         let scan = body.scan(piece)?;
         length += scan.length;
-        assert!(scan.length == piece.len() || scan.done, "only the end leaves bytes over");
+        assert!(
+            scan.length == piece.len() || scan.done,
+            "only the end leaves bytes over"
+        );
     }
     Ok((length, body.done()))
 }

@@ -42,7 +42,10 @@ pub fn request_head(bytes: &[u8]) {
     assert_eq!((again.length, again.version), (out.len(), head.upstream_version()));
     assert_same_request((&again, &out), (&head, bytes));
     assert_eq!((again.target.of(&out), again.form), (head.target.of(bytes), head.form));
-    assert_eq!((again.path(&out), again.query(&out)), (head.path(bytes), head.query(bytes)));
+    assert_eq!(
+        (again.path(&out), again.query(&out)),
+        (head.path(bytes), head.query(bytes))
+    );
     assert_eq!((again.upgrade, again.te_trailers), (head.upgrade, head.te_trailers));
 
     let Ok(http) = head.to_http(bytes) else { return };

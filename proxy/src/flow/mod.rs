@@ -58,9 +58,9 @@ pub async fn accepted(context: Rc<Context>, socket: TcpStream, origin: Origin) {
 }
 
 /// Serves the other end of an in-process stream to one of the pod's own addresses: its inbound side, without a socket.
-pub async fn local(context: Rc<Context>, stream: tokio::io::DuplexStream, destination: SocketAddr) {
+pub async fn local(context: Rc<Context>, stream: Stream, destination: SocketAddr) {
     let mut record = ConnectionRecord::new(Arc::clone(&context.book), telemetry::Direction::Inbound);
-    if let Err(reason) = carry(context, Direction::Inbound, Stream::Local(stream), destination, None).await {
+    if let Err(reason) = carry(context, Direction::Inbound, stream, destination, None).await {
         record.set_failure(reason);
     }
 }

@@ -6,6 +6,7 @@
 pub mod connect;
 pub mod descriptors;
 pub mod listen;
+pub mod local;
 pub mod options;
 pub mod original_dst;
 pub mod prefixed;

@@ -99,7 +99,7 @@ mod tests {
         far.write_all(b" world").await.unwrap();
         far.shutdown().await.unwrap();
 
-        let mut prefixed = Prefixed::new(Stream::Local(near), b"hello".to_vec());
+        let mut prefixed = Prefixed::new(Stream::from(near), b"hello".to_vec());
         let mut start = [0; 2];
         prefixed.read_exact(&mut start).await.unwrap();
         let mut rest = Vec::new();
@@ -110,7 +110,7 @@ mod tests {
     #[tokio::test]
     async fn the_parts_hold_what_was_not_read() {
         let (near, _far) = tokio::io::duplex(64);
-        let mut prefixed = Prefixed::new(Stream::Local(near), b"hello".to_vec());
+        let mut prefixed = Prefixed::new(Stream::from(near), b"hello".to_vec());
         let mut start = [0; 2];
         prefixed.read_exact(&mut start).await.unwrap();
         assert_eq!(prefixed.into_parts().1, b"llo");

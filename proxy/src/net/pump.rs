@@ -235,7 +235,7 @@ mod tests {
     async fn a_reader_that_reads_nothing_makes_one_read_wait_and_no_more() {
         let (mut source, from) = duplex(1 << 20);
         let (to, _reader) = duplex(1000);
-        let (mut from, mut to) = (Stream::Local(from), Stream::Local(to));
+        let (mut from, mut to) = (Stream::from(from), Stream::from(to));
         source.write_all(&vec![7; 1 << 20]).await.unwrap();
         let mut pump = Pump::until_eof();
         for _ in 0..100 {
@@ -286,7 +286,7 @@ mod tests {
         source.write_all(b"half").await.unwrap();
         drop(source);
         let mut pump = Pump::exactly(8);
-        let ended = run(&mut pump, &mut Stream::Local(from), &mut Stream::Local(to)).await;
+        let ended = run(&mut pump, &mut Stream::from(from), &mut Stream::from(to)).await;
         assert_eq!((ended, pump.moved()), (Ended::Eof, 4));
         let mut bytes = Vec::new();
         reader.read_to_end(&mut bytes).await.unwrap();
@@ -297,7 +297,7 @@ mod tests {
     async fn a_body_without_bytes_is_complete_before_anything_is_read() {
         let (_source, from) = duplex(64);
         let (to, _reader) = duplex(64);
-        let ended = run(&mut Pump::exactly(0), &mut Stream::Local(from), &mut Stream::Local(to)).await;
+        let ended = run(&mut Pump::exactly(0), &mut Stream::from(from), &mut Stream::from(to)).await;
         assert_eq!(ended, Ended::Complete);
     }
 
@@ -305,7 +305,7 @@ mod tests {
     async fn an_inspector_decides_where_the_body_ends_and_the_rest_is_kept() {
         let (mut source, from) = duplex(64);
         let (to, mut reader) = duplex(64);
-        let (mut from, mut to) = (Stream::Local(from), Stream::Local(to));
+        let (mut from, mut to) = (Stream::from(from), Stream::from(to));
         source.write_all(b"body.next").await.unwrap();
         let mut pump = Pump::until_eof();
         let ended = poll_fn(|cx| {
@@ -327,7 +327,7 @@ mod tests {
         const TOTAL: usize = 2 * READS_A_TURN as usize * LARGEST_READ;
         let (mut source, from) = duplex(TOTAL);
         let (to, _reader) = duplex(TOTAL);
-        let (mut from, mut to) = (Stream::Local(from), Stream::Local(to));
+        let (mut from, mut to) = (Stream::from(from), Stream::from(to));
         source.write_all(&vec![7; TOTAL]).await.unwrap();
         drop(source);
         let mut pump = Pump::until_eof();

@@ -10,9 +10,10 @@ use std::task::Poll;
 
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
-use tokio::io::DuplexStream;
 use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
+
+use crate::net::local::Local;
 
 /// A connection, from either side.
 #[derive(Debug)]
@@ -21,7 +22,7 @@ pub enum Stream {
     Tcp(TcpStream),
     /// One end of an in-process pair: a pod that reached its own Service, where a socket would be redirected back to
     /// us.
-    Local(DuplexStream),
+    Local(Local),
 }
 
 impl Stream {
@@ -42,8 +43,6 @@ impl Stream {
     }
 
     /// Closes with a reset, so that the peer reads `ECONNRESET` and not a clean end.
-    ///
-    /// An in-process stream has no reset: its other end reads an end of file and fails on its next write.
     pub fn reset(self) {
         self.reset_when_dropped();
     }
@@ -53,7 +52,7 @@ impl Stream {
         match self {
             // It fails only on a socket that is no longer connected, whose peer needs no reset.
             Self::Tcp(socket) => drop(socket.set_zero_linger()),
-            Self::Local(_) => {}
+            Self::Local(stream) => stream.reset_when_dropped(),
         }
     }
 
@@ -70,6 +69,12 @@ impl Stream {
 impl From<TcpStream> for Stream {
     fn from(socket: TcpStream) -> Self {
         Self::Tcp(socket)
+    }
+}
+
+impl From<tokio::io::DuplexStream> for Stream {
+    fn from(stream: tokio::io::DuplexStream) -> Self {
+        Self::Local(stream.into())
     }
 }
 

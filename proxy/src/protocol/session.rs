@@ -72,11 +72,11 @@ impl Session {
         let mut view = self.view.borrow_mut();
         if live.generation() != view.live.generation() {
             // A destination that is gone, or is no longer handled as what this connection speaks, goes on as it began.
-            if let Some(target) = find(&live, self.direction, self.destination) {
-                if target.handling.http.is_some() == view.target.handling.http.is_some() {
-                    let series = series(&self.context, &target);
-                    *view = View { live, target, series };
-                }
+            if let Some(target) = find(&live, self.direction, self.destination)
+                && target.handling.http.is_some() == view.target.handling.http.is_some()
+            {
+                let series = series(&self.context, &target);
+                *view = View { live, target, series };
             }
         }
         (Rc::clone(&view.live), Arc::clone(&view.target.handling))

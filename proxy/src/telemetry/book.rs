@@ -40,8 +40,6 @@ pub struct ConnectionSeries {
     pub(super) open: UpDown,
     pub(super) opened: Counter,
     pub(super) closed: Closed,
-    pub(super) received_bytes: Counter,
-    pub(super) sent_bytes: Counter,
 }
 
 /// Upstream connections that one request after the other may use.

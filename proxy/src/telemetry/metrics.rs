@@ -43,21 +43,10 @@ pub fn render(books: &[Arc<Book>], extra: &[Family]) -> String {
     page.finish()
 }
 
-const CONNECTIONS: [CounterOf<ConnectionSeries>; 3] = [
-    ("evenkeel_connections_opened_total", "Connections accepted.", |part| {
+const CONNECTIONS: [CounterOf<ConnectionSeries>; 1] =
+    [("evenkeel_connections_opened_total", "Connections accepted.", |part| {
         &part.opened
-    }),
-    (
-        "evenkeel_connection_received_bytes_total",
-        "Bytes read from accepted connections.",
-        |part| &part.received_bytes,
-    ),
-    (
-        "evenkeel_connection_sent_bytes_total",
-        "Bytes written to accepted connections.",
-        |part| &part.sent_bytes,
-    ),
-];
+    })];
 
 const POOLS: [CounterOf<PoolSeries>; 3] = [
     (

@@ -11,7 +11,6 @@ pub use book::ConnectionSeries;
 pub use book::PoolSeries;
 pub use cell::Counter;
 pub use cell::UpDown;
-pub use clock::Clock;
 pub use exposition::Family;
 pub use exposition::Kind;
 pub use exposition::Sample;
@@ -31,7 +30,6 @@ pub use series::TcpSeries;
 
 mod book;
 mod cell;
-mod clock;
 mod exposition;
 mod histogram;
 mod labels;

@@ -104,16 +104,6 @@ impl ConnectionRecord {
         }
     }
 
-    /// Bytes came from whom we accepted.
-    pub fn received(&self, bytes: u64) {
-        self.book.connections(self.direction).received_bytes.add(bytes);
-    }
-
-    /// Bytes went to whom we accepted.
-    pub fn sent(&self, bytes: u64) {
-        self.book.connections(self.direction).sent_bytes.add(bytes);
-    }
-
     /// Why it ended, if not in order. The first reason stands.
     pub fn set_failure(&mut self, reason: Reason) {
         self.failure.get_or_insert(reason);

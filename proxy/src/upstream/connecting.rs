@@ -6,6 +6,7 @@ use super::http2::{Http2, Turn, establish};
 use super::{Cluster, Upstreams};
 use crate::failure::Reason;
 use crate::net::connect::connect;
+use crate::net::local::Local;
 use crate::net::options::{Keepalive, TcpOptions};
 use crate::net::stream::Stream;
 use crate::snapshot::Cluster as Configuration;
@@ -35,8 +36,8 @@ impl Upstreams {
             && self.own.is_own(endpoint.address.ip())
             && let Some(dialer) = &*self.local.borrow()
         {
-            let (ours, theirs) = tokio::io::duplex(LOCAL_BUFFER);
-            dialer(endpoint.address, theirs);
+            let (ours, theirs) = Local::pair(LOCAL_BUFFER);
+            dialer(endpoint.address, Stream::Local(theirs));
             endpoint.shared.backoff.succeeded();
             return Ok(Stream::Local(ours));
         }

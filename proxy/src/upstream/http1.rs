@@ -183,7 +183,7 @@ mod tests {
     /// Keeps a new connection for 4 s; the server's end of it.
     fn keep(pool: &IdlePool, now: Instant, untouched: bool) -> DuplexStream {
         let (ours, theirs) = tokio::io::duplex(64);
-        pool.give(Stream::Local(ours), now + Duration::from_secs(4), untouched);
+        pool.give(Stream::from(ours), now + Duration::from_secs(4), untouched);
         theirs
     }
 

@@ -32,11 +32,10 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::DuplexStream;
 use tokio::time::Instant;
 
 /// Takes the other end of an in-process stream to one of the pod's own addresses.
-pub type LocalDialer = Box<dyn Fn(SocketAddr, DuplexStream)>;
+pub type LocalDialer = Box<dyn Fn(SocketAddr, Stream)>;
 
 /// One worker's way to all endpoints.
 pub struct Upstreams {

@@ -234,10 +234,10 @@ pub(crate) fn response(dice: &mut Dice) -> Vec<u8> {
 
 fn target(method: &str, dice: &mut Dice) -> String {
     let path = |dice: &mut Dice| mostly!(dice, PATHS, NO_PATHS) + dice.pick(QUERIES);
-    match dice.roll(12) {
+    match dice.roll(24) {
         0 => "*".to_owned(),
         1 => authority(dice),
-        2..4 => {
+        2..6 => {
             let scheme = mostly!(dice, &["http", "http", "HTTPS"], &["ftp", "", "http:"]);
             let path = if dice.one_in(3) {
                 dice.pick(QUERIES).to_owned()

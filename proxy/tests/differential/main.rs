@@ -19,7 +19,7 @@ use oracle::Limits;
 use oracle::Stop;
 
 /// Of both kinds, in an ordinary run: about two seconds of a debug build.
-const MESSAGES: u64 = 60_000;
+const MESSAGES: u64 = 100_000;
 /// Small, so that they are met.
 const LIMITS: Limits = Limits {
     bytes: 1024,
@@ -91,7 +91,7 @@ fn compare(once: impl Fn(&mut Dice, &mut Agreed) -> Result<(), String>) {
         enough(agreed.accepted, 4)
             && enough(agreed.refused, 4)
             && enough(agreed.partial, 50)
-            && enough(agreed.whole_bodies, 8)
+            && enough(agreed.whole_bodies, 12)
             && enough(agreed.broken_bodies, 50)
             && enough(agreed.trailers, 200),
         "too little of {messages} messages tests anything: {agreed:?}"

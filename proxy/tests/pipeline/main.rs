@@ -7,6 +7,7 @@ mod connections;
 mod heads;
 mod http2;
 mod races;
+mod retries;
 #[path = "../support/mod.rs"]
 mod support;
 mod upgrades;

@@ -6,6 +6,7 @@ pub(crate) mod two;
 pub(crate) mod wire;
 
 use evenkeel_control_api::mesh;
+use evenkeel_control_api::resource::Resources;
 use evenkeel_control_api::resource::listener::Direction;
 use evenkeel_proxy::balance::Dice;
 use evenkeel_proxy::flow;
@@ -138,9 +139,14 @@ impl Bench {
 
     /// Puts another mesh document in force.
     pub(crate) fn apply(&self, document: &str) {
+        self.enforce(&mesh::load(document).unwrap().resources);
+    }
+
+    /// The same for what a mesh document has no word for.
+    pub(crate) fn enforce(&self, resources: &Resources) {
         self.generation.set(self.generation.get() + 1);
-        let snapshot = compile(&mesh::load(document).unwrap().resources, self.generation.get());
-        self.context.upstreams.apply(Arc::new(snapshot.unwrap()));
+        let snapshot = compile(resources, self.generation.get()).unwrap();
+        self.context.upstreams.apply(Arc::new(snapshot));
     }
 
     /// A client's connection that was on its way to [`WEB`].

@@ -146,6 +146,19 @@ impl Wire {
         Ok(std::mem::take(&mut self.ahead))
     }
 
+    /// The same for who cares for the bytes and for the end.
+    pub(crate) async fn read_on(&mut self, bytes: &mut Vec<u8>) -> io::Result<()> {
+        let end = loop {
+            match self.more().await {
+                Ok(0) => break Ok(()),
+                Ok(_) => {}
+                Err(error) => break Err(error),
+            }
+        };
+        bytes.append(&mut self.ahead);
+        end
+    }
+
     /// The same for who cares only for the bytes.
     pub(crate) async fn rest_lossy(&mut self) -> Vec<u8> {
         while self.more().await.is_ok_and(|read| read > 0) {}

@@ -200,7 +200,7 @@ mod tests {
     fn in_process(idle: Option<Duration>) -> (DuplexStream, DuplexStream, Running) {
         let (client, down) = duplex(1024);
         let (up, server) = duplex(1024);
-        let running = start(Stream::Local(down), Stream::Local(up), Early::default(), idle);
+        let running = start(Stream::from(down), Stream::from(up), Early::default(), idle);
         (client, server, running)
     }
 
@@ -316,7 +316,7 @@ mod tests {
             to_up: b"too late".to_vec(),
             to_down: Vec::new(),
         };
-        let running = start(down.into(), Stream::Local(up), early, None);
+        let running = start(down.into(), Stream::from(up), early, None);
         hear(&mut client, "last words").await;
         hear_reset(&mut client).await;
         assert!(matches!(running.await.unwrap().0, Outcome::ResetBy(Side::Up)));

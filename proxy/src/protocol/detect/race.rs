@@ -116,6 +116,7 @@ struct Race<'a> {
 }
 
 /// Who decided, and what.
+#[derive(Clone, Copy)]
 enum Decision {
     Client(Sniffed),
     ServerFirst,
@@ -274,7 +275,7 @@ impl Race<'_> {
             });
             match read {
                 Poll::Pending => return Poll::Pending,
-                // Words that were held back were for a client that does not speak: this one only has not spoken yet.
+                // What was held back is no banner: a server of HTTP gave up a client that has not spoken yet.
                 Poll::Ready(Ok(0)) if reached.said.is_empty() || self.knows_http() => {
                     return Poll::Ready(Decision::UpstreamClosed);
                 }

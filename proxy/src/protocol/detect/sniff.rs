@@ -24,7 +24,7 @@ pub use server::server;
 /// What we know of the destination beside the bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Evidence {
-    /// HTTP is declared, or a policy that only HTTP can satisfy applies: what is not HTTP is refused, not relayed.
+    /// HTTP is declared: any method is one, and a line that is no request line is refused, not relayed.
     pub http_required: bool,
 }
 
@@ -41,7 +41,7 @@ pub enum Sniffed {
     Tls,
     /// Bytes to be relayed as they are.
     Opaque(Hint),
-    /// Not to be relayed: HTTP that is broken before its parser could say so, or the lack of HTTP where it is required.
+    /// Not to be relayed: HTTP that is broken before its parser could say so, or a line of text where HTTP is declared.
     BadHttp(Reason),
 }
 
@@ -112,8 +112,9 @@ pub fn client(bytes: &[u8], evidence: &Evidence) -> Sniffed {
     match (request_line::fit(bytes, *evidence), evidence.http_required) {
         (request_line::Verdict::Commits, _) => Sniffed::Http1,
         (request_line::Verdict::NotYet, _) => Sniffed::NeedMore,
-        (request_line::Verdict::Not(reason), true) => Sniffed::BadHttp(reason),
-        (request_line::Verdict::Not(_), false) => Sniffed::Opaque(signatures::hint(bytes)),
+        // A line that is no request line is told so; what is no text at all contradicts the declaration, and is relayed.
+        (request_line::Verdict::Not(reason), true) if reason != Reason::ProtocolMismatch => Sniffed::BadHttp(reason),
+        (request_line::Verdict::Not(_), _) => Sniffed::Opaque(signatures::hint(bytes)),
     }
 }
 

@@ -26,6 +26,8 @@ pub(super) struct Client {
     pub(super) ahead: Vec<u8>,
     /// The client sent its FIN; it still reads (behaviour 18).
     pub(super) ended: bool,
+    /// The head of an upstream's answer to the current request was given to it.
+    pub(super) begun: bool,
     /// When the last exchange ended.
     pub(super) since: Instant,
     alarm: Alarm,
@@ -49,6 +51,7 @@ impl Client {
             stream,
             ahead: early,
             ended: false,
+            begun: false,
             since: Instant::now(),
             alarm: Alarm::default(),
         }

@@ -113,6 +113,7 @@ async fn exchange(
     request: &RequestHead,
 ) -> After {
     let started = Instant::now();
+    client.begun = false;
     let mut record = session.request_record(Protocol::Http1, started);
     let mut attempts = match Attempts::route(session, live, handling, request.path(&client.ahead), started) {
         Ok(attempts) => attempts,
@@ -134,13 +135,17 @@ async fn exchange(
         };
         match within(deadline, attempt).await {
             Ok(after) => return after,
+            Err(failed) if client.begun => {
+                record.set_failure(failed.reason);
+                return After::Cut(failed.reason);
+            }
             Err(failed) if attempts.again(address, failed.reason, failed.reused, failed.request) => record.retried(),
             Err(failed) => return answer(client, request, failed.reason, failed.request, &mut record).await,
         }
     }
 }
 
-/// Gives up on an attempt at the end of the route's timeout; only the wait for an answer is bounded by the caller's use.
+/// Gives up on an attempt at the end of the route's timeout, which is for the whole exchange.
 async fn within(
     deadline: Option<Instant>,
     attempt: impl Future<Output = Result<After, Failed>>,
@@ -223,6 +228,7 @@ async fn pass(
             });
         }
     };
+    client.begun = true;
     let now = Instant::now();
     session.observe(up.in_flight.endpoint(), attempts.started, now);
     record.set_status(head.status);

@@ -20,6 +20,7 @@ use std::task::{Context, Poll, ready};
 const READ: usize = 64 * 1024;
 
 /// A request on its way up.
+#[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
 pub(super) struct Outgoing {
     unsent: Unsent,
     body: Body,
@@ -397,10 +398,10 @@ pub(super) async fn bodies(
     consumed: usize,
 ) -> Result<(), Reason> {
     poll_fn(|cx| {
-        if !incoming.complete || !outgoing.complete {
-            if let Poll::Ready(reason) = outgoing.poll(cx, client, up, consumed) {
-                return Poll::Ready(Err(reason));
-            }
+        if (!incoming.complete || !outgoing.complete)
+            && let Poll::Ready(reason) = outgoing.poll(cx, client, up, consumed)
+        {
+            return Poll::Ready(Err(reason));
         }
         ready!(incoming.poll_body(cx, up, &mut client.stream))?;
         // An upstream that answered early and still reads gets the rest; one that does not ends the wait.

@@ -1,5 +1,6 @@
 //! A client of HTTP/1, an endpoint of HTTP/2.
 
+use super::REPLAY;
 use super::one::One;
 use super::side::{Role, Side};
 use super::transfer::{Broken, Transfer, grpc_status, reason};
@@ -49,7 +50,8 @@ pub(in crate::protocol::http) async fn from_http1(
 
     let already_ended = client.ended;
     let body = Body::of_request(request.framing);
-    let mut near = Side::One(One::new(&mut client.stream, &mut client.ahead, request.length, body));
+    let near = One::new(&mut client.stream, &mut client.ahead, request.length, body);
+    let mut near = Side::One(near.keeping(REPLAY));
     let mut far = Side::Two(Two::sending(send));
     let mut upward = if whole {
         Transfer::complete()
@@ -61,10 +63,9 @@ pub(in crate::protocol::http) async fn from_http1(
     let (head, receive) = match head {
         Ok(head) => head,
         Err(Waiting::Answer(error)) => {
-            let again = if upward.begun {
-                Repeatable::No
-            } else {
-                repeatable(request)
+            let again = match &near {
+                Side::One(near) if near.is_intact() => repeatable(request),
+                Side::One(_) | Side::Two(_) => Repeatable::No,
             };
             return Err(failed(classify(&error, &up), again));
         }
@@ -73,6 +74,7 @@ pub(in crate::protocol::http) async fn from_http1(
             return Ok(After::Cut(reason));
         }
     };
+    client.begun = true;
     let now = Instant::now();
     session.observe(up.in_flight.endpoint(), attempts.started, now);
     record.set_status(head.status());

@@ -43,7 +43,7 @@ impl Stream {
         let upward = if whole {
             Transfer::complete()
         } else {
-            Transfer::default()
+            Transfer::replayable()
         };
         Self {
             head,
@@ -56,7 +56,7 @@ impl Stream {
 
     fn repeatable(&self) -> Repeatable {
         match () {
-            () if self.upward.begun => Repeatable::No,
+            () if !self.whole && !self.upward.is_replayable() => Repeatable::No,
             () if self.head.method.is_idempotent() => Repeatable::Idempotent,
             () => Repeatable::Once,
         }
@@ -109,6 +109,7 @@ pub(in crate::protocol::http) async fn to_http2(
         .and_then(|()| up.sender.send_request(head, stream.whole));
     let (mut response, send) = opened.map_err(|error| failed(classify(&error, &up), Repeatable::Unsent))?;
     let mut far = Side::Two(Two::sending(send));
+    stream.upward.rewind();
     let head = poll_fn(|cx| poll_response(cx, stream, &mut far, &mut response)).await;
     let (head, receive) = match head {
         Ok(response) => {
@@ -160,6 +161,7 @@ pub(in crate::protocol::http) async fn to_http1(
         connect: stream.head.method == Method::CONNECT,
         upgrade: false,
     };
+    stream.upward.rewind();
     let mut out = spare::take();
     write::request_head(&stream.head, framing, &mut out);
     let mut ahead = spare::take();
@@ -167,10 +169,10 @@ pub(in crate::protocol::http) async fn to_http1(
         let mut far = Side::One(One::new(&mut up.stream, &mut ahead, 0, Body::None));
         let mut begun = false;
         let head = poll_fn(|cx| {
-            if let (Side::One(far), false) = (&mut far, std::mem::replace(&mut begun, true)) {
-                if far.begin(cx, &out, framing).is_err() {
-                    return Poll::Ready(Err(Waiting::Endpoint(Reason::UpstreamClosed)));
-                }
+            if let (Side::One(far), false) = (&mut far, std::mem::replace(&mut begun, true))
+                && far.begin(cx, &out, framing).is_err()
+            {
+                return Poll::Ready(Err(Waiting::Endpoint(Reason::UpstreamClosed)));
             }
             stream.poll_request(cx, &mut far).map_err(Waiting::Client)?;
             poll_head(cx, stream, &mut far, asked, limits)
@@ -254,6 +256,7 @@ async fn answer(
     record: &mut RequestRecord,
 ) -> Result<(), Reason> {
     record.set_status(head.status());
+    stream.upward.settle();
     if let Some(status) = grpc_status(head.headers()) {
         record.set_grpc_status(status);
     }
@@ -290,10 +293,8 @@ async fn answer(
     if let Some(status) = downward.grpc_status {
         record.set_grpc_status(status);
     }
-    if moved.is_err() {
-        if let Side::Two(near) = &mut stream.near {
-            near.abort(h2::Reason::INTERNAL_ERROR);
-        }
+    if let (Err(_), Side::Two(near)) = (&moved, &mut stream.near) {
+        near.abort(h2::Reason::INTERNAL_ERROR);
     }
     moved
 }

@@ -18,8 +18,12 @@ pub(super) struct One<'a> {
     /// Bytes that were read; those before `at` are used up.
     ahead: &'a mut Vec<u8>,
     at: usize,
-    /// The head of the message. It stays while the body comes and goes: the request may be sent once more.
+    /// The head of the message. It stays while the body comes and goes, because the message may be answered by ourselves.
     head: usize,
+    /// So does the beginning of the body, while that is all of it: the message may be sent once more.
+    intact: bool,
+    /// How much of the body is kept for that.
+    replay: usize,
     /// What the peer sends.
     body: Body,
     /// How what we send is framed.
@@ -37,11 +41,18 @@ impl<'a> One<'a> {
             ahead,
             at,
             head: at,
+            intact: true,
+            replay: 0,
             body,
             framing: Framing::None,
             unsent: Unsent::default(),
             ended: false,
         }
+    }
+
+    /// Keeps the first `replay` bytes of the body after they were used.
+    pub(super) fn keeping(self, replay: usize) -> Self {
+        Self { replay, ..self }
     }
 
     /// Sends a head; what follows is framed as it says.
@@ -71,6 +82,11 @@ impl<'a> One<'a> {
         self.body.done()
     }
 
+    /// Whether all of the message that was used is still there.
+    pub(super) fn is_intact(&self) -> bool {
+        self.intact
+    }
+
     /// The bytes that were read and not used.
     pub(super) fn rest(&self) -> &[u8] {
         &self.ahead[self.at..]
@@ -78,11 +94,13 @@ impl<'a> One<'a> {
 
     /// Reads more behind what is there; zero is the peer's FIN.
     pub(super) fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Trouble>> {
-        let (ahead, at, head) = (&mut *self.ahead, &mut self.at, self.head);
+        let (ahead, at) = (&mut *self.ahead, &mut self.at);
+        let (head, intact) = (self.head, &mut self.intact);
         let read = poll_read_scratch(self.stream, cx, READ, |_, bytes| {
-            if *at == ahead.len() {
+            if *at == ahead.len() && *at > head + self.replay {
                 ahead.truncate(head);
                 *at = head;
+                *intact = false;
             }
             if ahead.capacity() == 0 {
                 *ahead = spare::take();

@@ -8,6 +8,7 @@ use http::HeaderMap;
 use std::task::{Context, Poll};
 
 /// A part of a body.
+#[derive(Clone, Debug)]
 pub(super) enum Piece {
     /// Content, and whether it is the last of the body.
     Data(Bytes, bool),
@@ -15,6 +16,13 @@ pub(super) enum Piece {
     Trailers(HeaderMap),
     /// The end, after all content.
     End,
+}
+
+impl Piece {
+    /// Whether the body ends with it.
+    pub(super) fn is_last(&self) -> bool {
+        !matches!(self, Self::Data(_, false))
+    }
 }
 
 /// Who is on a side: decides what its failures mean.

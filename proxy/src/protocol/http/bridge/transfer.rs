@@ -1,5 +1,6 @@
 //! One body on its way from one side to the other.
 
+use super::REPLAY;
 use super::side::{Piece, Role, Side, Trouble};
 use crate::failure::Reason;
 use std::task::{Context, Poll, ready};
@@ -13,12 +14,22 @@ pub(super) struct Transfer {
     given: bool,
     /// And taken.
     complete: bool,
-    /// A piece has left the source, so that the message cannot be sent again.
-    pub(super) begun: bool,
+    /// What has left the source, while it is little enough to be sent once more.
+    replay: Option<Replay>,
     /// Bytes of content.
     pub(super) bytes: u64,
     /// `grpc-status` of the trailers.
     pub(super) grpc_status: Option<u32>,
+}
+
+/// The pieces that another attempt begins with.
+#[derive(Debug, Default)]
+struct Replay {
+    pieces: Vec<Piece>,
+    /// Content of the pieces, in bytes.
+    bytes: usize,
+    /// The next one of them that is to be sent.
+    next: usize,
 }
 
 /// Which side failed, and why.
@@ -31,6 +42,38 @@ pub(super) enum Broken {
 }
 
 impl Transfer {
+    /// Of a body that keeps its beginning for another attempt.
+    pub(super) fn replayable() -> Self {
+        Self {
+            replay: Some(Replay::default()),
+            ..Self::default()
+        }
+    }
+
+    /// Whether all of it could be sent to another destination.
+    pub(super) fn is_replayable(&self) -> bool {
+        self.replay.is_some()
+    }
+
+    /// Begins once more, for another destination.
+    pub(super) fn rewind(&mut self) {
+        if let Some(replay) = &mut self.replay {
+            replay.next = 0;
+            (self.given, self.complete) = (false, false);
+        }
+    }
+
+    /// There will be no other attempt.
+    pub(super) fn settle(&mut self) {
+        if self
+            .replay
+            .as_ref()
+            .is_some_and(|replay| replay.next == replay.pieces.len())
+        {
+            self.replay = None;
+        }
+    }
+
     /// A body that is empty, and whose end went with the head.
     pub(super) fn complete() -> Self {
         Self {
@@ -64,26 +107,46 @@ impl Transfer {
                 self.complete = true;
                 return Poll::Ready(Ok(()));
             }
-            let piece = ready!(from.poll_piece(cx)).map_err(Broken::Source)?;
-            self.note(&piece);
+            let piece = if let Some(piece) = self.replay.as_mut().and_then(Replay::next) {
+                piece
+            } else {
+                let piece = ready!(from.poll_piece(cx)).map_err(Broken::Source)?;
+                self.note(&piece);
+                piece
+            };
+            self.given = piece.is_last();
             to.give(cx, piece).map_err(Broken::Destination)?;
         }
     }
 
     fn note(&mut self, piece: &Piece) {
-        self.begun = true;
         match piece {
-            Piece::Data(data, last) => {
+            Piece::Data(data, _) => {
                 self.owed = data.len();
                 self.bytes += data.len() as u64;
-                self.given = *last;
             }
-            Piece::Trailers(trailers) => {
-                self.given = true;
-                self.grpc_status = grpc_status(trailers);
-            }
-            Piece::End => self.given = true,
+            Piece::Trailers(trailers) => self.grpc_status = grpc_status(trailers),
+            Piece::End => {}
         }
+        self.replay = self.replay.take().and_then(|replay| replay.with(piece));
+    }
+}
+
+impl Replay {
+    fn next(&mut self) -> Option<Piece> {
+        let piece = self.pieces.get(self.next)?.clone();
+        self.next += 1;
+        Some(piece)
+    }
+
+    /// With a piece that has just been sent; `None` when that is too much to keep.
+    fn with(mut self, piece: &Piece) -> Option<Self> {
+        if let Piece::Data(data, _) = piece {
+            self.bytes += data.len();
+        }
+        self.pieces.push(piece.clone());
+        self.next += 1;
+        (self.bytes <= REPLAY).then_some(self)
     }
 }
 

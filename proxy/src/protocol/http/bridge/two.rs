@@ -98,7 +98,7 @@ impl Two {
         let Some(send) = &mut self.send else {
             return Err(Trouble::Gone);
         };
-        let sent = match piece {
+        let outcome = match piece {
             Piece::Data(data, last) if data.is_empty() => {
                 if last {
                     send.send_data(data, true)
@@ -118,7 +118,7 @@ impl Two {
             Piece::Trailers(trailers) => send.send_trailers(trailers),
             Piece::End => send.send_data(Bytes::new(), true),
         };
-        sent.map_err(|error| trouble(&error))
+        outcome.map_err(|error| trouble(&error))
     }
 }
 

@@ -4,6 +4,7 @@ use http::HeaderMap;
 
 use super::Fault;
 use super::body::take;
+use super::extension::Extension;
 use super::head;
 use super::request;
 use crate::failure::Reason;
@@ -39,10 +40,11 @@ enum State {
         size: u64,
         digits: u8,
     },
-    /// Behind the size, before the CR.
+    /// Behind the size and a semicolon, before the CR.
     Extension {
         size: u64,
         length: u16,
+        place: Extension,
     },
     SizeLf {
         size: u64,
@@ -115,19 +117,7 @@ impl Chunked {
     fn step(&mut self, byte: u8, trailers: Trailers) -> Result<State, &'static str> {
         match (self.state, byte) {
             (State::Size { size, digits }, _) => after_size(size, digits, byte),
-            (State::Extension { size, .. }, b'\r') => Ok(State::SizeLf { size }),
-            (State::Extension { .. }, b'\n') => Err("a line feed without a carriage return in a chunk"),
-            (
-                State::Extension {
-                    length: MOST_EXTENSION, ..
-                },
-                _,
-            ) => Err("a chunk extension that is too long"),
-            (State::Extension { size, length }, b'\t' | b' '..=b'~') => Ok(State::Extension {
-                size,
-                length: length + 1,
-            }),
-            (State::Extension { .. }, _) => Err("a byte in a chunk extension that may not stand there"),
+            (State::Extension { size, length, place }, _) => in_extension(size, length, place, byte),
             (State::SizeLf { size: 0 }, b'\n') => Ok(State::Line),
             (State::SizeLf { size }, b'\n') => Ok(State::Data { left: size }),
             (State::DataCr, b'\r') => Ok(State::DataLf),
@@ -182,8 +172,26 @@ fn after_size(size: u64, digits: u8, byte: u8) -> Result<State, &'static str> {
         }),
         None if digits == 0 => Err("a chunk without a size"),
         None if byte == b'\r' => Ok(State::SizeLf { size }),
-        None if byte == b';' => Ok(State::Extension { size, length: 0 }),
+        None if byte == b';' => Ok(State::Extension {
+            size,
+            length: 0,
+            place: Extension::Semicolon,
+        }),
         None => Err("a chunk size that is not hexadecimal digits alone"),
+    }
+}
+
+fn in_extension(size: u64, length: u16, place: Extension, byte: u8) -> Result<State, &'static str> {
+    match (byte, place.step(byte)) {
+        (b'\r', _) if place.may_end() => Ok(State::SizeLf { size }),
+        (b'\n', _) => Err("a line feed without a carriage return in a chunk"),
+        (_, None) => Err("a byte in a chunk extension that may not stand there"),
+        _ if length == MOST_EXTENSION => Err("a chunk extension that is too long"),
+        (_, Some(place)) => Ok(State::Extension {
+            size,
+            length: length + 1,
+            place,
+        }),
     }
 }
 

@@ -11,20 +11,22 @@
 //! repaired here: it is refused, and the other side never sees it. A line ends with CRLF and nothing else; no CR, NUL or
 //! other control byte stands inside one; no folded line; no space before a colon; one `Host`, always there in HTTP/1.1;
 //! at most one `Content-Length`, of digits alone; a `Transfer-Encoding` that ends with its only `chunked`, in HTTP/1.1
-//! alone, and never beside a `Content-Length`; chunk sizes of hexadecimal digits alone.
+//! alone, and never beside a `Content-Length`; chunk sizes of hexadecimal digits alone, and extensions by their grammar.
 //!
 //! # What is let through, and why
 //! A transparent proxy must not break an application that works without it, where no two readers can differ about the
-//! framing: bytes from 0x80 in a target or a field value (raw UTF-8, which RFC 3986 forbids and servers take), one CRLF
-//! before a request (RFC 9112 2.2), a missing reason phrase, any status from 100 to 999, any method.
+//! framing: bytes from 0x80 in a target or a field value (raw UTF-8, which RFC 3986 forbids and servers take), any visible
+//! byte but `#` in a path or query (browsers send `|` and `"`), one CRLF before a request (RFC 9112 2.2), a missing reason
+//! phrase, any status from 100 to 999, any method.
 //!
 //! # Layout
 //! `octets` < `head` (lines) < `framing`, `connection`, `target` (fields that mean something) < `request`, `response`;
-//! `chunked` < `body`; `write` for messages that do not come from HTTP/1.
+//! `extension` < `chunked` < `body`; `write` for messages that do not come from HTTP/1.
 
 mod body;
 mod chunked;
 mod connection;
+mod extension;
 mod framing;
 mod head;
 mod octets;

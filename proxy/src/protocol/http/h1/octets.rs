@@ -41,7 +41,8 @@ pub(super) fn is_text(bytes: &[u8]) -> bool {
         }
 }
 
-const fn is_text_byte(byte: u8) -> bool {
+/// One byte of that.
+pub(super) const fn is_text_byte(byte: u8) -> bool {
     byte == b'\t' || (byte >= b' ' && byte != 0x7f)
 }
 

@@ -1,6 +1,9 @@
 //! The request target and the authority (RFC 9112 3.2, RFC 3986 3.2).
 
+use std::net::Ipv6Addr;
+
 use http::Method;
+use memchr::memchr_iter;
 
 use super::Fault;
 use super::head::Span;
@@ -43,7 +46,7 @@ pub(super) fn target(bytes: &[u8], span: Span, method: &Method) -> Result<Target
     };
     if *method == Method::CONNECT {
         return match port_of(text) {
-            Some(port) if is_authority(text) && !port.is_empty() && !text.starts_with(b":") => Ok(plain(
+            Some(port) if is_authority(text) && names_a_port(port) && !text.starts_with(b":") => Ok(plain(
                 TargetForm::Authority,
                 Some(span),
                 Span::new(span.end(), span.end()),
@@ -94,13 +97,8 @@ pub(super) fn is_authority(text: &[u8]) -> bool {
         None => (text, &[][..]),
     };
     let host_is_sane = match host {
-        [b'[', inside @ .., b']'] => {
-            !inside.is_empty()
-                && inside
-                    .iter()
-                    .all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.'))
-        }
-        _ => host.iter().all(|byte| is_registered_name(*byte)),
+        [b'[', inside @ .., b']'] => std::str::from_utf8(inside).is_ok_and(|text| text.parse::<Ipv6Addr>().is_ok()),
+        _ => is_registered_name(host),
     };
     host_is_sane && port.len() <= 5 && port.iter().all(u8::is_ascii_digit)
 }
@@ -111,14 +109,22 @@ fn port_of(text: &[u8]) -> Option<&[u8]> {
     (text[colon] == b':').then(|| &text[colon + 1..])
 }
 
-/// `unreserved / "%" / sub-delims` without the comma (RFC 3986 3.2.2).
-fn is_registered_name(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'%')
-        || matches!(
-            byte,
-            b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b';' | b'='
-        )
+/// Whether one can connect to it: RFC 9110 9.3.6 wants CONNECT refused where one cannot.
+fn names_a_port(port: &[u8]) -> bool {
+    octets::decimal(port).is_some_and(|number| (1..=0xffff).contains(&number))
+}
+
+/// `*( unreserved / pct-encoded / sub-delims )` without the comma (RFC 3986 3.2.2).
+fn is_registered_name(name: &[u8]) -> bool {
+    let is_encoded = |at: usize| matches!(name.get(at + 1..at + 3), Some([high, low]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit());
+    name.iter().all(|byte| {
+        byte.is_ascii_alphanumeric()
+            || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'%')
+            || matches!(
+                byte,
+                b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b';' | b'='
+            )
+    }) && memchr_iter(b'%', name).all(is_encoded)
 }
 
 #[cfg(test)]
@@ -135,6 +141,7 @@ mod tests {
             "a:",
             "[::1]",
             "[::1]:8080",
+            "[::ffff:10.0.0.1]",
             "10.0.0.1:65535",
             "xn--a.b",
             "a%20b",
@@ -142,8 +149,34 @@ mod tests {
             assert!(is_authority(sane.as_bytes()), "{sane}");
         }
         for refused in [
-            "a b", "a,b", "user@a", "a:b", "a:80:80", "::1", "[::1", "[]", "[::1]x", "[::1]:x", "a/b", "a:123456", "ü",
-            "a#b", "a?b", "a\\b", "a\"b", "<a>", "a:+1",
+            "a b",
+            "a,b",
+            "user@a",
+            "a:b",
+            "a:80:80",
+            "::1",
+            "[::1",
+            "[]",
+            "[::1]x",
+            "[::1]:x",
+            "a/b",
+            "a:123456",
+            "ü",
+            "a#b",
+            "a?b",
+            "a\\b",
+            "a\"b",
+            "<a>",
+            "a:+1",
+            "a%",
+            "a%2",
+            "a%2g",
+            "[:::]",
+            "[1:2:3]",
+            "[::1.2.3]",
+            "[12345::]",
+            "[v1.a]",
+            "[fe80::1%25lo]",
         ] {
             assert!(!is_authority(refused.as_bytes()), "{refused}");
         }
@@ -179,6 +212,9 @@ mod tests {
             ("CONNECT", "a", None),
             ("CONNECT", "a:", None),
             ("CONNECT", ":80", None),
+            ("CONNECT", "a:65535", Some(TargetForm::Authority)),
+            ("CONNECT", "a:65536", None),
+            ("CONNECT", "a:0", None),
             ("CONNECT", "/", None),
             ("CONNECT", "http://a:80/", None),
         ] {

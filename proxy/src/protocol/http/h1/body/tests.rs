@@ -115,6 +115,7 @@ fn chunks_are_followed_to_their_end() {
         ("5\r\nhello\r\n6\r\n world\r\n000\r\n\r\n", "hello world", "\r\n"),
         ("A\r\n0\r\n\r\n0\r\n\r\n\r\n0\r\n\r\n", "0\r\n\r\n0\r\n\r\n", "x"),
         ("b;name=\"v;\"\r\nhello world\r\n0;last\r\n\r\n", "hello world", ""),
+        ("5; a = \"\u{e9}\\\"\"\t;b\r\nhello\r\n0\r\n\r\n", "hello", ""),
         ("000000000000005\r\nhello\r\n0\r\n\r\n", "hello", ""),
         ("0\r\nX-Checksum: 1\r\nY:\r\n\r\n", "", "0\r\n\r\n"),
     ] {
@@ -151,6 +152,11 @@ fn chunk_framing_is_strict() {
         ("5;a\nhello", "a line feed without a carriage return in a chunk"),
         ("5;\0\r\n", "a byte in a chunk extension that may not stand there"),
         ("5;\u{fc}\r\n", "a byte in a chunk extension that may not stand there"),
+        ("5;\r\n", "a byte in a chunk extension that may not stand there"),
+        (
+            "5;a=\"\r\nhello",
+            "a byte in a chunk extension that may not stand there",
+        ),
         ("5;a\r\r\n", "a chunk that does not end with CRLF"),
         ("0\r\n\n", "a line feed without a carriage return in the trailers"),
         ("0\r\nX: y\n", "a line feed without a carriage return in the trailers"),
