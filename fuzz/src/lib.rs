@@ -18,8 +18,11 @@ pub use openings::client_hello;
 pub use openings::sniff_client;
 pub use openings::sniff_server;
 
+/// Takes any bytes, and panics where what must hold does not.
+pub type Target = fn(&[u8]);
+
 /// Every target, by the name of its corpus.
-pub const TARGETS: [(&str, fn(&[u8])); 7] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("request_head", request_head),
     ("response_head", response_head),
     ("chunked_body", chunked_body),

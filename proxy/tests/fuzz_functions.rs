@@ -8,6 +8,7 @@ pub mod functions;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::panic::catch_unwind;
 use std::path::Path;
 use std::path::PathBuf;
@@ -23,7 +24,7 @@ fn every_target_holds_for_its_corpus_and_for_what_mistakes_make_of_it() {
         let corpus = corpus(name);
         let inputs: Vec<&Vec<u8>> = corpus.values().collect();
         for (file, bytes) in &corpus {
-            hold(target, bytes, &format!("{name}/{file}"));
+            hold(target, bytes, file);
         }
         for seed in 0..INPUTS {
             let mut dice = Dice::new(seed);
@@ -75,19 +76,15 @@ fn hold(target: fn(&[u8]), bytes: &[u8], called: &str) {
     );
 }
 
-/// The kept inputs of a target, by the names of their files.
+/// The kept inputs of a target, by their paths, so that the order is the same everywhere.
 fn corpus(name: &str) -> BTreeMap<String, Vec<u8>> {
     let folder = fuzz().join("corpus").join(name);
-    let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    let corpus: BTreeMap<_, _> = entries
-        .map(|entry| entry.unwrap())
-        .map(|entry| {
-            (
-                entry.file_name().to_string_lossy().into_owned(),
-                fs::read(entry.path()).unwrap(),
-            )
-        })
-        .collect();
+    let read = |entry: io::Result<fs::DirEntry>| {
+        let path = entry?.path();
+        Ok((path.display().to_string(), fs::read(&path)?))
+    };
+    let corpus: io::Result<BTreeMap<_, _>> = fs::read_dir(&folder).and_then(|entries| entries.map(read).collect());
+    let corpus = corpus.unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     assert!(!corpus.is_empty(), "nothing in {}", folder.display());
     corpus
 }

@@ -126,6 +126,7 @@ const FIELDS: &[&str] = &[
     "Upgrade: websocket, h2c",
     "Keep-Alive: timeout=5",
     "Connection: close",
+    "Connection: x, Close",
     "Connection: keep-alive",
     "connection: Keep-Alive, X-A, ,Upgrade",
     "Connection: content-length, host",
@@ -200,6 +201,8 @@ const NO_EXTENSIONS: &[&str] = &[
     ";a=\"\\",
     ";=b",
     ";a ",
+    ";a=b ",
+    ";a=\"b\" ",
     ";\u{e9}",
     ";a=\"\0\"",
     ";a\r",
@@ -301,7 +304,7 @@ fn message(mut fields: Vec<String>, text: &mut String, dice: &mut Dice) {
     }
     text.push_str("\r\n");
     if matches!(framing, 3..6) || dice.one_in(8) {
-        chunked(text, dice);
+        text.push_str(&chunked(dice));
     } else {
         text.push_str(&content(8, dice));
     }
@@ -310,7 +313,9 @@ fn message(mut fields: Vec<String>, text: &mut String, dice: &mut Dice) {
     }
 }
 
-fn chunked(text: &mut String, dice: &mut Dice) {
+/// Chunks, the last one, and trailers.
+fn chunked(dice: &mut Dice) -> String {
+    let mut pieces = Vec::new();
     for _ in 0..dice.roll(4) {
         let content = content(20, dice);
         let size = content.chars().count();
@@ -321,29 +326,33 @@ fn chunked(text: &mut String, dice: &mut Dice) {
             _ => format!("{size:x}"),
         };
         let end = mostly!(dice, &["\r\n"], &["\n", "\r", "", "\r\r\n", " \r\n"]);
-        *text += &format!("{size}{}\r\n{content}{end}", extension(dice));
+        pieces.push(format!("{size}{}\r\n{content}{end}", extension(dice)));
     }
     let last = mostly!(
         dice,
         &["0", "0", "000"],
         &["", "00000000000000000", "-0", "fffffffffffffff"]
     );
-    *text += &format!("{last}{}\r\n", extension(dice));
+    pieces.push(format!("{last}{}\r\n", extension(dice)));
     for _ in 0..dice.roll(8) / 5 * dice.roll(4) {
         let field = if dice.one_in(24) {
             dice.pick(NO_FIELDS)
         } else {
             dice.pick(FIELDS)
         };
-        *text += &format!("{field}\r\n");
+        pieces.push(format!("{field}\r\n"));
     }
     match dice.roll(600) {
-        0 => *text += &"X: y\r\n".repeat(95 + dice.roll(10)),
-        1 => *text += &format!("X: {}\r\n", "y".repeat(64 * 1024 - 12 + dice.roll(12))),
-        2..8 => *text += &format!("{}: 5\r\n", dice.pick(&["Content-Length", "TRANSFER-ENCODING", "host"])),
+        0 => pieces.push("X: y\r\n".repeat(95 + dice.roll(10))),
+        1 => pieces.push(format!("X: {}\r\n", "y".repeat(64 * 1024 - 12 + dice.roll(12)))),
+        2..8 => pieces.push(format!(
+            "{}: 5\r\n",
+            dice.pick(&["Content-Length", "TRANSFER-ENCODING", "host"])
+        )),
         _ => {}
     }
-    text.push_str("\r\n");
+    pieces.push("\r\n".to_owned());
+    pieces.concat()
 }
 
 fn extension(dice: &mut Dice) -> String {
@@ -365,7 +374,7 @@ fn content(most: usize, dice: &mut Dice) -> String {
 fn finished(text: &str, dice: &mut Dice) -> Vec<u8> {
     let mut bytes: Vec<u8> = text.chars().map(|c| c as u8).collect();
     if dice.one_in(2) {
-        for _ in 0..1 + dice.roll(3) {
+        for _ in 0..=dice.roll(3) {
             dice.mutate(&mut bytes);
         }
     }

@@ -41,7 +41,7 @@ struct Agreed {
 
 #[test]
 fn both_read_the_same_requests() {
-    compare(|dice, agreed| {
+    let agreed = compare(|dice, agreed| {
         let bytes = corpus::request(dice);
         let ours = codec::request(&bytes, LIMITS);
         let theirs = oracle::request(&oracle::text(&bytes), LIMITS);
@@ -50,11 +50,12 @@ fn both_read_the_same_requests() {
         let body = || h1::Body::of_request(codec::framing_of(head.framing));
         agreed.body(body, head.framing, &bytes[head.length..], dice)
     });
+    println!("{agreed:?}");
 }
 
 #[test]
 fn both_read_the_same_responses() {
-    compare(|dice, agreed| {
+    let agreed = compare(|dice, agreed| {
         let bytes = corpus::response(dice);
         let asked = Asked {
             head: dice.one_in(5),
@@ -68,10 +69,11 @@ fn both_read_the_same_responses() {
         let body = || h1::Body::of_response(codec::framing_of(head.framing));
         agreed.body(body, head.framing, &bytes[head.length..], dice)
     });
+    println!("{agreed:?}");
 }
 
 /// Compares half of all messages, then shows every disagreement that there is room for.
-fn compare(once: impl Fn(&mut Dice, &mut Agreed) -> Result<(), String>) {
+fn compare(once: impl Fn(&mut Dice, &mut Agreed) -> Result<(), String>) -> Agreed {
     let messages = match std::env::var("EVENKEEL_MESSAGES") {
         Ok(messages) => messages.parse().expect("EVENKEEL_MESSAGES is a number"),
         Err(_) => MESSAGES,
@@ -85,7 +87,6 @@ fn compare(once: impl Fn(&mut Dice, &mut Agreed) -> Result<(), String>) {
         .take(MOST_SHOWN)
         .collect();
     assert!(disagreements.is_empty(), "{}", disagreements.join("\n\n"));
-    println!("{messages} messages: {agreed:?}");
     let enough = |count: u64, share: u64| count > messages / share;
     assert!(
         enough(agreed.accepted, 4)
@@ -96,6 +97,7 @@ fn compare(once: impl Fn(&mut Dice, &mut Agreed) -> Result<(), String>) {
             && enough(agreed.trailers, 200),
         "too little of {messages} messages tests anything: {agreed:?}"
     );
+    agreed
 }
 
 impl Agreed {

@@ -1,4 +1,4 @@
-//! Answers out of the ordinary: interim ones, early ones, and those to a client that has finished sending.
+//! Answers out of the ordinary: interim ones, and those to a client that has finished sending.
 
 use crate::support::Bench;
 use crate::support::ask::Answer;
@@ -178,72 +178,6 @@ fn a_client_of_http10_gets_no_interim_answer() {
         let mut client = bench.http1().await;
         client.send("GET / HTTP/1.0\r\nHost: a\r\n\r\n").await;
         assert_eq!(client.message().await.status(), 200);
-    });
-}
-
-#[test]
-fn an_early_answer_is_read_by_a_client_that_is_still_sending() {
-    const LENGTH: usize = 50 << 20;
-    run(async {
-        let server = Server::h1(async |mut wire, _| {
-            wire.head().await;
-            wire.send("HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig")
-                .await;
-            wire.finish().await;
-        });
-        let server = server.await;
-        let bench = Bench::before("http", &server);
-        let mut client = bench.http1().await;
-        client
-            .send(format!(
-                "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {LENGTH}\r\n\r\n"
-            ))
-            .await;
-        let block = vec![b'x'; 1 << 20];
-        let mut sent = 0;
-        while sent < LENGTH && client.try_send(&block).await.is_ok() {
-            sent += block.len();
-        }
-        let answer = client.message().await;
-        assert_eq!((answer.status(), answer.text()), (413, "big"), "after {sent} bytes");
-
-        let mut client = bench.http2().await;
-        let (response, mut send) = client.open(two::request("POST", "/"), false).await;
-        send.send_data(vec![b'x'; LENGTH].into(), true).unwrap();
-        let answer = two::whole(response.await.unwrap()).await.unwrap();
-        assert_eq!((answer.status().as_u16(), &answer.body().bytes[..]), (413, &b"big"[..]));
-    });
-}
-
-#[test]
-fn an_early_answer_of_an_http2_endpoint_is_read_as_well() {
-    const LENGTH: usize = 8 << 20;
-    run(async {
-        let server = Server::h2(async |_, mut respond, _| {
-            let mut answer = Response::new(());
-            *answer.status_mut() = http::StatusCode::PAYLOAD_TOO_LARGE;
-            respond.send_response(answer, true).unwrap();
-        });
-        let server = server.await;
-        let bench = Bench::before("http2", &server);
-        let mut client = bench.http1().await;
-        client
-            .send(format!(
-                "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {LENGTH}\r\n\r\n"
-            ))
-            .await;
-        let block = vec![b'x'; 1 << 20];
-        let mut sent = 0;
-        while sent < LENGTH && client.try_send(&block).await.is_ok() {
-            sent += block.len();
-        }
-        assert_eq!(client.message().await.status(), 413);
-
-        let mut client = bench.http2().await;
-        let (response, mut send) = client.open(two::request("POST", "/"), false).await;
-        send.send_data(vec![b'x'; LENGTH].into(), true).unwrap();
-        assert_eq!(response.await.unwrap().status(), 413);
-        assert_eq!(client.get("/").await.unwrap().status(), 413);
     });
 }
 

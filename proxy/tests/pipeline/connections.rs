@@ -1,16 +1,12 @@
-//! Connections to endpoints: reused, closed under us, refused; and which endpoint a request goes to.
+//! Connections to endpoints that are used again, and those that are closed under us.
 
 use crate::support::Bench;
 use crate::support::ask::Answer;
 use crate::support::ask::Content;
 use crate::support::ask::Version;
-use crate::support::document;
-use crate::support::document_of;
-use crate::support::nobody;
 use crate::support::run;
 use crate::support::server::Server;
 use crate::support::settle;
-use crate::support::two;
 use crate::support::wire::Wire;
 use evenkeel_proxy::lifecycle::Phase;
 use std::cell::RefCell;
@@ -154,107 +150,6 @@ fn a_connection_that_is_out_of_step_is_not_used_again() {
 }
 
 #[test]
-fn an_endpoint_that_refuses_is_followed_by_another() {
-    run(async {
-        for (endpoint, protocol) in [(Version::One, "http"), (Version::Two, "http2")] {
-            let server = Server::answering(endpoint, |ask| Answer::new(ask.into_body())).await;
-            let bench = Bench::new(&document_of(protocol, [nobody().await, server.address]));
-            for _ in 0..4 {
-                let mut client = bench.http1().await;
-                client.send(POST).await;
-                assert_eq!(client.message().await.text(), "hi", "{protocol}");
-                let (response, mut send) = bench.http2().await.open(two::request("POST", "/"), false).await;
-                two::deliver(&mut send, &"hi".into());
-                let answer = two::whole(response.await.unwrap()).await.unwrap();
-                assert_eq!(answer.body().bytes, "hi", "{protocol}");
-            }
-        }
-    });
-}
-
-#[test]
-fn a_dead_endpoint_attracts_nothing() {
-    run(async {
-        for algorithm in ["peak_ewma", "least_request", "round_robin", "random"] {
-            let (one, two, dead) = (named("one").await, named("two").await, nobody().await);
-            let text = document_of("http", [one.address, dead, two.address]).replace("round_robin", algorithm);
-            let bench = Bench::new(&text);
-            let mut client = bench.http1().await;
-            for _ in 0..300 {
-                assert_eq!(status(&mut client, GET).await, 200, "{algorithm}");
-            }
-            let all = bench.registry.all();
-            let (_, _, state) = all.iter().find(|(_, address, _)| *address == dead).unwrap();
-            let attempts = state.failed.load(std::sync::atomic::Ordering::Relaxed);
-            assert!(attempts < 20, "{algorithm}: probed {attempts} times in 300 requests");
-        }
-    });
-}
-
-#[test]
-fn a_service_that_nobody_serves_is_a_503_with_a_reason() {
-    run(async {
-        let dead = document_of("auto", [nobody().await, nobody().await]);
-        let empty = document_of("auto", []).replace("endpoints:\n", "endpoints: []\n");
-        for (text, reason) in [(dead, "connect_refused"), (empty, "no_endpoint")] {
-            let bench = Bench::new(&text);
-            let mut client = bench.http1().await;
-            for _ in 0..2 {
-                client.send(GET).await;
-                let answer = client.message().await;
-                assert_eq!(
-                    (answer.status(), answer.field("x-evenkeel-reason")),
-                    (503, Some(reason))
-                );
-            }
-            let mut client = bench.http2().await;
-            let answer = client.get("/").await.unwrap();
-            assert_eq!(answer.status(), 503);
-            assert_eq!(answer.headers()["x-evenkeel-reason"], reason);
-
-            let (response, mut send) = client.open(two::call("/pkg.Service/Call"), false).await;
-            send.send_data("\0\0\0\0\0".into(), true).unwrap();
-            let response = response.await.unwrap();
-            assert!(response.body().is_end_stream(), "gRPC's own failure is trailers-only");
-            assert_eq!(response.status(), 200);
-            assert_eq!(response.headers()["grpc-status"], "14");
-            assert_eq!(response.headers()["content-type"], "application/grpc");
-        }
-    });
-}
-
-#[test]
-fn an_endpoint_that_says_nothing_or_nonsense_is_a_502() {
-    run(async {
-        for (answer, reason) in [
-            ("", "upstream_closed"),
-            ("HTTP/1.1 2x0 OK\r\n\r\n", "malformed_response"),
-        ] {
-            let server = Server::h1(async move |mut wire, _| {
-                wire.message().await;
-                wire.send(answer).await;
-            });
-            let server = server.await;
-            let bench = Bench::before("http", &server);
-            let mut client = bench.http1().await;
-            for _ in 0..2 {
-                client.send(POST).await;
-                let answer = client.message().await;
-                assert_eq!(
-                    (answer.status(), answer.field("x-evenkeel-reason")),
-                    (502, Some(reason))
-                );
-            }
-            let answer = bench.http2().await.get("/").await.unwrap();
-            assert_eq!(
-                (answer.status().as_u16(), &answer.headers()["x-evenkeel-reason"]),
-                (502, &reason.parse().unwrap())
-            );
-        }
-    });
-}
-
-#[test]
 fn what_follows_a_failed_upload_is_not_taken_for_its_rest() {
     run(async {
         let server = Server::h1(async |mut wire, number| {
@@ -284,39 +179,6 @@ fn what_follows_a_failed_upload_is_not_taken_for_its_rest() {
 }
 
 #[test]
-fn a_request_on_an_old_connection_sees_the_configuration_of_its_own_time() {
-    run(async {
-        let (old, new) = (named("old").await, named("new").await);
-        let bench = Bench::before("http", &old);
-        let (mut one, mut two) = (bench.http1().await, bench.http2().await);
-        one.send(GET).await;
-        assert_eq!(one.message().await.text(), "old");
-        assert_eq!(two.get("/").await.unwrap().body().bytes, "old");
-        // Both connections wait for their next request meanwhile.
-        bench.apply(&document("http", [&new]));
-        one.send(GET).await;
-        assert_eq!(one.message().await.text(), "new");
-        assert_eq!(two.get("/").await.unwrap().body().bytes, "new");
-    });
-}
-
-#[test]
-fn every_request_of_one_connection_is_balanced() {
-    run(async {
-        let (one, two) = (named("one").await, named("two").await);
-        let bench = Bench::new(&document("auto", [&one, &two]));
-        let mut client = bench.http1().await;
-        let mut names = Vec::new();
-        for _ in 0..4 {
-            client.send(GET).await;
-            names.push(client.message().await.text().to_owned());
-        }
-        names.sort();
-        assert_eq!(names, ["one", "one", "two", "two"]);
-    });
-}
-
-#[test]
 fn a_draining_proxy_says_goodbye_with_its_next_answer() {
     run(async {
         let server = named("ok").await;
@@ -328,5 +190,31 @@ fn a_draining_proxy_says_goodbye_with_its_next_answer() {
         let answer = client.message().await;
         assert_eq!((answer.text(), answer.field("connection")), ("ok", Some("close")));
         assert!(client.rest().await.unwrap().is_empty());
+    });
+}
+
+#[test]
+fn an_http2_connection_that_its_endpoint_closes_costs_no_idempotent_request() {
+    run(async {
+        let server = Server::h2_connection(async |mut connection, number| {
+            let Some(Ok((_, mut respond))) = connection.accept().await else {
+                return;
+            };
+            respond.send_response(http::Response::new(()), true).unwrap();
+            // The first connection ends under its second stream; the others go on.
+            while let Some(Ok((_, mut respond))) = connection.accept().await {
+                if number == 0 {
+                    return;
+                }
+                respond.send_response(http::Response::new(()), true).unwrap();
+            }
+        });
+        let server = server.await;
+        let bench = Bench::before("http2", &server);
+        let mut client = bench.http2().await;
+        for _ in 0..3 {
+            assert_eq!(client.get("/").await.unwrap().status(), 200);
+        }
+        assert_eq!(server.accepted(), 2);
     });
 }

@@ -1,13 +1,23 @@
 //! The way of a connection through the proxy, in process: real loopback sockets on both sides, upstreams that misbehave
 //! on purpose. One binary, so that the support is compiled once and what nobody uses is seen.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 mod answers;
 mod bodies;
 mod connections;
+mod destinations;
+mod early;
+mod endpoints;
+mod goodbyes;
 mod heads;
 mod http2;
+mod itself;
+mod opaque;
 mod races;
+mod refusals;
+mod refused;
 mod retries;
+mod upgrades;
+
 #[path = "../support/mod.rs"]
 mod support;
-mod upgrades;

@@ -5,8 +5,6 @@ use crate::support::ask::Answer;
 use crate::support::ask::Content;
 use crate::support::ask::Version;
 use crate::support::document;
-use crate::support::document_of;
-use crate::support::nobody;
 use crate::support::run;
 use crate::support::server::Server;
 use crate::support::settle;
@@ -16,16 +14,6 @@ use std::rc::Rc;
 
 const GET: &str = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
-
-/// A server that gives back what it got, once that is all.
-async fn echoing() -> Server {
-    Server::h1(async |mut wire, _| {
-        if let Ok(all) = wire.rest().await {
-            wire.send(&all).await;
-        }
-    })
-    .await
-}
 
 /// Two servers of HTTP: requests of one connection go to both, opaque bytes to one.
 async fn pair(version: Version) -> (Server, Server) {
@@ -157,117 +145,6 @@ fn a_status_line_that_comes_unasked_is_not_relayed() {
 }
 
 #[test]
-fn bytes_of_no_protocol_are_relayed_as_they_are_however_they_are_split() {
-    run(async {
-        let prologues: [&[u8]; 6] = [
-            b"xxxx",
-            b"*1\r\n$4\r\nPING\r\n",
-            b"\0\0\0\x08\x04\xd2\x16\x2f",
-            b"\x16\x03\x01\0\x05\x01\0\0\x01\0",
-            b"GET\0key\xff\xfe",
-            b"get some-key\r\n",
-        ];
-        for prologue in prologues {
-            let server = echoing().await;
-            let bench = Bench::before("auto", &server);
-            for at in 0..=prologue.len() {
-                let mut client = bench.http1().await;
-                client.send(&prologue[..at]).await;
-                settle().await;
-                client.send(&prologue[at..]).await;
-                client.finish().await;
-                assert_eq!(client.rest().await.unwrap(), prologue, "split at {at}");
-            }
-            assert_eq!(server.accepted(), prologue.len() + 1, "{}", prologue.escape_ascii());
-        }
-    });
-}
-
-#[test]
-fn a_client_that_leaves_before_it_says_anything_is_carried_over() {
-    run(async {
-        let server = Server::h1(async |mut wire, _| {
-            assert_eq!(wire.rest().await.unwrap(), b"");
-            wire.send("bye").await;
-        });
-        let server = server.await;
-        for protocol in ["auto", "tcp"] {
-            let bench = Bench::before(protocol, &server);
-            let mut client = bench.http1().await;
-            client.finish().await;
-            assert_eq!(client.rest().await.unwrap(), b"bye", "{protocol}");
-        }
-    });
-}
-
-#[test]
-fn a_client_that_leaves_amid_a_request_line_is_relayed() {
-    run(async {
-        let server = echoing().await;
-        let bench = Bench::before("auto", &server);
-        let mut client = bench.http1().await;
-        client.send("GET / HT").await;
-        client.finish().await;
-        assert_eq!(client.rest().await.unwrap(), b"GET / HT");
-    });
-}
-
-#[test]
-fn a_refused_upstream_is_a_reset_for_bytes_and_an_answer_for_http() {
-    run(async {
-        for protocol in ["auto", "tcp"] {
-            let bench = Bench::new(&document_of(protocol, [nobody().await]));
-            let mut client = bench.http1().await;
-            client.send("xxxx").await;
-            let end = client.rest().await;
-            assert!(end.is_err(), "{protocol}: {end:?}");
-            // One that waits for a server which is not there.
-            let mut client = bench.http1().await;
-            assert!(client.rest().await.is_err(), "{protocol}");
-        }
-        let bench = Bench::new(&document_of("auto", [nobody().await]));
-        let mut client = bench.http1().await;
-        settle().await;
-        client.send(GET).await;
-        assert_eq!(client.message().await.status(), 503);
-    });
-}
-
-#[test]
-fn resets_of_opaque_connections_are_carried_over_both_ways() {
-    run(async {
-        for protocol in ["auto", "tcp"] {
-            let reset = Rc::new(Cell::new(false));
-            let seen = Rc::clone(&reset);
-            let server = Server::h1(async move |mut wire, number| {
-                assert_eq!(wire.exactly(4).await, b"xxxx");
-                if number == 0 {
-                    wire.reset();
-                    return;
-                }
-                seen.set(wire.rest().await.is_err());
-                wire.reset();
-            });
-            let server = server.await;
-            let bench = Bench::before(protocol, &server);
-            let mut client = bench.http1().await;
-            client.send("xxxx").await;
-            assert!(client.rest().await.is_err(), "{protocol}");
-            let mut client = bench.http1().await;
-            client.send("xxxx").await;
-            while server.accepted() < 2 {
-                tokio::task::yield_now().await;
-            }
-            settle().await;
-            client.reset();
-            while !reset.get() {
-                tokio::task::yield_now().await;
-            }
-        }
-    });
-}
-
-#[test]
 fn the_end_of_a_silent_server_is_carried_over_unless_its_clients_are_known_to_speak_http() {
     run(async {
         let silent = Rc::new(Cell::new(true));
@@ -350,7 +227,7 @@ fn a_server_that_ends_an_idle_connection_rudely_does_not_end_that_of_an_http_cli
 #[test]
 fn bytes_that_contradict_a_declared_protocol_are_refused() {
     run(async {
-        let server = echoing().await;
+        let server = Server::echoing().await;
         let bench = Bench::before("http", &server);
         let mut client = bench.http1().await;
         client.send("*1\r\n$4\r\nPING\r\n").await;
@@ -362,7 +239,7 @@ fn bytes_that_contradict_a_declared_protocol_are_refused() {
 #[test]
 fn a_preface_that_is_broken_is_not_taken_for_http1() {
     run(async {
-        let server = echoing().await;
+        let server = Server::echoing().await;
         let bench = Bench::before("auto", &server);
         let mut client = bench.http1().await;
         client.send("PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n").await;
@@ -386,7 +263,7 @@ fn a_configuration_that_changes_while_a_client_hesitates_does_not_mix_up_its_clu
             client.send(GET).await;
             assert_eq!(client.message().await.status(), 200);
         }
-        let (right, wrong) = (echoing().await, echoing().await);
+        let (right, wrong) = (Server::echoing().await, Server::echoing().await);
         let mut client = bench.http1().await;
         settle().await;
         // Another service takes the first place.

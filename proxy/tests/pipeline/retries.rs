@@ -133,7 +133,7 @@ fn an_endpoint_that_does_not_answer_in_time_is_a_504() {
         let server = Server::h1(async |mut wire, _| drop(wire.rest_lossy().await)).await;
         let text = document("http", [&server]);
         let bench = Bench::new(&text);
-        bench.enforce(&with_timeout(&text, Duration::from_millis(20)));
+        bench.enforce(&with_timeout(&text, Duration::from_millis(250)));
         let mut client = bench.http1().await;
         for _ in 0..2 {
             client.send("GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\n\r\n").await;
@@ -161,7 +161,7 @@ fn an_answer_that_does_not_end_in_time_is_cut_off_and_nothing_is_put_into_it() {
         for protocol in ["http", "auto"] {
             let text = document(protocol, [&server]);
             let bench = Bench::new(&text);
-            bench.enforce(&with_timeout(&text, Duration::from_millis(20)));
+            bench.enforce(&with_timeout(&text, Duration::from_millis(250)));
             let mut client = bench.http1().await;
             client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
             client.until("\r\n\r\nabc").await;
@@ -171,7 +171,7 @@ fn an_answer_that_does_not_end_in_time_is_cut_off_and_nothing_is_put_into_it() {
         }
         let text = document("http", [&server]);
         let bench = Bench::new(&text);
-        bench.enforce(&with_timeout(&text, Duration::from_millis(20)));
+        bench.enforce(&with_timeout(&text, Duration::from_millis(250)));
         assert!(bench.http2().await.get("/").await.expect_err("a reset").is_reset());
     });
 }

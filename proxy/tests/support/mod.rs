@@ -31,6 +31,7 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
+use tokio::net::TcpSocket;
 use tokio::net::TcpStream;
 use tokio::runtime::Builder;
 use tokio::runtime::LocalOptions;
@@ -42,7 +43,7 @@ use wire::Wire;
 /// Where clients think that the service is.
 pub(crate) const WEB: &str = "10.96.0.10:80";
 /// What no test may take.
-const DEADLINE: Duration = Duration::from_secs(10);
+const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Runs a test as a worker runs: on one thread, on a runtime of its own. It fails at its deadline.
 pub(crate) fn run(test: impl Future<Output = ()>) {
@@ -53,7 +54,7 @@ pub(crate) fn run(test: impl Future<Output = ()>) {
     runtime.block_on(async {
         timeout(DEADLINE, test)
             .await
-            .expect("the test ends before its deadline")
+            .expect("the test ends before its deadline");
     });
 }
 
@@ -89,10 +90,19 @@ pub(crate) fn document_of(protocol: &str, addresses: impl IntoIterator<Item = So
     text
 }
 
-/// An address where nobody listens.
-pub(crate) async fn nobody() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    listener.local_addr().unwrap()
+/// An address where nobody listens, and that nobody else gets.
+pub(crate) struct Nobody {
+    pub(crate) address: SocketAddr,
+    _bound: TcpSocket,
+}
+
+pub(crate) fn nobody() -> Nobody {
+    let bound = TcpSocket::new_v4().unwrap();
+    bound.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    Nobody {
+        address: bound.local_addr().unwrap(),
+        _bound: bound,
+    }
 }
 
 /// One worker.
@@ -151,6 +161,11 @@ impl Bench {
 
     /// A client's connection that was on its way to [`WEB`].
     pub(crate) async fn connect(&self) -> TcpStream {
+        self.connect_to(WEB.parse().unwrap()).await
+    }
+
+    /// A client's connection that was on its way to `destination`.
+    pub(crate) async fn connect_to(&self, destination: SocketAddr) -> TcpStream {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         client.set_nodelay(true).unwrap();
@@ -159,7 +174,7 @@ impl Bench {
         let context = Rc::clone(&self.context);
         tokio::task::spawn_local(async move {
             let stream = Stream::Tcp(accepted);
-            flow::carry(context, Direction::Outbound, stream, WEB.parse().unwrap(), Some(peer)).await
+            flow::carry(context, Direction::Outbound, stream, destination, Some(peer)).await
         });
         client
     }

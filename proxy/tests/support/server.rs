@@ -67,6 +67,16 @@ impl Server {
         .await
     }
 
+    /// Gives back what it got, once that is all.
+    pub(crate) async fn echoing() -> Self {
+        Self::h1(async |mut wire, _| {
+            if let Ok(all) = wire.rest().await {
+                wire.send(&all).await;
+            }
+        })
+        .await
+    }
+
     /// Runs `script` for each HTTP/2 connection, which makes progress only while it is asked for streams.
     pub(crate) async fn h2_connection<F>(script: F) -> Self
     where

@@ -1,7 +1,6 @@
 //! One end of a connection on which a test writes and reads bytes, HTTP/1 or anything.
 
 use std::io;
-use std::net::SocketAddr;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -28,11 +27,6 @@ impl Wire {
             stream,
             ahead: Vec::new(),
         }
-    }
-
-    /// The other side as we see it.
-    pub(crate) fn peer(&self) -> SocketAddr {
-        self.stream.peer_addr().unwrap()
     }
 
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {

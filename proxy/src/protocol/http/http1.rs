@@ -261,7 +261,7 @@ async fn pass(
     }
     client.since = now;
     let delimited = head.framing != Framing::UntilClose || incoming.was_reframed();
-    let kept = terms.persistent && outgoing.is_complete() && delimited && !incoming.ends_with_connection();
+    let kept = incoming.keeps && outgoing.is_complete() && delimited && !incoming.ends_with_connection();
     Ok(if kept { After::Keep } else { After::Close })
 }
 
@@ -274,6 +274,7 @@ fn terms(session: &Session, http: &HttpHandling, client: &Client, request: &Requ
         },
         version: request.version,
         persistent: request.persistent && !client.ended && !session.context.lifecycle.draining(),
+        whole: false,
         limits: HeadLimits {
             bytes: http.max_header_bytes,
             fields: http.max_header_fields,

@@ -140,11 +140,14 @@ pub(super) struct Terms {
     pub(super) version: Version,
     /// The client's connection may carry another request.
     pub(super) persistent: bool,
+    /// The client has sent all of its request.
+    pub(super) whole: bool,
     /// Of an answer's head.
     pub(super) limits: HeadLimits,
 }
 
 /// An answer on its way down.
+#[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
 pub(super) struct Incoming {
     unsent: Unsent,
     partial: Vec<u8>,
@@ -156,6 +159,8 @@ pub(super) struct Incoming {
     early: Vec<u8>,
     /// Something of an answer was given to the client, be it interim.
     pub(super) begun: bool,
+    /// The client was told that its connection is kept.
+    pub(super) keeps: bool,
     bytes: u64,
 }
 
@@ -177,6 +182,7 @@ impl Incoming {
             surplus: false,
             early: Vec::new(),
             begun: false,
+            keeps: false,
             bytes: 0,
         }
     }
@@ -268,8 +274,14 @@ impl Incoming {
         terms: &Terms,
     ) -> Step {
         self.delivery = head.delivery(terms.version);
+        // An upstream that closes will not read the rest of the request, and nothing can follow half a request.
+        self.keeps = terms.persistent && (terms.whole || head.persistent);
         let mut out = spare::take();
-        head.write_h1(bytes, terms.downstream(self.delivery), &mut out);
+        let downstream = Downstream {
+            persistent: self.keeps,
+            ..terms.downstream(self.delivery)
+        };
+        head.write_h1(bytes, downstream, &mut out);
         let rest = &bytes[head.length..];
         if head.upgrade {
             self.early = rest.to_vec();
@@ -384,7 +396,11 @@ pub(super) async fn head(
         if let Poll::Ready(reason) = outgoing.poll(cx, client, up, consumed) {
             return Poll::Ready(Err(reason));
         }
-        incoming.poll_head(cx, up, &mut client.stream, terms)
+        let terms = Terms {
+            whole: outgoing.complete,
+            ..*terms
+        };
+        incoming.poll_head(cx, up, &mut client.stream, &terms)
     })
     .await
 }

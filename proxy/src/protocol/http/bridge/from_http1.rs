@@ -79,7 +79,9 @@ pub(in crate::protocol::http) async fn from_http1(
     session.observe(up.in_flight.endpoint(), attempts.started, now);
     record.set_status(head.status());
 
-    let persistent = request.persistent && !already_ended && !session.context.lifecycle.draining();
+    // Nothing can follow half a request, and of the rest nobody will read anything.
+    let early = receive.is_end_stream() && !upward.is_complete();
+    let persistent = request.persistent && !early && !already_ended && !session.context.lifecycle.draining();
     let bare = request.method == Method::HEAD || bodiless(head.status());
     let framing = framing(&head, &receive, bare, request.version);
     let mut downward = if bare || receive.is_end_stream() {
