@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use dice::Dice;
 
 /// For each target; about two seconds of a debug build in all.
-const INPUTS: u64 = 12_000;
+const INPUTS: u64 = 5_000;
 
 #[test]
 fn every_target_holds_for_its_corpus_and_for_what_mistakes_make_of_it() {

@@ -6,6 +6,7 @@
 //!  mesh       evenkeel-init and evenkeel-proxy in a pod                                   document, metrics
 //!  clients    ab, h2load, curl and the `client` program in a pod                          answers
 //!  script     a server that misbehaves on purpose
+//!  soak       every kind of traffic at once, for minutes                                  usage
 //!  pod        a namespace with an address of each family
 //!  namespace  a network namespace; commands and closures inside it                        process
 //!  binaries   where the workspace's programs lie
@@ -46,5 +47,7 @@ pub mod process;
 pub mod replica;
 pub mod script;
 pub mod service;
+pub mod soak;
+pub mod usage;
 mod vip;
 pub mod wait;

@@ -11,7 +11,6 @@ use crate::protocol::detect::{Detected, Refused, detect};
 use crate::protocol::{Context, Session, Spoken, http, opaque};
 use crate::snapshot::{Detection, Handling, Versions};
 use crate::telemetry::{self, ConnectionRecord, Verdict};
-use crate::upstream::Live;
 use evenkeel_control_api::resource::listener::Direction;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -82,10 +81,12 @@ pub async fn carry(
     let (live, handling) = session.now();
     if handling.detection == Detection::Opaque {
         context.book.detected(Verdict::Declared);
-        return opaque::serve(&session, &live, &handling, stream, Vec::new(), None).await;
+        return opaque::serve(&session, live, &handling, stream, Vec::new(), None).await;
     }
-    match detect(&session, &live, &handling, &mut stream).await {
-        Ok(detected) => serve(session, &live, &handling, stream, detected).await,
+    let generation = live.generation();
+    drop(live);
+    match detect(&session, generation, &handling, &mut stream).await {
+        Ok(detected) => serve(session, stream, detected).await,
         Err(Refused { reason, http: true }) => http::refuse(&session, stream, reason).await,
         Err(Refused { reason, http: false }) => {
             stream.reset();
@@ -94,34 +95,35 @@ pub async fn carry(
     }
 }
 
-async fn serve(
-    session: Rc<Session>,
-    live: &Live,
-    handling: &Handling,
-    stream: Stream,
-    detected: Detected,
-) -> Result<(), Reason> {
+async fn serve(session: Rc<Session>, stream: Stream, detected: Detected) -> Result<(), Reason> {
     let Detected { spoken, prefix, ahead } = detected;
+    // As of now: the client may have said nothing for long.
+    let (live, handling) = session.now();
     let versions = handling.http.as_ref().map(|http| http.versions);
     let spoken = match (spoken, versions) {
         (Spoken::Http1, Some(Versions::Http2) | None) | (Spoken::Http2, Some(Versions::Http1) | None) => Spoken::Opaque,
         (spoken, _) => spoken,
     };
     if spoken == Spoken::Opaque {
+        if handling.detection == Detection::Http && prefix.is_empty() {
+            // Somebody looked whether the port is open, and left.
+            return Ok(());
+        }
         if handling.tcp.is_none() {
             session.context.book.detected(Verdict::Mismatch);
             stream.reset();
             return Err(Reason::ProtocolMismatch);
         }
-        return opaque::serve(&session, live, handling, stream, prefix, ahead).await;
+        return Box::pin(opaque::serve(&session, live, &handling, stream, prefix, ahead)).await;
     }
-    if let Some(ahead) = ahead.filter(|_| shares_cluster(handling)) {
+    drop(live);
+    if let Some(ahead) = ahead.filter(|_| shares_cluster(&handling)) {
         let endpoint = Rc::clone(ahead.in_flight.endpoint());
         session.context.upstreams.adopt(&endpoint, ahead.stream, ahead.since);
     }
     match spoken {
         Spoken::Http1 => http::serve_http1(&session, stream, prefix).await,
-        Spoken::Http2 => http::serve_http2(session, stream, prefix).await,
+        Spoken::Http2 => Box::pin(http::serve_http2(session, stream, prefix)).await,
         Spoken::Opaque => Ok(()),
     }
 }

@@ -76,7 +76,7 @@ pub async fn reach(session: &Session, live: &Live, handling: &Handling) -> Resul
 /// Why it could not be served, or how it ended if not in order. The client has been reset then.
 pub async fn serve(
     session: &Session,
-    live: &Live,
+    live: Rc<Live>,
     handling: &Handling,
     mut stream: Stream,
     prefix: Vec<u8>,
@@ -85,8 +85,11 @@ pub async fn serve(
     let mut record = session.tcp_record();
     let reached = match ahead {
         Some(reached) => Ok(reached),
-        None => reach(session, live, handling).await,
+        None => reach(session, &live, handling).await,
     };
+    // A connection may live for days; the configuration that it began with need not.
+    drop(live);
+    session.release();
     let mut reached = match reached {
         Ok(reached) => reached,
         Err(reason) => {

@@ -82,6 +82,11 @@ impl Session {
         (Rc::clone(&view.live), Arc::clone(&view.target.handling))
     }
 
+    /// Lets go of the configuration: this connection asks it nothing any more.
+    pub fn release(&self) {
+        self.view.borrow_mut().live = Rc::default();
+    }
+
     /// Books a request that began at `started`.
     pub fn request_record(&self, protocol: Protocol, started: Instant) -> RequestRecord {
         RequestRecord::new(Arc::clone(self.view.borrow().series.http(protocol)), started)
@@ -94,6 +99,7 @@ impl Session {
 
     /// Tells the balancer how long an endpoint took to answer.
     pub fn observe(&self, endpoint: &Endpoint, started: Instant, now: Instant) {
+        endpoint.shared.backoff.succeeded();
         endpoint
             .shared
             .load

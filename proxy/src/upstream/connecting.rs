@@ -49,13 +49,14 @@ impl Upstreams {
             }
             Err(error) => {
                 tracing::debug!(%error, cluster = %cluster.name, "a connection attempt failed");
-                self.connect_failed(endpoint);
+                self.failed(endpoint);
                 Err(error.reason)
             }
         }
     }
 
-    fn connect_failed(&self, endpoint: &Endpoint) {
+    /// Books a failure that speaks against the endpoint: it could not be reached, or closed without an answer.
+    pub fn failed(&self, endpoint: &Endpoint) {
         let now = self.millis(Instant::now());
         endpoint.shared.failed.fetch_add(1, Ordering::Relaxed);
         endpoint.shared.load.penalise(now);
@@ -136,7 +137,7 @@ impl Upstreams {
                     Some(stream) => stream,
                     None => upstreams.dial(&cluster.configuration, &endpoint, direction).await?,
                 };
-                establish(&endpoint, stream, options).await
+                establish(&endpoint, stream, options, cluster.configuration.connect_timeout).await
             };
             match opened.await {
                 Ok(()) => upstreams.book.pool(Version::Http2).opened.increment(),

@@ -5,14 +5,20 @@ use crate::failure::Reason;
 use crate::net::stream::Stream;
 use bytes::Bytes;
 use evenkeel_control_api::resource::listener::Http2Options;
+use h2::Ping;
 use h2::client::SendRequest;
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
 /// Heads that an upstream may send us; the crate's own limit is 16 MiB.
 const MAX_HEADER_LIST: u32 = 64 * 1024;
+/// Bytes that one stream may have waiting in the crate's send buffer.
+const SEND_BUFFER: usize = 64 * 1024;
 
 /// A stream on an HTTP/2 connection to an endpoint, leased for one exchange.
 #[derive(Debug)]
@@ -44,7 +50,8 @@ struct Connection {
     sender: SendRequest<Bytes>,
     streams: Cell<usize>,
     used: Cell<bool>,
-    gone: Cell<bool>,
+    /// Takes no new streams: it has ended, or said goodbye.
+    gone: Rc<Cell<bool>>,
 }
 
 #[derive(Debug, Default)]
@@ -95,16 +102,15 @@ impl Http2Pool {
         Turn::Open(Rc::clone(opening.insert(Rc::default())))
     }
 
-    fn opened(&self, sender: SendRequest<Bytes>) -> Rc<Connection> {
+    fn opened(&self, sender: SendRequest<Bytes>, gone: Rc<Cell<bool>>) {
         let connection = Rc::new(Connection {
             sender,
             streams: Cell::new(0),
             used: Cell::new(false),
-            gone: Cell::new(false),
+            gone,
         });
-        self.connections.borrow_mut().push(Rc::clone(&connection));
+        self.connections.borrow_mut().push(connection);
         self.settle(None);
-        connection
     }
 
     /// Tells those who wait that there will be no connection.
@@ -134,32 +140,39 @@ impl Opening {
 }
 
 /// Speaks the preface on a fresh connection and keeps it in the endpoint's pool until it ends.
-pub(super) async fn establish(endpoint: &Rc<Endpoint>, stream: Stream, options: Http2Options) -> Result<(), Reason> {
+///
+/// It is given out after the answer to a PING, within `patience`: the server's SETTINGS come before that answer, and how
+/// many streams it takes is known when the first requests ask.
+pub(super) async fn establish(
+    endpoint: &Rc<Endpoint>,
+    stream: Stream,
+    options: Http2Options,
+    patience: Duration,
+) -> Result<(), Reason> {
     let handshake = h2::client::Builder::new()
         .initial_window_size(options.stream_window)
         .initial_connection_window_size(options.connection_window)
         .max_header_list_size(MAX_HEADER_LIST)
-        .max_send_buffer_size(options.stream_window as usize)
+        .max_send_buffer_size(SEND_BUFFER)
         // Until the server's SETTINGS are here, as many as RFC 9113 6.5.2 asks servers to allow at least; the crate's
         // default is without limit, and what is above the server's would wait inside it.
         .initial_max_send_streams(100)
         .enable_push(false)
         .handshake(stream)
         .await;
-    let (sender, driver) = handshake.map_err(|_| Reason::UpstreamClosed)?;
-    let connection = endpoint.http2.opened(sender);
+    let (sender, mut driver) = handshake.map_err(|_| Reason::UpstreamClosed)?;
+    let ping = driver.ping_pong();
     endpoint.shared.multiplexed.fetch_add(1, Ordering::Relaxed);
     let holder: Weak<Endpoint> = Rc::downgrade(endpoint);
-    let shared = std::sync::Arc::clone(&endpoint.shared);
-    let connection = Rc::downgrade(&connection);
+    let shared = Arc::clone(&endpoint.shared);
+    let gone = Rc::new(Cell::new(false));
+    let noticed = Rc::clone(&gone);
     tokio::task::spawn_local(async move {
         if let Err(error) = driver.await {
             tracing::debug!(%error, "an HTTP/2 connection to an endpoint ended");
         }
         shared.multiplexed.fetch_sub(1, Ordering::Relaxed);
-        if let Some(connection) = connection.upgrade() {
-            connection.gone.set(true);
-        }
+        noticed.set(true);
         if let Some(endpoint) = holder.upgrade() {
             endpoint
                 .http2
@@ -168,5 +181,13 @@ pub(super) async fn establish(endpoint: &Rc<Endpoint>, stream: Stream, options: 
                 .retain(|connection| !connection.gone.get());
         }
     });
+    if let Some(mut ping) = ping {
+        // A server that does not answer a PING may still serve; what it takes is found out by trying.
+        let _ = timeout(patience, ping.ping(Ping::opaque())).await;
+    }
+    if gone.get() {
+        return Err(Reason::UpstreamClosed);
+    }
+    endpoint.http2.opened(sender, gone);
     Ok(())
 }

@@ -25,10 +25,13 @@ pub struct Shared {
     pub failed: AtomicU64,
 }
 
+/// Cluster and address.
+type Key = (Arc<str>, SocketAddr);
+
 /// All endpoints that any worker knows. Locked when the configuration changes and when a page is drawn, never by a request.
 #[derive(Debug, Default)]
 pub struct Registry {
-    known: Mutex<HashMap<(Arc<str>, SocketAddr), Weak<Shared>>>,
+    known: Mutex<HashMap<Key, Weak<Shared>>>,
 }
 
 impl Registry {

@@ -100,6 +100,27 @@ fn an_endpoint_that_answers_early_and_goes_on_reading_gets_the_rest() {
 }
 
 #[test]
+fn nothing_follows_an_expectation_that_failed() {
+    run(async {
+        let server = Server::h1(async |mut wire, _| {
+            while wire.next_head().await.is_some() {
+                wire.send("HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\n\r\n")
+                    .await;
+            }
+        });
+        let server = server.await;
+        let mut client = Bench::before("http", &server).http1().await;
+        client
+            .send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+            .await;
+        // Kept, the connection would carry the next request, or the body after all: nobody could tell which.
+        let answer = client.message().await;
+        assert_eq!(answer.status(), 417);
+        assert_eq!(answer.field("connection"), Some("close"));
+    });
+}
+
+#[test]
 fn an_early_answer_with_a_body_is_complete_although_the_stream_is_reset_behind_it() {
     run(async {
         let server = Server::h2(async |_, mut respond, _| {

@@ -3,7 +3,10 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::sync::futures::OwnedNotified;
 use tokio::time::Instant;
 
 /// Destinations that are remembered.
@@ -30,6 +33,8 @@ pub struct Learnt {
     generation: u64,
     destinations: HashMap<SocketAddr, Entry>,
     speculative: usize,
+    /// Rung when a place comes free at a destination that had none.
+    vacancy: Arc<Notify>,
 }
 
 #[derive(Debug)]
@@ -48,6 +53,7 @@ impl Learnt {
             generation: 0,
             destinations: HashMap::new(),
             speculative,
+            vacancy: Arc::default(),
         }
     }
 
@@ -97,8 +103,16 @@ impl Learnt {
         free
     }
 
+    /// Resolves when it is worth while to ask for a place again.
+    pub(super) fn vacancy(&self) -> OwnedNotified {
+        Arc::clone(&self.vacancy).notified_owned()
+    }
+
     pub(super) fn leave(&mut self, destination: SocketAddr) {
         if let Some(entry) = self.destinations.get_mut(&destination) {
+            if entry.open == self.speculative {
+                self.vacancy.notify_waiters();
+            }
             entry.open = entry.open.saturating_sub(1);
         }
     }

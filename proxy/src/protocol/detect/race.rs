@@ -16,16 +16,15 @@ use crate::protocol::opaque::{Reached, reach};
 use crate::protocol::{Session, Spoken};
 use crate::snapshot::{Detection, Handling};
 use crate::telemetry::{Speculation, Verdict};
-use crate::upstream::Live;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::sync::futures::OwnedNotified;
 use tokio::time::{Instant, Sleep, sleep};
 
-/// How long a destination whose clients speak first is waited for before a connection is opened all the same; also the
-/// pause between attempts to get a place for a speculative connection.
+/// How long a destination whose clients speak first is waited for before a connection is opened all the same.
 const PATIENCE: Duration = Duration::from_millis(50);
 /// After every endpoint refused: how long a client may still turn out to speak HTTP, and get a 503 instead of a reset.
 const GRACE: Duration = Duration::from_millis(100);
@@ -48,13 +47,13 @@ pub struct Detected {
 /// The reason for which the connection is to be refused; `prefix` is answered by nobody.
 pub async fn detect(
     session: &Rc<Session>,
-    live: &Rc<Live>,
+    generation: u64,
     handling: &Handling,
     stream: &mut Stream,
 ) -> Result<Detected, Refused> {
     let race = Race {
         session,
-        live,
+        generation,
         evidence: Evidence {
             http_required: handling.detection == Detection::Http,
         },
@@ -79,6 +78,8 @@ enum Ahead {
     Unwanted,
     /// Later.
     Waiting(Pin<Box<Sleep>>),
+    /// When one of those that are open at this destination is decided.
+    Queued(Pin<Box<OwnedNotified>>),
     /// Being opened.
     Opening(Pin<Box<dyn Future<Output = Result<Reached, Reason>>>>, Place),
     /// Open; the bytes that it said and that are held back.
@@ -109,7 +110,8 @@ impl Drop for Place {
 
 struct Race<'a> {
     session: &'a Rc<Session>,
-    live: &'a Rc<Live>,
+    /// Of the configuration that the connection began with.
+    generation: u64,
     evidence: Evidence,
     prefix: Vec<u8>,
     ahead: Ahead,
@@ -186,7 +188,7 @@ impl Race<'_> {
         let (context, now) = (&self.session.context, Instant::now());
         let mut learnt = context.learnt.borrow_mut();
         if learnt
-            .as_of(self.live.generation())
+            .as_of(self.generation)
             .is_client_first(self.session.destination, now)
         {
             return Ahead::Waiting(Box::pin(sleep(PATIENCE)));
@@ -198,7 +200,7 @@ impl Race<'_> {
     fn open(&self, now: Instant) -> Ahead {
         let context = &self.session.context;
         if !context.learnt.borrow_mut().enter(self.session.destination, now) {
-            return Ahead::Waiting(Box::pin(sleep(PATIENCE)));
+            return Ahead::Queued(Box::pin(context.learnt.borrow().vacancy()));
         }
         context.book.speculated(Speculation::Opened);
         let session = Rc::clone(self.session);
@@ -221,6 +223,13 @@ impl Race<'_> {
                 Ahead::Waiting(mut sleep) => {
                     if sleep.as_mut().poll(cx).is_pending() {
                         self.ahead = Ahead::Waiting(sleep);
+                        return Poll::Pending;
+                    }
+                    self.open(Instant::now())
+                }
+                Ahead::Queued(mut vacancy) => {
+                    if vacancy.as_mut().poll(cx).is_pending() {
+                        self.ahead = Ahead::Queued(vacancy);
                         return Poll::Pending;
                     }
                     self.open(Instant::now())
@@ -289,7 +298,30 @@ impl Race<'_> {
         }
     }
 
+    /// What nothing depends on, for whoever looks at a connection: the server's name, what the bytes look like.
+    fn tell(&self, decision: Decision) {
+        if !tracing::enabled!(tracing::Level::DEBUG) {
+            return;
+        }
+        let destination = self.session.destination;
+        match (decision, &self.ahead) {
+            (Decision::Client(Sniffed::Tls), _) => {
+                let hello = sniff::client_hello(&self.prefix);
+                tracing::debug!(%destination, ?hello, "the client speaks TLS");
+            }
+            (Decision::Client(Sniffed::Opaque(hint)), _) => {
+                tracing::debug!(%destination, looks_like = hint.label(), "the client speaks first");
+            }
+            (Decision::ServerFirst, Ahead::Open(reached, _)) => {
+                let spoke = sniff::server(&reached.said);
+                tracing::debug!(%destination, ?spoke, "the server speaks first");
+            }
+            _ => {}
+        }
+    }
+
     fn conclude(self, decision: Decision, handling: &Handling) -> Result<Detected, Refused> {
+        self.tell(decision);
         let (spoken, verdict, lesson) = match decision {
             Decision::Client(Sniffed::Http1) => (Spoken::Http1, Verdict::Http1, Lesson::Http),
             Decision::Client(Sniffed::Http2) => (Spoken::Http2, Verdict::Http2, Lesson::Http),
@@ -315,7 +347,7 @@ impl Race<'_> {
         context
             .learnt
             .borrow_mut()
-            .as_of(self.live.generation())
+            .as_of(self.generation)
             .note(self.session.destination, lesson, now);
         let ahead = match self.ahead {
             Ahead::Open(reached, mut place) => {

@@ -35,6 +35,13 @@ impl Lease {
             Self::Two(up) => up.in_flight.endpoint().address,
         }
     }
+
+    fn reused(&self) -> bool {
+        match self {
+            Self::One(up) => up.reused,
+            Self::Two(up) => up.reused,
+        }
+    }
 }
 
 /// Whether a request that failed could be sent once more.
@@ -59,6 +66,10 @@ pub(super) struct Attempts<'a> {
     pub(super) timeout: Option<Duration>,
     /// When the request began.
     pub(super) started: Instant,
+    /// When the endpoint of this attempt got it: what others took before is not its latency.
+    pub(super) leased: Instant,
+    /// Who has it.
+    endpoint: Option<Rc<Endpoint>>,
     pinned: Option<SocketAddr>,
     tried: Tried,
     /// The last failure was one to connect: the same endpoint would fail the same way.
@@ -88,6 +99,8 @@ impl<'a> Attempts<'a> {
             cluster: Rc::clone(cluster),
             timeout: rule.timeout,
             started,
+            leased: started,
+            endpoint: None,
             pinned,
             tried: Tried::default(),
             unreachable: false,
@@ -106,7 +119,13 @@ impl<'a> Attempts<'a> {
         let mut last = Reason::NoEndpoint;
         while let Some(endpoint) = self.pick() {
             match self.connect(&endpoint, version).await {
-                Ok(lease) => return Ok(lease),
+                Ok(lease) => {
+                    if !lease.reused() || !self.tried.is_empty() {
+                        self.leased = Instant::now();
+                    }
+                    self.endpoint = Some(endpoint);
+                    return Ok(lease);
+                }
                 Err(reason) => {
                     last = reason;
                     if !self.again(endpoint.address, reason, false, Repeatable::Unsent) {
@@ -160,10 +179,17 @@ impl<'a> Attempts<'a> {
             Reason::ConnectRefused | Reason::ConnectTimeout | Reason::ConnectFailed
         );
         self.fresh = reused;
+        // A connection that was open already may have been closed for its age; a new one says something of its endpoint.
+        if let Some(endpoint) = self.endpoint.take()
+            && reason == Reason::UpstreamClosed
+            && !reused
+        {
+            self.session.context.upstreams.failed(&endpoint);
+        }
         let allowed = match reason.retry() {
             Retry::Never => false,
             Retry::Always => request != Repeatable::No,
-            Retry::OnReusedConnection => reused && matches!(request, Repeatable::Idempotent | Repeatable::Unsent),
+            Retry::OnReusedConnection => request == Repeatable::Unsent || (reused && request == Repeatable::Idempotent),
         };
         allowed && self.tried.len() <= FURTHER
     }

@@ -16,6 +16,7 @@ use crate::snapshot::{Handling, HttpHandling};
 use crate::telemetry::{Protocol, RequestRecord};
 use crate::upstream::{Http1, Live};
 use http::Method;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -23,12 +24,12 @@ use tokio::time::Instant;
 pub(super) enum After {
     /// Another request may come.
     Keep,
-    /// The answer was the last one.
+    /// It is over, and nothing is left to be read: the client asked for that, or it was another protocol for a while.
+    Done,
+    /// The answer was the last one, and the client may still be sending.
     Close,
     /// The answer was cut off, and the client must see that.
     Cut(Reason),
-    /// It was another protocol for a while, and that has ended.
-    Relayed,
 }
 
 /// An attempt that failed before anything of an answer was given to the client.
@@ -59,6 +60,7 @@ pub async fn serve(session: &Session, stream: Stream, early: Vec<u8>) -> Result<
         };
         match exchange(session, &live, &handling, http, &mut client, &request).await {
             After::Keep => {}
+            After::Done => return Ok(()),
             After::Close => {
                 client.linger().await;
                 return Ok(());
@@ -67,7 +69,6 @@ pub async fn serve(session: &Session, stream: Stream, early: Vec<u8>) -> Result<
                 client.stream.reset_when_dropped();
                 return Err(reason);
             }
-            After::Relayed => return Ok(()),
         }
     }
 }
@@ -117,30 +118,34 @@ async fn exchange(
     let mut record = session.request_record(Protocol::Http1, started);
     let mut attempts = match Attempts::route(session, live, handling, request.path(&client.ahead), started) {
         Ok(attempts) => attempts,
-        Err(reason) => return answer(client, request, reason, Repeatable::Unsent, &mut record).await,
+        Err(reason) => return answer(session, client, request, reason, Repeatable::Unsent, &mut record).await,
     };
     let needs_http1 = request.upgrade || request.method == Method::CONNECT;
     let deadline = attempts.timeout.map(|timeout| started + timeout);
     loop {
         let lease = match attempts.lease(Wire::One, needs_http1).await {
             Ok(lease) => lease,
-            Err(reason) => return answer(client, request, reason, Repeatable::Unsent, &mut record).await,
+            Err(reason) => return answer(session, client, request, reason, Repeatable::Unsent, &mut record).await,
         };
         let address = lease.address();
-        let attempt = async {
-            match lease {
-                Lease::One(up) => pass(session, &attempts, http, client, request, up, &mut record).await,
-                Lease::Two(up) => from_http1(session, &attempts, client, request, up, &mut record).await,
-            }
+        let outcome = {
+            let attempt = pin!(async {
+                match lease {
+                    Lease::One(up) => pass(session, &attempts, http, client, request, up, &mut record).await,
+                    // Boxed: an idle connection holds the room for everything that may come next.
+                    Lease::Two(up) => Box::pin(from_http1(session, &attempts, client, request, up, &mut record)).await,
+                }
+            });
+            within(deadline, attempt).await
         };
-        match within(deadline, attempt).await {
+        match outcome {
             Ok(after) => return after,
             Err(failed) if client.begun => {
                 record.set_failure(failed.reason);
                 return After::Cut(failed.reason);
             }
             Err(failed) if attempts.again(address, failed.reason, failed.reused, failed.request) => record.retried(),
-            Err(failed) => return answer(client, request, failed.reason, failed.request, &mut record).await,
+            Err(failed) => return answer(session, client, request, failed.reason, failed.request, &mut record).await,
         }
     }
 }
@@ -148,7 +153,7 @@ async fn exchange(
 /// Gives up on an attempt at the end of the route's timeout, which is for the whole exchange.
 async fn within(
     deadline: Option<Instant>,
-    attempt: impl Future<Output = Result<After, Failed>>,
+    attempt: Pin<&mut impl Future<Output = Result<After, Failed>>>,
 ) -> Result<After, Failed> {
     let Some(deadline) = deadline else { return attempt.await };
     let late = Failed {
@@ -162,6 +167,7 @@ async fn within(
 /// Sends an answer of our own instead of an upstream's. The connection survives when the request is all here: where a
 /// part of it has gone up, what was read behind it may be the next request.
 async fn answer(
+    session: &Session,
     client: &mut Client,
     request: &RequestHead,
     reason: Reason,
@@ -177,7 +183,7 @@ async fn answer(
         Ok((outgoing, consumed)) => (left != Repeatable::No && outgoing.is_complete(), consumed),
         Err(_) => (false, client.ahead.len()),
     };
-    let persistent = whole && request.persistent && !client.ended;
+    let persistent = whole && request.persistent && !client.ended && !session.context.lifecycle.draining();
     let mut out = spare::take();
     let reader = Reader {
         version: request.version,
@@ -190,6 +196,7 @@ async fn answer(
     client.consume(consumed);
     match sent {
         Ok(()) if persistent => After::Keep,
+        Ok(()) if whole && !request.persistent => After::Done,
         Ok(()) => After::Close,
         Err(_) => After::Cut(Reason::DownstreamGone),
     }
@@ -230,7 +237,7 @@ async fn pass(
     };
     client.begun = true;
     let now = Instant::now();
-    session.observe(up.in_flight.endpoint(), attempts.started, now);
+    session.observe(up.in_flight.endpoint(), attempts.leased, now);
     record.set_status(head.status);
     let early = client.ahead.split_off(consumed);
     client.consume(consumed);
@@ -242,9 +249,11 @@ async fn pass(
         };
         record.request_bytes(outgoing.bytes());
         record.response_bytes(incoming.bytes());
-        return Ok(tunnel(client, up, early, record).await);
+        return Ok(Box::pin(tunnel(client, up, early, record)).await);
     }
+    let at_once = incoming.is_complete();
     let moved = verbatim::bodies(client, &mut up.stream, &mut outgoing, &mut incoming, 0).await;
+    let now = if at_once { now } else { Instant::now() };
     record.request_bytes(outgoing.bytes());
     record.response_bytes(incoming.bytes());
     if let Err(reason) = moved {
@@ -262,7 +271,11 @@ async fn pass(
     client.since = now;
     let delimited = head.framing != Framing::UntilClose || incoming.was_reframed();
     let kept = incoming.keeps && outgoing.is_complete() && delimited && !incoming.ends_with_connection();
-    Ok(if kept { After::Keep } else { After::Close })
+    Ok(match kept {
+        true => After::Keep,
+        false if outgoing.is_complete() && !request.persistent => After::Done,
+        false => After::Close,
+    })
 }
 
 fn terms(session: &Session, http: &HttpHandling, client: &Client, request: &RequestHead) -> Terms {
@@ -275,6 +288,7 @@ fn terms(session: &Session, http: &HttpHandling, client: &Client, request: &Requ
         version: request.version,
         persistent: request.persistent && !client.ended && !session.context.lifecycle.draining(),
         whole: false,
+        expects: request.expect_continue,
         limits: HeadLimits {
             bytes: http.max_header_bytes,
             fields: http.max_header_fields,
@@ -304,5 +318,5 @@ async fn tunnel(client: &mut Client, mut up: Http1, early: Early, record: &mut R
     )
     .await;
     tracing::debug!(?outcome, upstream = %up.in_flight.endpoint().address, "an upgraded connection ended");
-    After::Relayed
+    After::Done
 }

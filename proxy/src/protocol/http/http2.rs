@@ -5,22 +5,27 @@ use super::bridge::{Stream, to_http1, to_http2};
 use super::h1::HeadLimits;
 use super::http1::Failed;
 use super::own;
+use super::verify::verify;
 use crate::failure::Reason;
 use crate::lifecycle::Phase;
 use crate::net::prefixed::Prefixed;
 use crate::net::stream;
 use crate::protocol::Session;
-use crate::snapshot::HttpHandling;
+use crate::snapshot::{Handling, HttpHandling};
 use crate::telemetry::{Protocol, RequestRecord};
+use crate::upstream::Live;
 use bytes::Bytes;
 use h2::RecvStream;
 use h2::server::SendResponse;
 use http::Request;
+use std::cell::Cell;
+use std::pin::pin;
 use std::rc::Rc;
-use tokio::time::Instant;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
 
 /// Bytes that one stream may have waiting in the crate's send buffer.
-const SEND_BUFFER: usize = 256 * 1024;
+const SEND_BUFFER: usize = 64 * 1024;
 
 /// Serves a connection whose first bytes are `early`, until it ends.
 pub async fn serve(session: Rc<Session>, stream: stream::Stream, early: Vec<u8>) -> Result<(), Reason> {
@@ -37,16 +42,29 @@ pub async fn serve(session: Rc<Session>, stream: stream::Stream, early: Vec<u8>)
         .handshake(Prefixed::new(stream, early));
     let mut connection = handshake.await.map_err(|error| ended(&error))?;
     let lifecycle = Rc::clone(&session);
-    let mut draining = std::pin::pin!(async move { lifecycle.context.lifecycle.reached(Phase::Draining).await });
+    let mut draining = pin!(async move { lifecycle.context.lifecycle.reached(Phase::Draining).await });
     let mut said_goodbye = false;
+    let streams = Rc::new(Streams::new());
+    let patience = http.idle_timeout;
+    let mut idle = pin!(sleep(patience.unwrap_or(Duration::MAX)));
     loop {
         tokio::select! {
             biased;
             stream = connection.accept() => match stream {
-                Some(Ok((request, respond))) => begin(&session, request, respond),
+                Some(Ok((request, respond))) => begin(&session, &streams, request, respond),
                 Some(Err(error)) => return Err(ended(&error)),
                 None => return Ok(()),
             },
+            () = &mut idle, if patience.is_some() && !said_goodbye => {
+                // Armed once and moved when it rings: nothing touches the timer for a stream.
+                let until = streams.idle_since() + patience.unwrap_or_default();
+                if until <= Instant::now() {
+                    said_goodbye = true;
+                    connection.graceful_shutdown();
+                } else {
+                    idle.as_mut().reset(until);
+                }
+            }
             // GOAWAY in two steps (RFC 9113 6.8): the crate sends the second after a round trip.
             () = &mut draining, if !said_goodbye => {
                 said_goodbye = true;
@@ -56,9 +74,39 @@ pub async fn serve(session: Rc<Session>, stream: stream::Stream, early: Vec<u8>)
     }
 }
 
-fn begin(session: &Rc<Session>, request: Request<RecvStream>, respond: SendResponse<Bytes>) {
-    let session = Rc::clone(session);
-    tokio::task::spawn_local(async move { exchange(&session, request, respond).await });
+/// The open streams of one connection, and since when there are none.
+struct Streams {
+    open: Cell<usize>,
+    since: Cell<Instant>,
+}
+
+impl Streams {
+    fn new() -> Self {
+        Self {
+            open: Cell::new(0),
+            since: Cell::new(Instant::now()),
+        }
+    }
+
+    fn idle_since(&self) -> Instant {
+        if self.open.get() > 0 {
+            Instant::now()
+        } else {
+            self.since.get()
+        }
+    }
+}
+
+fn begin(session: &Rc<Session>, streams: &Rc<Streams>, request: Request<RecvStream>, respond: SendResponse<Bytes>) {
+    let (session, streams) = (Rc::clone(session), Rc::clone(streams));
+    streams.open.set(streams.open.get() + 1);
+    tokio::task::spawn_local(async move {
+        exchange(&session, request, respond).await;
+        streams.open.set(streams.open.get() - 1);
+        if streams.open.get() == 0 {
+            streams.since.set(Instant::now());
+        }
+    });
 }
 
 /// One request and its answer.
@@ -68,9 +116,8 @@ async fn exchange(session: &Session, request: Request<RecvStream>, respond: Send
     let grpc = own::is_grpc(request.headers());
     let mut record = session.request_record(if grpc { Protocol::Grpc } else { Protocol::Http2 }, started);
     let mut stream = Stream::new(request, respond);
-    let path = stream.head.uri.path().as_bytes();
-    let outcome = match Attempts::route(session, &live, &handling, path, started) {
-        Ok(attempts) => run(session, handling.http.as_ref(), attempts, &mut stream, &mut record).await,
+    let outcome = match begin_attempts(session, &live, &handling, &mut stream, started) {
+        Ok((http, attempts)) => run(session, http, attempts, &mut stream, &mut record).await,
         Err(reason) => Err(reason),
     };
     match outcome {
@@ -91,15 +138,27 @@ async fn exchange(session: &Session, request: Request<RecvStream>, respond: Send
     }
 }
 
+fn begin_attempts<'a>(
+    session: &'a Session,
+    live: &Live,
+    handling: &'a Handling,
+    stream: &mut Stream,
+    started: Instant,
+) -> Result<(&'a HttpHandling, Attempts<'a>), Reason> {
+    let http = handling.http.as_ref().ok_or(Reason::NoRoute)?;
+    verify(&mut stream.head, http.max_header_fields)?;
+    let path = stream.head.uri.path().as_bytes();
+    Ok((http, Attempts::route(session, live, handling, path, started)?))
+}
+
 /// The attempts, until one of them has an answer. The outer error is answered by us.
 async fn run(
     session: &Session,
-    http: Option<&HttpHandling>,
+    http: &HttpHandling,
     mut attempts: Attempts<'_>,
     stream: &mut Stream,
     record: &mut RequestRecord,
 ) -> Result<Result<(), Reason>, Reason> {
-    let Some(http) = http else { return Err(Reason::NoRoute) };
     let limits = HeadLimits {
         bytes: http.max_header_bytes,
         fields: http.max_header_fields,
@@ -118,6 +177,8 @@ async fn run(
             None => attempt.await,
             Some(deadline) => match tokio::time::timeout_at(deadline, attempt).await {
                 Ok(outcome) => outcome,
+                // The head of an answer is out: all that is left is to cut it off.
+                Err(_) if stream.is_answered() => return Ok(Err(Reason::RequestTimeout)),
                 Err(_) => return Err(Reason::RequestTimeout),
             },
         };

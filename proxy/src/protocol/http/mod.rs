@@ -19,6 +19,7 @@ mod http1;
 mod http2;
 mod own;
 mod verbatim;
+mod verify;
 
 pub use http1::{refuse_connection as refuse, serve as serve_http1};
 pub use http2::serve as serve_http2;

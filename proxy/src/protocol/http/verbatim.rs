@@ -13,6 +13,7 @@ use crate::net::scratch::poll_read_scratch;
 use crate::net::spare;
 use crate::net::stream::Stream;
 use crate::net::unsent::Unsent;
+use http::StatusCode;
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 
@@ -142,6 +143,8 @@ pub(super) struct Terms {
     pub(super) persistent: bool,
     /// The client has sent all of its request.
     pub(super) whole: bool,
+    /// The client waits for 100 before it sends its body.
+    pub(super) expects: bool,
     /// Of an answer's head.
     pub(super) limits: HeadLimits,
 }
@@ -161,6 +164,8 @@ pub(super) struct Incoming {
     pub(super) begun: bool,
     /// The client was told that its connection is kept.
     pub(super) keeps: bool,
+    /// The client was told to send its body.
+    continued: bool,
     bytes: u64,
 }
 
@@ -183,8 +188,14 @@ impl Incoming {
             early: Vec::new(),
             begun: false,
             keeps: false,
+            continued: false,
             bytes: 0,
         }
+    }
+
+    /// All of it is here.
+    pub(super) fn is_complete(&self) -> bool {
+        self.complete
     }
 
     /// After an upgrade: bytes that came behind the head.
@@ -248,6 +259,7 @@ impl Incoming {
                     return Step::More;
                 }
                 Ok(Parsed::Complete(head)) if head.status.is_informational() && !head.upgrade => {
+                    self.continued |= head.status == StatusCode::CONTINUE;
                     if terms.version == Version::Http11 {
                         self.begun = true;
                         let mut out = spare::take();
@@ -274,8 +286,10 @@ impl Incoming {
         terms: &Terms,
     ) -> Step {
         self.delivery = head.delivery(terms.version);
-        // An upstream that closes will not read the rest of the request, and nothing can follow half a request.
-        self.keeps = terms.persistent && (terms.whole || head.persistent);
+        // An upstream that closes will not read the rest of the request, and nothing can follow half a request. A client
+        // that waited for 100 in vain need not send its body (RFC 9110 10.1.1): what it sends next could be either.
+        let rest_comes = head.persistent && (!terms.expects || self.continued);
+        self.keeps = terms.persistent && (terms.whole || rest_comes);
         let mut out = spare::take();
         let downstream = Downstream {
             persistent: self.keeps,
@@ -421,7 +435,7 @@ pub(super) async fn bodies(
         }
         ready!(incoming.poll_body(cx, up, &mut client.stream))?;
         // An upstream that answered early and still reads gets the rest; one that does not ends the wait.
-        if outgoing.complete || outgoing.abandoned {
+        if outgoing.complete || outgoing.abandoned || !incoming.keeps {
             Poll::Ready(Ok(()))
         } else {
             Poll::Pending

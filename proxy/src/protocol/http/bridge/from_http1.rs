@@ -76,7 +76,7 @@ pub(in crate::protocol::http) async fn from_http1(
     };
     client.begun = true;
     let now = Instant::now();
-    session.observe(up.in_flight.endpoint(), attempts.started, now);
+    session.observe(up.in_flight.endpoint(), attempts.leased, now);
     record.set_status(head.status());
 
     // Nothing can follow half a request, and of the rest nobody will read anything.

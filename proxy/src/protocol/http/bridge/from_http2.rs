@@ -66,11 +66,22 @@ impl Stream {
         self.head.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
     }
 
-    /// Moves the request on. Fails only for the client's part in it.
-    fn poll_request(&mut self, cx: &mut Context<'_>, far: &mut Side<'_>) -> Result<(), Reason> {
+    /// Fails when the client has reset the stream.
+    fn poll_reset(&mut self, cx: &mut Context<'_>) -> Result<(), Reason> {
         if self.respond.poll_reset(cx).is_ready() {
             return Err(Reason::DownstreamGone);
         }
+        Ok(())
+    }
+
+    /// The head of an upstream's answer was given to the client.
+    pub(in crate::protocol::http) fn is_answered(&self) -> bool {
+        matches!(&self.near, Side::Two(near) if near.send.is_some())
+    }
+
+    /// Moves the request on. Fails only for the client's part in it.
+    fn poll_request(&mut self, cx: &mut Context<'_>, far: &mut Side<'_>) -> Result<(), Reason> {
+        self.poll_reset(cx)?;
         match self.upward.poll(cx, &mut self.near, far) {
             Poll::Ready(Err(Broken::Source(trouble))) => Err(Role::Client.reason(trouble)),
             Poll::Ready(_) | Poll::Pending => Ok(()),
@@ -119,7 +130,7 @@ pub(in crate::protocol::http) async fn to_http2(
         Err(Waiting::Stream(error)) => return Err(failed(classify(&error, &up), stream.repeatable())),
         Err(Waiting::Client(reason) | Waiting::Endpoint(reason)) => return Ok(Err(reason)),
     };
-    session.observe(up.in_flight.endpoint(), attempts.started, Instant::now());
+    session.observe(up.in_flight.endpoint(), attempts.leased, Instant::now());
     let whole = receive.is_end_stream();
     if let Side::Two(far) = &mut far {
         far.receive = Some(receive);
@@ -152,7 +163,8 @@ pub(in crate::protocol::http) async fn to_http1(
     record: &mut RequestRecord,
 ) -> Result<Result<(), Reason>, Failed> {
     let framing = match stream.content_length() {
-        _ if stream.whole => Framing::None,
+        // The bytes of a tunnel are no body of the request that opens it (RFC 9110 9.3.6).
+        _ if stream.whole || stream.head.method == Method::CONNECT => Framing::None,
         Some(length) => Framing::Length(length),
         None => Framing::Chunked,
     };
@@ -174,7 +186,12 @@ pub(in crate::protocol::http) async fn to_http1(
             {
                 return Poll::Ready(Err(Waiting::Endpoint(Reason::UpstreamClosed)));
             }
-            stream.poll_request(cx, &mut far).map_err(Waiting::Client)?;
+            if asked.connect {
+                ready!(far.poll_taken(cx)).map_err(|_| Waiting::Endpoint(Reason::UpstreamClosed))?;
+                stream.poll_reset(cx).map_err(Waiting::Client)?;
+            } else {
+                stream.poll_request(cx, &mut far).map_err(Waiting::Client)?;
+            }
             poll_head(cx, stream, &mut far, asked, limits)
         })
         .await;
@@ -191,7 +208,7 @@ pub(in crate::protocol::http) async fn to_http1(
             Err(Waiting::Client(reason)) => return Ok(Err(reason)),
             Err(Waiting::Stream(_)) => return Ok(Err(Reason::UpstreamReset)),
         };
-        session.observe(up.in_flight.endpoint(), attempts.started, Instant::now());
+        session.observe(up.in_flight.endpoint(), attempts.leased, Instant::now());
         let whole = matches!(head.framing, Framing::None | Framing::Length(0)) && !head.upgrade;
         let moved = answer(stream, &mut far, response, whole, record).await;
         let clean = matches!(&far, Side::One(far) if far.rest().is_empty() && !far.ended);

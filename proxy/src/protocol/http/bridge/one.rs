@@ -7,7 +7,9 @@ use crate::net::stream::Stream;
 use crate::net::unsent::Unsent;
 use crate::protocol::http::h1::{Body, Framing, write};
 use bytes::Bytes;
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use tokio::io::AsyncWrite;
 
 /// One read, and so the most that waits for a slow reader.
 const READ: usize = 64 * 1024;
@@ -29,6 +31,8 @@ pub(super) struct One<'a> {
     /// How what we send is framed.
     framing: Framing,
     unsent: Unsent,
+    /// Only the end of the connection tells the peer where our message ends, and it has.
+    fin: bool,
     /// The peer has sent its FIN.
     pub(super) ended: bool,
 }
@@ -46,6 +50,7 @@ impl<'a> One<'a> {
             body,
             framing: Framing::None,
             unsent: Unsent::default(),
+            fin: false,
             ended: false,
         }
     }
@@ -154,15 +159,25 @@ impl<'a> One<'a> {
     }
 
     pub(super) fn poll_taken(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Trouble>> {
-        self.unsent.poll_drain(cx, self.stream).map_err(|_| Trouble::Gone)
+        ready!(self.unsent.poll_drain(cx, self.stream)).map_err(|_| Trouble::Gone)?;
+        if !self.fin {
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut *self.stream).poll_shutdown(cx).map_err(|_| Trouble::Gone)
     }
 
     pub(super) fn give(&mut self, cx: &mut Context<'_>, piece: Piece) -> Result<(), Trouble> {
         if self.framing != Framing::Chunked {
             return match piece {
-                Piece::Data(data, _) => self.unsent.send(cx, self.stream, &data).map_err(|_| Trouble::Gone),
-                // Trailers have no place behind a body of known length; the length itself is the end.
-                Piece::Trailers(_) | Piece::End => Ok(()),
+                Piece::Data(data, last) => {
+                    self.fin = last && self.framing == Framing::UntilClose;
+                    self.unsent.send(cx, self.stream, &data).map_err(|_| Trouble::Gone)
+                }
+                // Trailers have no place behind a body of known length; the length itself is the end, or the connection's.
+                Piece::Trailers(_) | Piece::End => {
+                    self.fin = self.framing == Framing::UntilClose;
+                    Ok(())
+                }
             };
         }
         let mut out = spare::take();

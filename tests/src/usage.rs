@@ -1,0 +1,80 @@
+//! What a process uses, as the kernel counts it: descriptors, memory, processor time.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::Context;
+use anyhow::Result;
+
+use crate::process::Process;
+
+/// Ticks of `/proc/PID/stat` in a second: `USER_HZ`, 100 wherever Linux runs Rust.
+const TICKS: u64 = 100;
+
+/// One look at a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// Open file descriptors.
+    pub descriptors: usize,
+    /// Resident memory in bytes.
+    pub resident: u64,
+    /// The most that was ever resident, or since [`forget_peak`], in bytes.
+    pub peak: u64,
+    /// Processor time of all its threads, user's and kernel's.
+    pub processor: Duration,
+}
+
+// === impl Usage ===
+
+impl Usage {
+    /// How it is now; an error when the process has ended.
+    pub fn of(process: &Process) -> Result<Self> {
+        let folder = format!("/proc/{}", process.pid());
+        let status = fs::read_to_string(format!("{folder}/status"))?;
+        let stat = fs::read_to_string(format!("{folder}/stat"))?;
+        Ok(Self {
+            descriptors: fs::read_dir(format!("{folder}/fd"))?.count(),
+            resident: bytes_of(&status, "VmRSS:").context("no VmRSS")?,
+            peak: bytes_of(&status, "VmHWM:").context("no VmHWM")?,
+            processor: processor(&stat).with_context(|| format!("not a stat line: {stat}"))?,
+        })
+    }
+}
+
+/// Makes the peak what is resident now.
+pub fn forget_peak(process: &Process) -> Result<()> {
+    Ok(fs::write(format!("/proc/{}/clear_refs", process.pid()), "5")?)
+}
+
+/// A value of `/proc/PID/status`, which is in KiB.
+fn bytes_of(status: &str, label: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(label))?;
+    let value: u64 = line.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
+    Some(value << 10)
+}
+
+/// `utime` and `stime`, fields 14 and 15 of proc(5). The second field is a name in parentheses that may hold anything.
+fn processor(stat: &str) -> Option<Duration> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut fields = fields.split_whitespace().skip(11);
+    let ticks = fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?;
+    Some(Duration::from_millis(ticks * 1000 / TICKS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_spaces_and_parentheses_does_not_shift_the_fields() {
+        let stat = "7 (a) b) S 1 7 7 0 -1 4194560 100 0 0 0 150 50 0 0 20 0 1 0";
+        assert_eq!(processor(stat), Some(Duration::from_secs(2)));
+        assert_eq!(processor("7 (a) S 1 7"), None);
+    }
+
+    #[test]
+    fn memory_is_told_in_bytes() {
+        assert_eq!(bytes_of("VmHWM:\t    20 kB\nVmRSS:\t    12 kB\n", "VmRSS:"), Some(12 << 10));
+        assert_eq!(bytes_of("Name:\tx\n", "VmRSS:"), None);
+    }
+}
