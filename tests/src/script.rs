@@ -125,14 +125,22 @@ pub fn ask(from: &Namespace, to: SocketAddr, say: &[u8]) -> Result<Story> {
         read_to_end(&mut stream)
     });
     match heard {
-        Err(error) if is_reset(&error) => Ok(Story { received: Vec::new(), end: End::Reset }),
+        Err(error) if is_reset(&error) => Ok(Story {
+            received: Vec::new(),
+            end: End::Reset,
+        }),
         other => other,
     }
 }
 
 fn is_reset(error: &anyhow::Error) -> bool {
-    let kinds = error.chain().filter_map(|cause| cause.downcast_ref::<std::io::Error>()).map(std::io::Error::kind);
-    kinds.into_iter().any(|kind| matches!(kind, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe))
+    let kinds = error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .map(std::io::Error::kind);
+    kinds
+        .into_iter()
+        .any(|kind| matches!(kind, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe))
 }
 
 /// Everything that the peer still sends, and how it ends.
@@ -191,7 +199,7 @@ fn read_until(stream: &mut TcpStream, received: &mut Vec<u8>, enough: impl Fn(&[
         match stream.read(&mut buffer) {
             Ok(0) => return Ok(End::Closed),
             Ok(count) => received.extend_from_slice(&buffer[..count]),
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return Ok(End::Reset),
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => return Ok(End::Reset),
             Err(error) => return Err(error).context(format!("after {received:?}")),
         }
     }

@@ -160,7 +160,10 @@ fn a_reset_by_the_client_is_a_reset_for_the_server() -> Result<()> {
 #[test]
 fn a_refused_upstream_is_a_reset_and_not_an_empty_success() -> Result<()> {
     everywhere(|world| {
-        assert_eq!(ask(&world.client, world.service.at(5000), b"question\n")?, heard(b"", End::Reset));
+        assert_eq!(
+            ask(&world.client, world.service.at(5000), b"question\n")?,
+            heard(b"", End::Reset)
+        );
         Ok(())
     })
 }
