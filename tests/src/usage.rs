@@ -14,8 +14,10 @@ const TICKS: u64 = 100;
 /// One look at a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Usage {
-    /// Open file descriptors.
+    /// Open file descriptors, the sockets among them.
     pub descriptors: usize,
+    /// Open sockets.
+    pub sockets: usize,
     /// Resident memory in bytes.
     pub resident: u64,
     /// The most that was ever resident, or since [`forget_peak`], in bytes.
@@ -32,8 +34,14 @@ impl Usage {
         let folder = format!("/proc/{}", process.pid());
         let status = fs::read_to_string(format!("{folder}/status"))?;
         let stat = fs::read_to_string(format!("{folder}/stat"))?;
+        let open: Vec<_> = fs::read_dir(format!("{folder}/fd"))?.flatten().collect();
+        // One that was closed since is none.
+        let targets = open.iter().filter_map(|entry| fs::read_link(entry.path()).ok());
         Ok(Self {
-            descriptors: fs::read_dir(format!("{folder}/fd"))?.count(),
+            descriptors: open.len(),
+            sockets: targets
+                .filter(|target| target.to_string_lossy().starts_with("socket:"))
+                .count(),
             resident: bytes_of(&status, "VmRSS:").context("no VmRSS")?,
             peak: bytes_of(&status, "VmHWM:").context("no VmHWM")?,
             processor: processor(&stat).with_context(|| format!("not a stat line: {stat}"))?,
@@ -74,7 +82,10 @@ mod tests {
 
     #[test]
     fn memory_is_told_in_bytes() {
-        assert_eq!(bytes_of("VmHWM:\t    20 kB\nVmRSS:\t    12 kB\n", "VmRSS:"), Some(12 << 10));
+        assert_eq!(
+            bytes_of("VmHWM:\t    20 kB\nVmRSS:\t    12 kB\n", "VmRSS:"),
+            Some(12 << 10)
+        );
         assert_eq!(bytes_of("Name:\tx\n", "VmRSS:"), None);
     }
 }

@@ -1,4 +1,5 @@
-//! A stream whose first bytes were already read, for readers (the `h2` crate) that want them from the stream itself.
+//! A stream for readers that are not ours (the `h2` crate): first come the bytes that were already read, and it gives out
+//! no more in one turn than leaves the other connections of the worker theirs.
 
 use std::io;
 use std::pin::Pin;
@@ -12,12 +13,18 @@ use tokio::io::ReadBuf;
 use crate::net::spare;
 use crate::net::stream::Stream;
 
+/// Bytes that are read in one turn. A reader goes on until there is nothing, and a peer decides when that is: 100 clients
+/// that flooded frames, with a MiB in every turn, made others wait 2.5 s.
+const TURN: usize = 64 * 1024;
+
 /// The stream and the bytes that come before it.
 #[derive(Debug)]
 pub struct Prefixed {
     stream: Stream,
     prefix: Vec<u8>,
     served: usize,
+    /// Bytes that may still be read in this turn.
+    left: usize,
 }
 
 impl Prefixed {
@@ -27,12 +34,28 @@ impl Prefixed {
             stream,
             prefix,
             served: 0,
+            left: TURN,
         }
     }
 
     /// The stream underneath.
     pub fn stream(&self) -> &Stream {
         &self.stream
+    }
+
+    fn poll_stream(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.left == 0 {
+            self.left = TURN;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        match read {
+            Poll::Ready(_) => self.left = self.left.saturating_sub(buffer.filled().len() - before),
+            Poll::Pending => self.left = TURN,
+        }
+        read
     }
 
     /// The stream and what was not read of the prefix.
@@ -47,7 +70,7 @@ impl AsyncRead for Prefixed {
         let this = self.get_mut();
         let rest = &this.prefix[this.served..];
         if rest.is_empty() {
-            return Pin::new(&mut this.stream).poll_read(cx, buffer);
+            return this.poll_stream(cx, buffer);
         }
         let count = rest.len().min(buffer.remaining());
         buffer.put_slice(&rest[..count]);
@@ -114,5 +137,35 @@ mod tests {
         let mut start = [0; 2];
         prefixed.read_exact(&mut start).await.unwrap();
         assert_eq!(prefixed.into_parts().1, b"llo");
+    }
+
+    #[tokio::test]
+    async fn a_turn_ends_although_more_could_be_read() {
+        let (near, mut far) = tokio::io::duplex(4 * TURN);
+        far.write_all(&vec![7; 4 * TURN]).await.unwrap();
+        let mut prefixed = Prefixed::new(Stream::from(near), Vec::new());
+        let mut bytes = vec![0; 16 * 1024];
+        let mut turns = 0;
+        let mut read = 0;
+        while read < 4 * TURN {
+            std::future::poll_fn(|cx| {
+                turns += 1;
+                let mut buffer = ReadBuf::new(&mut bytes);
+                let mut taken = 0;
+                while let Poll::Ready(result) = Pin::new(&mut prefixed).poll_read(cx, &mut buffer) {
+                    result.unwrap();
+                    taken += buffer.filled().len();
+                    buffer.clear();
+                    if read + taken == 4 * TURN {
+                        break;
+                    }
+                }
+                assert!(taken <= TURN, "{taken}");
+                read += taken;
+                Poll::Ready(())
+            })
+            .await;
+        }
+        assert!(turns >= 4, "{turns}");
     }
 }

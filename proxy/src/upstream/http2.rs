@@ -2,6 +2,7 @@
 
 use super::endpoint::{Endpoint, InFlight};
 use crate::failure::Reason;
+use crate::net::prefixed::Prefixed;
 use crate::net::stream::Stream;
 use bytes::Bytes;
 use evenkeel_control_api::resource::listener::Http2Options;
@@ -158,7 +159,7 @@ pub(super) async fn establish(
         // default is without limit, and what is above the server's would wait inside it.
         .initial_max_send_streams(100)
         .enable_push(false)
-        .handshake(stream)
+        .handshake(Prefixed::new(stream, Vec::new()))
         .await;
     let (sender, mut driver) = handshake.map_err(|_| Reason::UpstreamClosed)?;
     let ping = driver.ping_pong();

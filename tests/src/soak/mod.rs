@@ -43,8 +43,16 @@ pub fn run(time: Duration) -> Result<Report> {
     let before = world.at_rest()?;
     let (tallies, changes) = soak(&world, time)?;
     let after = world.at_rest()?;
-    let sides = before.into_iter().zip(after).map(|(before, after)| Side { before, after });
-    Ok(Report { tallies, changes, sides: sides.collect(), reasons: world.reasons()? })
+    let sides = before
+        .into_iter()
+        .zip(after)
+        .map(|(before, after)| Side { before, after });
+    Ok(Report {
+        tallies,
+        changes,
+        sides: sides.collect(),
+        reasons: world.reasons()?,
+    })
 }
 
 /// All traffic at once; the tallies, and how often the endpoints changed.

@@ -7,9 +7,11 @@ use crate::soak::traffic::Tally;
 use crate::soak::traffic::Traffic;
 use crate::usage::Usage;
 
-/// Descriptors that may be more than before: idle HTTP/2 connections to the application are kept, one for each worker, and
-/// a pair of pipe ends to `splice` with for each.
-const DESCRIPTORS: usize = 6;
+/// Sockets that may be more than before: an idle HTTP/2 connection to the application is kept for each worker.
+const SOCKETS: usize = 2;
+
+/// Descriptors that may be more than before: those sockets, and both ends of the eight pipes that are kept for `splice`.
+const DESCRIPTORS: usize = SOCKETS + 16;
 
 /// Bytes that may be resident more than before. What the allocator keeps of the busiest moment is not given back at once; a
 /// leak of 100 bytes for each connection or request is more than this within ten minutes.
@@ -44,7 +46,8 @@ pub struct Report {
 
 impl Side {
     fn descriptors_return(&self) -> bool {
-        self.after.descriptors <= self.before.descriptors + DESCRIPTORS
+        self.after.sockets <= self.before.sockets + SOCKETS
+            && self.after.descriptors <= self.before.descriptors + DESCRIPTORS
     }
 
     fn memory_returns(&self) -> bool {
@@ -60,7 +63,10 @@ impl Report {
         let mut faults = Vec::new();
         for (traffic, tally) in &self.tallies {
             if tally.errors > 0 || tally.served == 0 {
-                let (label, first) = (traffic.label(), tally.first_error.as_deref().unwrap_or("none was served"));
+                let (label, first) = (
+                    traffic.label(),
+                    tally.first_error.as_deref().unwrap_or("none was served"),
+                );
                 faults.push(format!("{label}: {} errors; the first: {first}", tally.errors));
             }
         }
@@ -69,10 +75,10 @@ impl Report {
         }
         for (side, name) in self.sides.iter().zip(NAMES) {
             if !side.descriptors_return() {
-                faults.push(format!("{name}: descriptors do not return: {:?}", side));
+                faults.push(format!("{name}: descriptors do not return: {side:?}"));
             }
             if !side.memory_returns() {
-                faults.push(format!("{name}: memory does not return: {:?}", side));
+                faults.push(format!("{name}: memory does not return: {side:?}"));
             }
         }
         faults
@@ -85,31 +91,42 @@ impl Report {
             let _ = writeln!(table, "{:<24}{:>12}{:>20}", traffic.label(), tally.served, tally.errors);
         }
         let _ = writeln!(table, "{:<24}{:>12}", "changes of endpoints", self.changes);
-        let _ = writeln!(table, "\n{:<24}{:>12}{:>12}{:>12}{:>20}", "", "before", "after", "most", "may grow by");
+        table.push('\n');
+        row(
+            &mut table,
+            "",
+            ["before", "after", "most", "may grow by"].map(str::to_owned),
+        );
         for (side, name) in self.sides.iter().zip(NAMES) {
             let (before, after) = (side.before, side.after);
-            let _ = writeln!(
-                table,
-                "{:<24}{:>12}{:>12}{:>12}{:>20}",
-                format!("{name}, descriptors"),
-                before.descriptors,
-                after.descriptors,
-                "",
-                DESCRIPTORS
-            );
+            let count = |look: fn(&Usage) -> usize, growth: usize| {
+                [
+                    look(&before).to_string(),
+                    look(&after).to_string(),
+                    String::new(),
+                    growth.to_string(),
+                ]
+            };
             let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20));
-            let _ = writeln!(
-                table,
-                "{:<24}{:>12}{:>12}{:>12}{:>20}",
-                format!("{name}, memory"),
-                mib(before.resident),
-                mib(after.resident),
-                mib(after.peak),
-                mib(RESIDENT)
+            let memory = [before.resident, after.resident, after.peak, RESIDENT].map(mib);
+            row(
+                &mut table,
+                &format!("{name}, sockets"),
+                count(|usage| usage.sockets, SOCKETS),
             );
+            row(
+                &mut table,
+                &format!("{name}, descriptors"),
+                count(|usage| usage.descriptors, DESCRIPTORS),
+            );
+            row(&mut table, &format!("{name}, memory"), memory);
         }
         table
     }
+}
+
+fn row(table: &mut String, label: &str, [before, after, most, growth]: [String; 4]) {
+    let _ = writeln!(table, "{label:<24}{before:>12}{after:>12}{most:>12}{growth:>20}");
 }
 
 const NAMES: [&str; 2] = ["outbound", "inbound"];
@@ -121,8 +138,19 @@ mod tests {
     use super::*;
 
     fn report(tally: Tally, reason: &str, grown: (usize, u64)) -> Report {
-        let before = Usage { descriptors: 20, resident: 9 << 20, peak: 12 << 20, processor: Duration::ZERO };
-        let after = Usage { descriptors: 20 + grown.0, resident: before.resident + grown.1, ..before };
+        let before = Usage {
+            descriptors: 40,
+            sockets: 20,
+            resident: 9 << 20,
+            peak: 12 << 20,
+            processor: Duration::ZERO,
+        };
+        let after = Usage {
+            descriptors: before.descriptors + grown.0,
+            sockets: before.sockets + grown.0.min(SOCKETS),
+            resident: before.resident + grown.1,
+            ..before
+        };
         Report {
             tallies: vec![(Traffic::Http1, tally)],
             changes: 1,
@@ -133,14 +161,28 @@ mod tests {
 
     #[test]
     fn what_went_as_it_should_has_no_fault() {
-        assert_eq!(report(Tally::of(5), EXPLAINED, (DESCRIPTORS, RESIDENT)).faults(), [""; 0]);
+        assert_eq!(
+            report(Tally::of(5), EXPLAINED, (DESCRIPTORS, RESIDENT)).faults(),
+            [""; 0]
+        );
     }
 
     #[test]
     fn everything_else_is_named() {
         for (report, word) in [
             (report(Tally::default(), EXPLAINED, (0, 0)), "none was served"),
-            (report(Tally { served: 1, errors: 1, first_error: Some("reset".to_owned()) }, EXPLAINED, (0, 0)), "reset"),
+            (
+                report(
+                    Tally {
+                        served: 1,
+                        errors: 1,
+                        first_error: Some("reset".to_owned()),
+                    },
+                    EXPLAINED,
+                    (0, 0),
+                ),
+                "reset",
+            ),
             (report(Tally::of(5), "connect_failed", (0, 0)), "connect_failed"),
             (report(Tally::of(5), EXPLAINED, (DESCRIPTORS + 1, 0)), "descriptors"),
             (report(Tally::of(5), EXPLAINED, (0, RESIDENT + 1)), "memory"),

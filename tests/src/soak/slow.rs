@@ -28,8 +28,12 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(super) fn round(client: &Pod, http: SocketAddr, banner: SocketAddr) -> Result<Tally> {
     let mut requests = dial(client, http)?;
     let head = format!("POST / HTTP/1.1\r\nHost: {http}\r\nContent-Length: {BODY}\r\n\r\n");
-    each_in_pieces(&mut requests, head.as_bytes(), 16, |stream, piece| Ok(stream.write_all(piece)?))?;
-    each_in_pieces(&mut requests, &body(), PIECE, |stream, piece| Ok(stream.write_all(piece)?))?;
+    each_in_pieces(&mut requests, head.as_bytes(), 16, |stream, piece| {
+        Ok(stream.write_all(piece)?)
+    })?;
+    each_in_pieces(&mut requests, &body(), PIECE, |stream, piece| {
+        Ok(stream.write_all(piece)?)
+    })?;
     for stream in &mut requests {
         let head = head_of(stream)?;
         ensure!(head.starts_with("HTTP/1.1 200 "), "slow POST: {head}");
@@ -93,5 +97,7 @@ fn head_of(stream: &mut TcpStream) -> Result<String> {
 
 /// No two pieces are alike, so that bytes out of order are seen.
 fn body() -> Vec<u8> {
-    (0..BODY as u32 / 4).flat_map(|number| number.wrapping_mul(0x9e37_79b9).to_be_bytes()).collect()
+    (0..BODY as u32 / 4)
+        .flat_map(|number| number.wrapping_mul(0x9e37_79b9).to_be_bytes())
+        .collect()
 }

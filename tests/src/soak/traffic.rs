@@ -49,8 +49,15 @@ pub struct Tally {
 
 impl Traffic {
     /// In the order of the table.
-    pub const ALL: [Self; 7] =
-        [Self::Http1, Self::Http2, Self::Grpc, Self::WebSocket, Self::ServerFirst, Self::Aborts, Self::Slow];
+    pub const ALL: [Self; 7] = [
+        Self::Http1,
+        Self::Http2,
+        Self::Grpc,
+        Self::WebSocket,
+        Self::ServerFirst,
+        Self::Aborts,
+        Self::Slow,
+    ];
 
     /// As the table spells it.
     pub fn label(self) -> &'static str {
@@ -67,7 +74,7 @@ impl Traffic {
 
     /// One round from the client's pod.
     pub(super) fn round(self, world: &World, number: usize) -> Result<Tally> {
-        let (client, service) = (&world.client, world.service());
+        let (client, service) = (&world.client, World::service());
         let (http, banner) = (service.at(80), service.at(9000));
         Ok(match self {
             Self::Http1 => clients::ab(client, http, REQUESTS)?.into(),
@@ -86,7 +93,10 @@ impl Traffic {
 impl Tally {
     /// `served` without an error.
     pub(super) fn of(served: u64) -> Self {
-        Self { served, ..Self::default() }
+        Self {
+            served,
+            ..Self::default()
+        }
     }
 
     /// Adds another round's.
@@ -98,14 +108,22 @@ impl Tally {
 
     /// Books a round that failed as a whole.
     pub(super) fn fail(&mut self, error: &anyhow::Error) {
-        self.add(Self { served: 0, errors: 1, first_error: Some(format!("{error:#}")) });
+        self.add(Self {
+            served: 0,
+            errors: 1,
+            first_error: Some(format!("{error:#}")),
+        });
     }
 }
 
 impl From<Load> for Tally {
     fn from(load: Load) -> Self {
         let first_error = (load.failed > 0).then(|| "not a 2xx, or no answer".to_owned());
-        Self { served: load.succeeded, errors: load.failed, first_error }
+        Self {
+            served: load.succeeded,
+            errors: load.failed,
+            first_error,
+        }
     }
 }
 

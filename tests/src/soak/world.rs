@@ -27,6 +27,9 @@ const ALGORITHMS: [&str; 4] = ["peak_ewma", "least_request", "round_robin", "ran
 /// Within this time every connection of the soak is gone: an idle one upstream is kept for 4 s.
 const REST: Duration = Duration::from_secs(15);
 
+/// So often in a row the sockets are counted alike when a proxy is steady: a quarter of a second.
+const LOOKS: u32 = 50;
+
 /// Pods and proxies; they end with it.
 pub(super) struct World {
     pub(super) client: Pod,
@@ -49,11 +52,16 @@ impl World {
             client.mesh(&Document::of(&[&all]).with(WORKERS))?.quiet(),
             replicas[0].pod().mesh(&Document::of(&[]).with(WORKERS))?.quiet(),
         ];
-        Ok(Self { client, replicas, meshes, _cluster: cluster })
+        Ok(Self {
+            client,
+            replicas,
+            meshes,
+            _cluster: cluster,
+        })
     }
 
     /// The service that everybody talks to: port 80 is HTTP of all kinds, port 9000 is server-first.
-    pub(super) fn service(&self) -> Service {
+    pub(super) fn service() -> Service {
         service(&[], ALGORITHMS[0])
     }
 
@@ -61,7 +69,11 @@ impl World {
     pub(super) fn change(&self, number: u32) -> Result<()> {
         // The numbers 1 to 7 are the sets of three that are not empty.
         let set = number % 7 + 1;
-        let some: Vec<&Replica> = (0..).zip(&self.replicas).filter(|(bit, _)| set >> bit & 1 == 1).map(|(_, one)| one).collect();
+        let some: Vec<&Replica> = (0..)
+            .zip(&self.replicas)
+            .filter(|(bit, _)| set >> bit & 1 == 1)
+            .map(|(_, one)| one)
+            .collect();
         self.publish(&service(&some, ALGORITHMS[number as usize % ALGORITHMS.len()]))
     }
 
@@ -71,13 +83,15 @@ impl World {
         let quiet = |mesh: &Mesh| {
             let names = ["evenkeel_connections_open", "evenkeel_pool_idle_connections"];
             // HTTP/2 to the application itself is kept as long as it is configured: the only one that may be idle.
-            mesh.wait_for_metrics(REST, |page| page.value(names[0], &[]).abs() < 0.5 && page.value(names[1], &[("protocol", "http1")]).abs() < 0.5)
+            mesh.wait_for_metrics(REST, |page| {
+                page.value(names[0], &[]).abs() < 0.5 && page.value(names[1], &[("protocol", "http1")]).abs() < 0.5
+            })
         };
         self.meshes
             .iter()
             .map(|mesh| {
                 quiet(mesh).context("connections stay open after the traffic")?;
-                Usage::of(mesh.proxy())
+                steady(mesh)
             })
             .collect()
     }
@@ -87,7 +101,11 @@ impl World {
         let mut reasons = BTreeMap::new();
         for mesh in &self.meshes {
             for sample in mesh.metrics()?.samples() {
-                let Some(reason) = sample.labels.get("reason").filter(|_| sample.name == "evenkeel_request_failures_total") else {
+                let Some(reason) = sample
+                    .labels
+                    .get("reason")
+                    .filter(|_| sample.name == "evenkeel_request_failures_total")
+                else {
                     continue;
                 };
                 *reasons.entry(reason.clone()).or_default() += sample.value as u64;
@@ -101,20 +119,36 @@ impl World {
         let mesh = &self.meshes[0];
         let generation = |mesh: &Mesh| -> Result<f64> {
             let generations = mesh.metrics()?;
-            let lowest = generations.series("evenkeel_worker_snapshot_generation", &[]).map(|sample| sample.value);
+            let lowest = generations
+                .series("evenkeel_worker_snapshot_generation", &[])
+                .map(|sample| sample.value);
             Ok(lowest.fold(f64::INFINITY, f64::min))
         };
         let before = generation(mesh)?;
         ensure!(before.is_finite(), "no worker says its generation");
         mesh.configure(&Document::of(&[service]).with(WORKERS))?;
-        wait::until(REST, || generation(mesh).ok().filter(|&now| now > before)).context("the document is not applied")?;
+        wait::until(REST, || generation(mesh).ok().filter(|&now| now > before))
+            .context("the document is not applied")?;
         Ok(())
     }
 }
 
+/// A look at the proxy once it closes no more sockets: the books are done with a connection before the kernel is.
+fn steady(mesh: &Mesh) -> Result<Usage> {
+    let (mut last, mut looks) = (Usage::of(mesh.proxy())?, 0);
+    wait::until(REST, || {
+        let now = Usage::of(mesh.proxy()).ok()?;
+        looks = if now.sockets == last.sockets { looks + 1 } else { 0 };
+        last = now;
+        (looks > LOOKS).then_some(now)
+    })
+}
+
 fn service(endpoints: &[&Replica], algorithm: &'static str) -> Service {
-    let [http, banner] = [(80, Replica::http as fn(&Replica, Family) -> _), (9000, Replica::banner)].map(|(number, at)| {
-        Port::new(number, endpoints.iter().map(|replica| at(replica, Family::V4))).balance(algorithm)
-    });
+    let [http, banner] = [
+        (80, Replica::http as fn(&Replica, Family) -> _),
+        (9000, Replica::banner),
+    ]
+    .map(|(number, at)| Port::new(number, endpoints.iter().map(|replica| at(replica, Family::V4))).balance(algorithm));
     Service::new("soak", Family::V4.vip(10)).with(http).with(banner)
 }

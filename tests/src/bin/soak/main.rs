@@ -20,8 +20,14 @@ fn main() -> ExitCode {
         Ok(report) => {
             print(&report.table());
             let faults = report.faults();
-            faults.iter().for_each(|fault| note(&format!("soak: {fault}")));
-            if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+            for fault in &faults {
+                note(&format!("soak: {fault}"));
+            }
+            if faults.is_empty() {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            }
         }
         Err(error) => {
             note(&format!("soak: {error:#}"));

@@ -1,0 +1,115 @@
+//! Clients that are too many: for memory, and for the process's file descriptors.
+
+use std::io::ErrorKind;
+use std::io::Read;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::net::TcpStream;
+use std::time::Duration;
+
+use anyhow::Result;
+use anyhow::ensure;
+use evenkeel_tests::mesh::PROXY_USER;
+use evenkeel_tests::namespace::Namespace;
+use evenkeel_tests::usage::Usage;
+use evenkeel_tests::wait;
+use nix::sys::resource::Resource;
+use nix::sys::resource::getrlimit;
+use nix::sys::resource::setrlimit;
+
+use crate::world::DEADLINE;
+use crate::world::World;
+
+/// What each of the idle connections may cost, in bytes.
+const IDLE: u64 = 6 << 10;
+
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+fn connections(from: &Namespace, to: SocketAddr, count: usize) -> Result<Vec<TcpStream>> {
+    Ok(from.enter(|| (0..count).map(|_| TcpStream::connect(to)).collect::<Result<_, _>>())??)
+}
+
+#[test]
+fn five_thousand_idle_connections_cost_a_few_kibibytes_each() -> Result<()> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+    let world = World::new(|port| port)?;
+    let mut clients = connections(&world.client, world.web(), 5000)?;
+    // Half of them never say a word. The others had an answer, and are kept alive.
+    let (speaking, _silent) = clients.split_at_mut(2500);
+    for some in speaking.chunks_mut(100) {
+        for client in &mut *some {
+            client.write_all(REQUEST)?;
+        }
+        for client in &mut *some {
+            client.set_read_timeout(Some(DEADLINE))?;
+            let mut answer = [0; 15];
+            client.read_exact(&mut answer)?;
+            ensure!(answer == *b"HTTP/1.1 200 OK", "{}", String::from_utf8_lossy(&answer));
+        }
+    }
+    let open = |count: f64| {
+        world
+            .mesh
+            .wait_for_metrics(DEADLINE, |page| page.value("evenkeel_connections_open", &[]) >= count)
+    };
+    open(5000.0)?;
+    world.is_served()?;
+    world.held_at_most(5000 * IDLE + (8 << 20))
+}
+
+#[test]
+fn without_descriptors_the_proxy_waits_without_spinning_and_goes_on_when_there_are_some() -> Result<()> {
+    let world = World::new(|port| port)?;
+    let mut kept = world.client.connect(world.web())?;
+    kept.set_read_timeout(Some(DEADLINE))?;
+    answered(&mut kept)?;
+    let pid = world.mesh.proxy().pid().to_string();
+    let few = Usage::of(world.mesh.proxy())?.descriptors + 20;
+    // A user may limit its own processes; another's only with a capability that a container may not have.
+    let mut limit = world.client.command_as(PROXY_USER, "prlimit");
+    let limited = limit.args(["--pid", &pid, &format!("--nofile={few}")]).status()?;
+    ensure!(limited.success(), "prlimit: {limited}");
+
+    let mut clients = connections(&world.client, world.web(), 100)?;
+    world.mesh.proxy().wait_for_line("connections wait", DEADLINE)?;
+    // Who is served already is served on, without a new connection.
+    answered(&mut kept)?;
+    let before = Usage::of(world.mesh.proxy())?.processor;
+    // The last in the queue hears nothing for this long; a proxy that spins would have used all of it.
+    let watched = Duration::from_secs(1);
+    let last = clients.last_mut().expect("there are 100");
+    last.write_all(REQUEST)?;
+    last.set_read_timeout(Some(watched))?;
+    let silence = last.read(&mut [0; 1]);
+    let used = Usage::of(world.mesh.proxy())?.processor.saturating_sub(before);
+    ensure!(
+        silence
+            .as_ref()
+            .is_err_and(|error| error.kind() == ErrorKind::WouldBlock),
+        "{silence:?}"
+    );
+    ensure!(used < watched / 5, "used {used:?} of {watched:?}");
+
+    drop(clients);
+    wait::until(DEADLINE, || world.witness().ok())?;
+    answered(&mut kept)?;
+    world.held_at_most(8 << 20)
+}
+
+/// One more request on a connection that is kept alive.
+fn answered(client: &mut TcpStream) -> Result<()> {
+    client.write_all(REQUEST)?;
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\nr1\n") {
+        let mut byte = [0];
+        client.read_exact(&mut byte)?;
+        answer.push(byte[0]);
+    }
+    ensure!(
+        answer.starts_with(b"HTTP/1.1 200 "),
+        "{}",
+        String::from_utf8_lossy(&answer)
+    );
+    Ok(())
+}

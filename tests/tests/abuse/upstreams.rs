@@ -1,0 +1,140 @@
+//! Servers that answer nonsense, or never come to an end. Their clients get an error or a connection that ends, and the proxy
+//! does not collect what they say.
+
+use anyhow::Result;
+use anyhow::ensure;
+use evenkeel_tests::script::End;
+use evenkeel_tests::script::Script;
+use evenkeel_tests::script::Step;
+use evenkeel_tests::script::ask;
+
+use crate::frames::CONTINUATION;
+use crate::frames::END_HEADERS;
+use crate::frames::HEADERS;
+use crate::frames::SETTINGS;
+use crate::frames::frame;
+use crate::world::World;
+
+/// This stands for "without end": many times what the proxy may hold.
+const ENDLESS: usize = 16 << 20;
+
+/// What the proxy may grow by for one such server: a head of 64 KiB, a body's buffer, and what the allocator rounds up.
+const BOUND: u64 = 3 << 20;
+
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+
+/// `beginning`, then `piece` over and over.
+fn endless(beginning: &[u8], piece: &[u8]) -> Vec<u8> {
+    [beginning, &piece.repeat(ENDLESS / piece.len())].concat()
+}
+
+/// What the client hears from a server that waits for `question` and says `answer`; the witness is served meanwhile.
+fn heard(protocol: &'static str, question: &[u8], answer: Vec<u8>) -> Result<(String, End)> {
+    let world = World::new(|port| port.protocol(protocol))?;
+    let steps = vec![Step::Receive(question.to_vec()), Step::Send(answer)];
+    let _server = Script::start(&world.server, world.own_endpoint(), vec![steps])?;
+    let story = std::thread::scope(|scope| -> Result<_> {
+        let client = scope.spawn(|| ask(&world.client, world.own(), REQUEST));
+        while !client.is_finished() {
+            world.witness()?;
+        }
+        match client.join() {
+            Ok(story) => story,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })?;
+    world.held_at_most(BOUND)?;
+    Ok((String::from_utf8_lossy(&story.received).into_owned(), story.end))
+}
+
+fn is_a_bad_gateway((answer, _): &(String, End)) -> Result<()> {
+    ensure!(
+        answer.starts_with("HTTP/1.1 502 "),
+        "{:?}",
+        answer.get(..400).unwrap_or(answer)
+    );
+    Ok(())
+}
+
+const HEAD: &[u8] = b"\r\n\r\n";
+/// Who speaks HTTP/2 to a server says this last before its request.
+const PREFACE: &[u8] = b"SM\r\n\r\n";
+
+#[test]
+fn garbage_is_a_bad_gateway() -> Result<()> {
+    is_a_bad_gateway(&heard("http", HEAD, endless(b"", b"\x00\xff\r\n\x7f garbage \n"))?)?;
+    is_a_bad_gateway(&heard("http2", PREFACE, endless(b"", b"\x00\xff\r\n\x7f garbage \n"))?)
+}
+
+#[test]
+fn a_line_without_end_is_a_bad_gateway() -> Result<()> {
+    is_a_bad_gateway(&heard("http", HEAD, endless(b"HTTP/1.1 200 ", b"O"))?)
+}
+
+#[test]
+fn a_head_without_end_is_a_bad_gateway() -> Result<()> {
+    is_a_bad_gateway(&heard(
+        "http",
+        HEAD,
+        endless(b"HTTP/1.1 200 OK\r\n", b"X-Endless: and on and on\r\n"),
+    )?)
+}
+
+#[test]
+fn an_http2_head_without_end_is_a_bad_gateway() -> Result<()> {
+    let field = [b"\x00\x01x\x64".as_slice(), &[b'a'; 100]].concat();
+    let beginning = [frame(SETTINGS, 0, 0, b""), frame(HEADERS, 0, 1, b"\x88")].concat();
+    let answer = endless(&beginning, &frame(CONTINUATION, 0, 1, &field));
+    is_a_bad_gateway(&heard("http2", PREFACE, answer)?)
+}
+
+#[test]
+fn a_small_head_that_unpacks_to_megabytes_is_a_bad_gateway() -> Result<()> {
+    let bomb = [b"\x88\x40\x01x\x7f\xa1\x1e".as_slice(), &[b'a'; 4000], &[0xbe; 8192]].concat();
+    let answer = [frame(SETTINGS, 0, 0, b""), frame(HEADERS, END_HEADERS, 1, &bomb)].concat();
+    is_a_bad_gateway(&heard("http2", PREFACE, answer)?)
+}
+
+#[test]
+fn trailers_without_end_cut_the_answer_short() -> Result<()> {
+    let beginning = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n";
+    let (answer, end) = heard("http", HEAD, endless(beginning, b"X-Endless: and on and on\r\n"))?;
+    ensure!(
+        answer.len() < 128 << 10,
+        "{} bytes of it reached the client",
+        answer.len()
+    );
+    ensure!(
+        end == End::Reset || !answer.ends_with("\r\n\r\n"),
+        "whole, for the client: {end:?}"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_chunk_extension_without_end_cuts_the_answer_short() -> Result<()> {
+    let beginning = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4;";
+    let (answer, end) = heard("http", HEAD, endless(beginning, b"extension"))?;
+    ensure!(
+        answer.len() < 128 << 10,
+        "{} bytes of it reached the client",
+        answer.len()
+    );
+    ensure!(
+        end == End::Reset || !answer.ends_with("0\r\n\r\n"),
+        "whole, for the client: {end:?}"
+    );
+    Ok(())
+}
+
+#[test]
+fn interim_answers_without_end_pass_and_are_not_collected() -> Result<()> {
+    let (answer, _) = heard(
+        "http",
+        HEAD,
+        endless(b"", b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"),
+    )?;
+    ensure!(answer.starts_with("HTTP/1.1 103 "), "{:?}", answer.get(..100));
+    ensure!(!answer.contains(" 200 "), "nobody said that");
+    Ok(())
+}
