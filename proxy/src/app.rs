@@ -8,6 +8,7 @@ use crate::net::descriptors::raise_descriptor_limit;
 use crate::net::listen;
 use crate::net::options::{Keepalive, TcpOptions};
 use crate::net::original_dst::own_addresses;
+use crate::telemetry::access_log::{AccessLog, Format};
 use crate::telemetry::log::LogHandle;
 use crate::upstream::own::Own;
 use crate::upstream::shared::Registry;
@@ -27,6 +28,8 @@ use tokio::time::{Instant, interval};
 
 /// How often a draining process looks whether it is idle.
 const LOOK: Duration = Duration::from_millis(100);
+/// How long the end waits for the last lines of the access log to be taken.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// Runs a proxy until it is told to end.
 ///
@@ -40,10 +43,12 @@ pub fn run(document: &Path, log: LogHandle) -> Result<(), String> {
         Err(error) => tracing::warn!(%error, "the limit of file descriptors cannot be raised"),
     }
     let listeners = Listeners::bind(&settings)?;
+    let access_log = access_log(settings.access_log)?;
     let common = Arc::new(Common {
         registry: Arc::new(Registry::default()),
         own: Arc::new(own(&settings)?),
         lifecycle: Arc::new(Lifecycle::default()),
+        access_log: access_log.clone(),
         epoch: Instant::now(),
         limits: settings.limits.clone(),
     });
@@ -59,6 +64,7 @@ pub fn run(document: &Path, log: LogHandle) -> Result<(), String> {
         status: source.subscribe(),
         lifecycle: Arc::clone(&common.lifecycle),
         log,
+        access_log: access_log.clone(),
         settings: Arc::clone(&settings),
         epoch: common.epoch,
     });
@@ -70,6 +76,9 @@ pub fn run(document: &Path, log: LogHandle) -> Result<(), String> {
         listeners.doors,
         settings.limits.drain,
     ));
+    if let Some(log) = access_log {
+        log.flush(LAST_LINES);
+    }
     tracing::info!("the proxy ends");
     ended
 }
@@ -254,6 +263,17 @@ fn own(settings: &ProxySettings) -> Result<Own, String> {
     ];
     let ports = listening.into_iter().flatten().map(SocketAddr::port);
     Ok(Own::new(addresses, ports))
+}
+
+fn access_log(configured: settings::AccessLog) -> Result<Option<Arc<AccessLog>>, String> {
+    let format = match configured {
+        settings::AccessLog::Off => return Ok(None),
+        settings::AccessLog::Text => Format::Text,
+        settings::AccessLog::Json => Format::Json,
+    };
+    let log = AccessLog::start(format, io::stdout());
+    log.map(Some)
+        .map_err(|error| format!("cannot start the access log: {error}"))
 }
 
 fn worker_count(configured: settings::Workers) -> usize {

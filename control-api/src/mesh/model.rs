@@ -5,6 +5,7 @@ use crate::defaults;
 use crate::resource::cluster::Algorithm;
 use crate::resource::cluster::TcpOptions;
 use crate::resource::endpoint::Locality;
+use crate::resource::listener::ForwardedFor;
 use crate::resource::listener::Http2Options;
 use std::net::IpAddr;
 use std::net::SocketAddr;
@@ -88,6 +89,8 @@ pub struct Inbound {
     pub ports: Vec<InboundPort>,
     /// For ports that are not listed.
     pub default: Protocol,
+    /// `default.forwarded_for`, for ports that are not listed.
+    pub default_forwarded_for: ForwardedFor,
 }
 
 /// A port that the application listens on.
@@ -97,6 +100,8 @@ pub struct InboundPort {
     pub port: NonZeroU16,
     /// What is spoken.
     pub protocol: Protocol,
+    /// What happens to `X-Forwarded-For`.
+    pub forwarded_for: ForwardedFor,
     /// `limits:` of the port, over those of the document.
     pub limits: TrafficLimits,
 }

@@ -20,6 +20,8 @@ pub struct ProxySettings {
     pub admin: Vec<SocketAddr>,
     /// `/metrics`, `/ready`, `/live` (default `0.0.0.0:15020` and `[::]:15020`).
     pub telemetry: Vec<SocketAddr>,
+    /// What is written to stdout of each request and opaque connection.
+    pub access_log: AccessLog,
     /// Of the process.
     pub limits: ProcessLimits,
 }
@@ -31,6 +33,17 @@ pub enum Workers {
     Count(NonZeroUsize),
     /// The CPU limit of the control group, rounded up.
     CpuLimit,
+}
+
+/// `access_log`: a line for each request and opaque connection, when it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessLog {
+    /// None (default).
+    Off,
+    /// `key=value`, for people.
+    Text,
+    /// An object, for programs.
+    Json,
 }
 
 /// Limits that hold for the process, from `limits:`.
@@ -79,6 +92,7 @@ impl ProxySettings {
             inbound: everywhere(15_006),
             admin: loopback(15_000),
             telemetry: everywhere(15_020),
+            access_log: AccessLog::Off,
             limits,
         }
     }

@@ -204,12 +204,12 @@ fn choices_belong_to_least_request() {
 }
 
 #[test]
-fn what_the_proxy_does_not_do_yet_is_refused_as_such() {
+fn words_that_switch_something_are_one_of_a_few() {
     assert_faults(
-        "inbound: {ports: [{port: 80, forwarded_for: append}]}\nproxy: {access_log: json}\n",
+        "inbound: {ports: [{port: 80, forwarded_for: all}]}\nproxy: {access_log: yaml}\n",
         &[
-            "1:45: inbound.ports[0].forwarded_for: comes with a later version; until then only off is accepted",
-            "2:21: proxy.access_log: comes with a later version; until then only off is accepted",
+            "1:45: inbound.ports[0].forwarded_for: expected one of off, append, found \"all\"",
+            "2:21: proxy.access_log: expected one of off, text, json, found \"yaml\"",
         ],
     );
 }

@@ -8,6 +8,7 @@ use envoy_types::pb::envoy::config::listener::v3::Listener;
 use envoy_types::pb::envoy::config::listener::v3::filter::ConfigType;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::HttpConnectionManager;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3::http_connection_manager::RouteSpecifier;
+use envoy_types::pb::google::protobuf::BoolValue;
 use envoy_types::pb::google::protobuf::UInt32Value;
 use envoy_types::util::pack_any;
 use evenkeel_control_api::mesh;
@@ -209,4 +210,21 @@ fn a_field_without_effect_is_noted() {
     let (_, notes) = xds::decode(&messages).unwrap_or_else(|faults| panic!("{faults}"));
     let paths: Vec<_> = notes.into_iter().map(|note| note.path).collect();
     assert_eq!(paths, [format!("listeners[{WEB}].tcp_backlog_size")]);
+}
+
+#[test]
+fn forwarded_for_is_not_appended_to_what_leaves_and_addresses_are_not_used_without_it() {
+    let with = |skip_xff_append| {
+        let mut messages = messages();
+        change_manager(&mut messages, |manager| {
+            manager.use_remote_address = Some(BoolValue { value: true });
+            manager.skip_xff_append = skip_xff_append;
+        });
+        messages
+    };
+    let chains = format!("listeners[{WEB}].filter_chains: use_remote_address can be true in INBOUND listeners only");
+    assert_refused(&with(false), &[&chains]);
+    let manager = format!("listeners[{WEB}].filter_chains[0].filters[0].typed_config");
+    let skipped = format!("{manager}.use_remote_address: cannot be true with skip_xff_append");
+    assert_refused(&with(true), &[&skipped, &chains]);
 }

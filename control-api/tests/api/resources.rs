@@ -3,6 +3,7 @@
 use crate::example;
 use evenkeel_control_api::mesh;
 use evenkeel_control_api::mesh::Loaded;
+use evenkeel_control_api::mesh::settings::AccessLog;
 use evenkeel_control_api::mesh::settings::Workers;
 use evenkeel_control_api::resource::Cluster;
 use evenkeel_control_api::resource::Listener;
@@ -13,6 +14,7 @@ use evenkeel_control_api::resource::listener::ApplicationProtocol;
 use evenkeel_control_api::resource::listener::ChainMatch;
 use evenkeel_control_api::resource::listener::Direction;
 use evenkeel_control_api::resource::listener::FilterChain;
+use evenkeel_control_api::resource::listener::ForwardedFor;
 use evenkeel_control_api::resource::listener::HttpConnectionManager;
 use evenkeel_control_api::resource::listener::Inspect;
 use evenkeel_control_api::resource::listener::NetworkFilter;
@@ -259,4 +261,39 @@ fn localities_group_endpoints_without_losing_any() {
         .collect();
     let expected = [("10.0.0.1", "a"), ("10.0.0.3", "a"), ("10.0.0.2", "b")].map(|(ip, zone)| (ip.to_owned(), zone));
     assert_eq!(found, expected);
+}
+
+#[test]
+fn forwarded_for_is_appended_on_the_inbound_ports_that_ask_and_nowhere_else() {
+    let managers = |text: &str, name: &str| -> Vec<(Option<u16>, ForwardedFor)> {
+        let loaded = load(text);
+        let found = listener(&loaded, name).chains.iter();
+        let found = found.filter(|chain| matches!(chain.filter, NetworkFilter::Http(_)));
+        found
+            .map(|chain| (chain.matches.destination_port, http(chain).forwarded_for))
+            .collect()
+    };
+    let (off, append) = (ForwardedFor::Off, ForwardedFor::Append);
+    let ports = "inbound: {ports: [{port: 80, forwarded_for: append}, {port: 81}]}\n";
+    assert_eq!(
+        managers(ports, "inbound"),
+        [(Some(80), append), (Some(81), off), (None, off)]
+    );
+    let default = "inbound: {ports: [{port: 80}], default: {forwarded_for: append}}\n";
+    assert_eq!(managers(default, "inbound"), [(Some(80), off), (None, append)]);
+    let service = "services: [{name: web, vips: [10.96.0.1], ports: [{port: 80, endpoints: []}]}]\n";
+    assert_eq!(managers(&format!("{service}{default}"), "web:80"), [(None, off)]);
+}
+
+#[test]
+fn the_access_log_is_off_unless_a_format_is_named() {
+    for (word, expected) in [
+        ("off", AccessLog::Off),
+        ("text", AccessLog::Text),
+        ("json", AccessLog::Json),
+    ] {
+        let loaded = load(&format!("proxy: {{access_log: {word}}}\n"));
+        assert_eq!(loaded.settings.access_log, expected);
+    }
+    assert_eq!(load("").settings.access_log, AccessLog::Off);
 }

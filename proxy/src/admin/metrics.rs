@@ -20,6 +20,7 @@ pub(super) fn page(door: &Door) -> String {
     let mut families = vec![phase(door.lifecycle.phase())];
     families.extend(configuration(&status));
     families.extend(endpoints(door, &status));
+    families.push(access_log(door));
     families.extend(telemetry::process::families());
     telemetry::render(&door.books, &families)
 }
@@ -36,6 +37,15 @@ fn phase(now: Phase) -> Family {
         help: "1 for the phase that the process is in.",
         samples: phases.map(sample).into(),
     }
+}
+
+fn access_log(door: &Door) -> Family {
+    let dropped = door.access_log.as_ref().map_or(0, |log| log.dropped());
+    Family::counter(
+        "evenkeel_access_log_dropped_total",
+        "Lines of the access log that stdout did not take in time.",
+        dropped as f64,
+    )
 }
 
 fn configuration(status: &Status) -> [Family; 4] {

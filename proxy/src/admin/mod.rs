@@ -17,6 +17,7 @@ use crate::control::status::Status;
 use crate::lifecycle::Lifecycle;
 use crate::lifecycle::Phase;
 use crate::telemetry::Book;
+use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::log::LogHandle;
 use crate::upstream::shared::Registry;
 use evenkeel_control_api::mesh::settings::ProxySettings;
@@ -57,6 +58,8 @@ pub struct Door {
     pub status: watch::Receiver<Status>,
     /// The phase of the process.
     pub lifecycle: Arc<Lifecycle>,
+    /// For what it could not write.
+    pub access_log: Option<Arc<AccessLog>>,
     /// To see and change the log level.
     pub log: LogHandle,
     /// As the process began with them.

@@ -66,6 +66,7 @@ impl House {
             status: status.subscribe(),
             lifecycle: Arc::clone(&lifecycle),
             log,
+            access_log: None,
             settings: Arc::new(mesh::load(MESH).unwrap().settings),
             epoch: Instant::now(),
         });

@@ -4,6 +4,7 @@ use crate::failure::Reason;
 use crate::net::relay::{Early, Outcome, Side, relay};
 use crate::net::stream::Stream;
 use crate::protocol::Session;
+use crate::protocol::detect::sniff::{ClientHello, client_hello};
 use crate::snapshot::{Discovery, Handling};
 use crate::upstream::{Endpoint, InFlight, Live, Tried};
 use std::net::SocketAddr;
@@ -21,6 +22,8 @@ pub struct Reached {
     pub in_flight: InFlight,
     /// When it was opened.
     pub since: Instant,
+    /// Attempts that it took.
+    pub attempts: u32,
     /// What the server has said already.
     pub said: Vec<u8>,
 }
@@ -58,6 +61,7 @@ pub async fn reach(session: &Session, live: &Live, handling: &Handling) -> Resul
                     stream,
                     in_flight,
                     since: now,
+                    attempts: tried.len() as u32 + 1,
                     said: Vec::new(),
                 });
             }
@@ -83,6 +87,15 @@ pub async fn serve(
     ahead: Option<Reached>,
 ) -> Result<(), Reason> {
     let mut record = session.tcp_record();
+    if let Some(entry) = record.entry()
+        && !prefix.is_empty()
+    {
+        match client_hello(&prefix) {
+            ClientHello::Complete(hello) => entry.name(hello.sni),
+            ClientHello::NeedMore => entry.name(None),
+            ClientHello::Refused(_) => {}
+        }
+    }
     let reached = match ahead {
         Some(reached) => Ok(reached),
         None => reach(session, &live, handling).await,
@@ -99,6 +112,10 @@ pub async fn serve(
             return Err(reason);
         }
     };
+    let upstream: SocketAddr = reached.in_flight.endpoint().address;
+    if let Some(entry) = record.entry() {
+        entry.reach(Some(upstream), reached.attempts);
+    }
     let idle = handling.tcp.as_ref().and_then(|tcp| tcp.idle_timeout);
     let early = Early {
         to_up: prefix,
@@ -115,7 +132,6 @@ pub async fn serve(
         },
     )
     .await;
-    let upstream: SocketAddr = reached.in_flight.endpoint().address;
     tracing::debug!(service = %handling.service, %upstream, ?outcome, "an opaque connection ended");
     let reason = match outcome {
         Outcome::BothFinished | Outcome::Idle => return Ok(()),

@@ -2,11 +2,12 @@
 
 use crate::lifecycle::Lifecycle;
 use crate::snapshot::{Handling, Target};
+use crate::telemetry::access_log::{AccessLog, Entry, Origin};
 use crate::telemetry::{self, Book, Protocol, RequestRecord, ServiceSeries, TcpRecord};
 use crate::upstream::{Endpoint, Live, Upstreams};
 use evenkeel_control_api::resource::listener::Direction;
 use std::cell::RefCell;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -19,6 +20,8 @@ pub struct Context {
     pub upstreams: Rc<Upstreams>,
     /// Where this worker counts.
     pub book: Arc<Book>,
+    /// Where this process tells of each request, if it does.
+    pub access_log: Option<Arc<AccessLog>>,
     /// Whether to say goodbye.
     pub lifecycle: Arc<Lifecycle>,
     /// Which destinations are spoken to first by their clients.
@@ -82,6 +85,11 @@ impl Session {
         (Rc::clone(&view.live), Arc::clone(&view.target.handling))
     }
 
+    /// Who asks; on an in-process stream the pod itself.
+    pub fn client_ip(&self) -> IpAddr {
+        self.peer.unwrap_or(self.destination).ip()
+    }
+
     /// Lets go of the configuration: this connection asks it nothing any more.
     pub fn release(&self) {
         self.view.borrow_mut().live = Rc::default();
@@ -89,12 +97,26 @@ impl Session {
 
     /// Books a request that began at `started`.
     pub fn request_record(&self, protocol: Protocol, started: Instant) -> RequestRecord {
-        RequestRecord::new(Arc::clone(self.view.borrow().series.http(protocol)), started)
+        let record = RequestRecord::new(Arc::clone(self.view.borrow().series.http(protocol)), started);
+        record.logged(self.entry(protocol.label()))
     }
 
     /// Books an opaque connection.
     pub fn tcp_record(&self) -> TcpRecord {
-        TcpRecord::new(Arc::clone(self.view.borrow().series.tcp()))
+        let record = TcpRecord::new(Arc::clone(self.view.borrow().series.tcp()));
+        record.logged(self.entry("tcp"))
+    }
+
+    fn entry(&self, protocol: &'static str) -> Option<Box<Entry>> {
+        let log = self.context.access_log.as_ref()?;
+        let handling = &self.view.borrow().target.handling;
+        let origin = Origin {
+            direction: label(handling.direction),
+            service: Arc::clone(&handling.service),
+            client: self.peer,
+            destination: self.destination,
+        };
+        Some(Entry::new(Arc::clone(log), protocol, origin))
     }
 
     /// Tells the balancer how long an endpoint took to answer.
@@ -113,11 +135,15 @@ impl Session {
 }
 
 fn series(context: &Context, target: &Target) -> Arc<ServiceSeries> {
-    let direction = match target.handling.direction {
+    let direction = label(target.handling.direction);
+    context.book.service(direction, &target.handling.service)
+}
+
+fn label(direction: Direction) -> telemetry::Direction {
+    match direction {
         Direction::Inbound => telemetry::Direction::Inbound,
         Direction::Outbound => telemetry::Direction::Outbound,
-    };
-    context.book.service(direction, &target.handling.service)
+    }
 }
 
 fn find(live: &Live, direction: Direction, destination: SocketAddr) -> Option<Target> {

@@ -28,6 +28,7 @@ pub use series::HttpSeries;
 pub use series::ServiceSeries;
 pub use series::TcpSeries;
 
+pub mod access_log;
 mod book;
 mod cell;
 mod exposition;

@@ -1,7 +1,7 @@
 //! One request or connection, booked when it is dropped: what is cancelled is counted like anything else.
 //!
 //! A record is dropped on the worker whose book it writes. Bytes are counted as they pass, because a stream may live
-//! for days. Nothing here allocates.
+//! for days. Nothing here allocates; what the access log needs is gathered by who asks for it.
 
 use std::sync::Arc;
 
@@ -13,6 +13,8 @@ use crate::telemetry::Book;
 use crate::telemetry::Direction;
 use crate::telemetry::HttpSeries;
 use crate::telemetry::TcpSeries;
+use crate::telemetry::access_log::Entry;
+use crate::telemetry::access_log::Outcome;
 
 /// One request, from its head to the end of its response.
 #[derive(Debug)]
@@ -22,6 +24,7 @@ pub struct RequestRecord {
     status: Option<StatusCode>,
     grpc_status: Option<u32>,
     failure: Option<Reason>,
+    entry: Option<Box<Entry>>,
 }
 
 impl RequestRecord {
@@ -34,7 +37,20 @@ impl RequestRecord {
             status: None,
             grpc_status: None,
             failure: None,
+            entry: None,
         }
+    }
+
+    /// With this line in the access log when it ends.
+    #[must_use]
+    pub fn logged(mut self, entry: Option<Box<Entry>>) -> Self {
+        self.entry = entry;
+        self
+    }
+
+    /// The line in the making; nothing while there is no access log.
+    pub fn entry(&mut self) -> Option<&mut Entry> {
+        self.entry.as_deref_mut()
     }
 
     /// The status of the response that the client gets.
@@ -55,11 +71,17 @@ impl RequestRecord {
     /// Bytes of the request's body passed.
     pub fn request_bytes(&self, bytes: u64) {
         self.series.request_bytes.add(bytes);
+        if let Some(entry) = &self.entry {
+            entry.received(bytes);
+        }
     }
 
     /// Bytes of the response's body passed.
     pub fn response_bytes(&self, bytes: u64) {
         self.series.response_bytes.add(bytes);
+        if let Some(entry) = &self.entry {
+            entry.sent(bytes);
+        }
     }
 
     /// Another attempt was made.
@@ -79,7 +101,16 @@ impl Drop for RequestRecord {
         if let Some(reason) = self.failure {
             series.failures[reason as usize].increment();
         }
-        series.duration.observe(self.started.elapsed());
+        let duration = self.started.elapsed();
+        series.duration.observe(duration);
+        if let Some(entry) = &self.entry {
+            entry.end(&Outcome {
+                status: self.status,
+                grpc_status: self.grpc_status,
+                failure: self.failure,
+                duration,
+            });
+        }
     }
 }
 
@@ -123,6 +154,7 @@ impl Drop for ConnectionRecord {
 pub struct TcpRecord {
     series: Arc<TcpSeries>,
     failure: Option<Reason>,
+    entry: Option<(Box<Entry>, Instant)>,
 }
 
 impl TcpRecord {
@@ -130,17 +162,39 @@ impl TcpRecord {
     pub fn new(series: Arc<TcpSeries>) -> Self {
         series.opened.increment();
         series.open.increment();
-        Self { series, failure: None }
+        Self {
+            series,
+            failure: None,
+            entry: None,
+        }
+    }
+
+    /// With this line in the access log when it ends.
+    #[must_use]
+    pub fn logged(mut self, entry: Option<Box<Entry>>) -> Self {
+        self.entry = entry.map(|entry| (entry, Instant::now()));
+        self
+    }
+
+    /// The line in the making; nothing while there is no access log.
+    pub fn entry(&mut self) -> Option<&mut Entry> {
+        self.entry.as_mut().map(|(entry, _)| &mut **entry)
     }
 
     /// Bytes went from the client to the service.
     pub fn received(&self, bytes: u64) {
         self.series.received_bytes.add(bytes);
+        if let Some((entry, _)) = &self.entry {
+            entry.received(bytes);
+        }
     }
 
     /// Bytes went from the service to the client.
     pub fn sent(&self, bytes: u64) {
         self.series.sent_bytes.add(bytes);
+        if let Some((entry, _)) = &self.entry {
+            entry.sent(bytes);
+        }
     }
 
     /// Why it ended, if not in order. The first reason stands.
@@ -153,5 +207,12 @@ impl Drop for TcpRecord {
     fn drop(&mut self) {
         self.series.open.decrement();
         self.series.closed.count(self.failure);
+        if let Some((entry, opened)) = &self.entry {
+            entry.end(&Outcome {
+                failure: self.failure,
+                duration: opened.elapsed(),
+                ..Outcome::default()
+            });
+        }
     }
 }

@@ -15,6 +15,7 @@ use crate::protocol::Context;
 use crate::protocol::detect::Learnt;
 use crate::snapshot::Snapshot;
 use crate::telemetry::Book;
+use crate::telemetry::access_log::AccessLog;
 use crate::upstream::own::Own;
 use crate::upstream::shared::Registry;
 use crate::upstream::{Parts, Upstreams};
@@ -45,6 +46,8 @@ pub struct Common {
     pub own: Arc<Own>,
     /// The phase of the process.
     pub lifecycle: Arc<Lifecycle>,
+    /// Where requests are told of, if they are.
+    pub access_log: Option<Arc<AccessLog>>,
     /// The zero of coarse time.
     pub epoch: Instant,
     /// Of the process.
@@ -197,6 +200,7 @@ fn context(common: &Common, book: Arc<Book>) -> Rc<Context> {
     Rc::new(Context {
         upstreams: Rc::new(upstreams),
         book,
+        access_log: common.access_log.clone(),
         lifecycle: Arc::clone(&common.lifecycle),
         learnt: RefCell::new(Learnt::new(common.limits.speculative)),
     })

@@ -2,12 +2,14 @@
 //! on purpose. One binary, so that the support is compiled once and what nobody uses is seen.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
+mod access_log;
 mod answers;
 mod bodies;
 mod connections;
 mod destinations;
 mod early;
 mod endpoints;
+mod forwarded_for;
 mod goodbyes;
 mod heads;
 mod http2;

@@ -141,3 +141,35 @@ fn connect_opens_a_tunnel_when_the_endpoint_agrees() {
         assert_eq!(client.rest().await.unwrap(), b"hello;early");
     });
 }
+
+#[test]
+fn connect_over_http2_opens_a_tunnel_through_an_endpoint_of_http1() {
+    run(async {
+        let server = Server::h1(async |mut wire, _| {
+            let head = wire.head().await;
+            assert!(head.starts_with("CONNECT far.test:443 HTTP/1.1\r\n"), "{head}");
+            assert!(!head.to_ascii_lowercase().contains("transfer-encoding"), "{head}");
+            wire.send("HTTP/1.1 200 OK\r\n\r\nhello").await;
+            assert_eq!(wire.exactly(4).await, b"ping");
+            wire.send("pong").await;
+            assert_eq!(wire.rest().await.unwrap(), b"", "the end of the stream is the end of the tunnel");
+            wire.finish().await;
+        });
+        let server = server.await;
+        let bench = Bench::before("http", &server);
+        let request = http::Request::builder().method("CONNECT").uri("far.test:443").body(()).unwrap();
+        let (response, mut send) = bench.http2().await.open(request, false).await;
+        let mut body = response.await.unwrap().into_body();
+        let mut said = Vec::new();
+        while said.len() < 5 {
+            said.extend_from_slice(&body.data().await.unwrap().unwrap());
+        }
+        send.send_data("ping".into(), false).unwrap();
+        while said.len() < 9 {
+            said.extend_from_slice(&body.data().await.unwrap().unwrap());
+        }
+        assert_eq!(said, b"hellopong");
+        send.send_data("".into(), true).unwrap();
+        assert!(body.data().await.is_none_or(|data| data.unwrap().is_empty()));
+    });
+}

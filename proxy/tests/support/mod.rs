@@ -16,6 +16,7 @@ use evenkeel_proxy::protocol::Context;
 use evenkeel_proxy::protocol::detect::Learnt;
 use evenkeel_proxy::snapshot::compile;
 use evenkeel_proxy::telemetry::Book;
+use evenkeel_proxy::telemetry::access_log::AccessLog;
 use evenkeel_proxy::upstream::Parts;
 use evenkeel_proxy::upstream::Upstreams;
 use evenkeel_proxy::upstream::own::Own;
@@ -115,6 +116,11 @@ pub(crate) struct Bench {
 impl Bench {
     /// A worker with this mesh document in force.
     pub(crate) fn new(document: &str) -> Self {
+        Self::logging(document, None)
+    }
+
+    /// The same with an access log.
+    pub(crate) fn logging(document: &str, access_log: Option<Arc<AccessLog>>) -> Self {
         let book = Book::new(0);
         let limits = mesh::load(document).unwrap().settings.limits;
         let speculative = limits.speculative;
@@ -130,6 +136,7 @@ impl Bench {
         let context = Context {
             upstreams: Rc::new(upstreams),
             book,
+            access_log,
             lifecycle: Arc::new(Lifecycle::default()),
             learnt: RefCell::new(Learnt::new(speculative)),
         };

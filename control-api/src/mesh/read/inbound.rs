@@ -9,6 +9,7 @@ use crate::mesh::model::InboundPort;
 use crate::mesh::model::Protocol;
 use crate::mesh::model::TrafficLimits;
 use crate::mesh::place::Place;
+use crate::resource::listener::ForwardedFor;
 
 /// What happens to connections to the application.
 pub(super) fn inbound(place: Option<&Place<'_>>, limits: TrafficLimits) -> Inbound {
@@ -16,6 +17,7 @@ pub(super) fn inbound(place: Option<&Place<'_>>, limits: TrafficLimits) -> Inbou
         return Inbound {
             ports: Vec::new(),
             default: Protocol::Auto,
+            default_forwarded_for: ForwardedFor::Off,
         };
     };
     let fields = place.fields(&["ports", "default"]);
@@ -33,12 +35,15 @@ pub(super) fn inbound(place: Option<&Place<'_>>, limits: TrafficLimits) -> Inbou
         }
     }
     let default = fields.optional("default").map(|place| {
-        let fields = place.fields(&["protocol"]);
-        protocol(fields.optional("protocol"))
+        let fields = place.fields(&["protocol", "forwarded_for"]);
+        let protocol = protocol(fields.optional("protocol"));
+        (protocol, forwarded_for(fields.optional("forwarded_for").as_ref()))
     });
+    let (default, default_forwarded_for) = default.unwrap_or((Protocol::Auto, ForwardedFor::Off));
     Inbound {
         ports,
-        default: default.unwrap_or(Protocol::Auto),
+        default,
+        default_forwarded_for,
     }
 }
 
@@ -46,23 +51,19 @@ fn inbound_port(place: &Place<'_>, limits: TrafficLimits) -> Option<InboundPort>
     let fields = place.fields(&["port", "protocol", "forwarded_for", "limits"]);
     let number = fields.required("port").and_then(|place| port(&place));
     let protocol = protocol(fields.optional("protocol"));
-    if let Some(place) = fields.optional("forwarded_for") {
-        refuse_what_comes_later(&place, &["append"]);
-    }
+    let forwarded_for = forwarded_for(fields.optional("forwarded_for").as_ref());
     let section = fields.optional("limits");
     let limits = limits::of_port(section.as_ref(), limits);
     Some(InboundPort {
         port: number?,
         protocol,
+        forwarded_for,
         limits,
     })
 }
 
-/// Accepts `off` only. A word that is planned is told from one that is wrong.
-pub(super) fn refuse_what_comes_later(place: &Place<'_>, later: &[&str]) {
-    if later.iter().any(|word| place.is_word(word)) {
-        place.refuse("comes with a later version; until then only off is accepted");
-    } else {
-        place.word(&[("off", ())]);
-    }
+fn forwarded_for(place: Option<&Place<'_>>) -> ForwardedFor {
+    place
+        .and_then(|place| place.word(&[("off", ForwardedFor::Off), ("append", ForwardedFor::Append)]))
+        .unwrap_or(ForwardedFor::Off)
 }

@@ -1,9 +1,9 @@
 //! `proxy:`, which belongs to the process that reads it.
 
 use super::address;
-use super::inbound::refuse_what_comes_later;
 use crate::mesh::place::Fields;
 use crate::mesh::place::Place;
+use crate::mesh::settings::AccessLog;
 use crate::mesh::settings::ProcessLimits;
 use crate::mesh::settings::ProxySettings;
 use crate::mesh::settings::Workers;
@@ -15,6 +15,13 @@ const MOST_WORKERS: u64 = 1_024;
 
 /// More addresses than one section needs.
 const MOST_ADDRESSES: usize = 16;
+
+/// The words of `access_log:`.
+const ACCESS_LOGS: [(&str, AccessLog); 3] = [
+    ("off", AccessLog::Off),
+    ("text", AccessLog::Text),
+    ("json", AccessLog::Json),
+];
 
 /// A section that listens.
 struct Door<'a> {
@@ -39,9 +46,7 @@ pub(super) fn settings(place: Option<&Place<'_>>, limits: ProcessLimits) -> Prox
         Door::new(&fields, "telemetry", base.telemetry),
     ];
     refuse_overlaps(place, &doors);
-    if let Some(place) = fields.optional("access_log") {
-        refuse_what_comes_later(&place, &["text", "json"]);
-    }
+    let access_log = fields.optional("access_log").and_then(|place| place.word(&ACCESS_LOGS));
     let [outbound, inbound, admin, telemetry] = doors;
     if let Some(place) = &admin.place
         && admin.addresses.iter().any(|address| !address.ip().is_loopback())
@@ -54,6 +59,7 @@ pub(super) fn settings(place: Option<&Place<'_>>, limits: ProcessLimits) -> Prox
         inbound: inbound.addresses,
         admin: admin.addresses,
         telemetry: telemetry.addresses,
+        access_log: access_log.unwrap_or(base.access_log),
         limits: base.limits,
     }
 }

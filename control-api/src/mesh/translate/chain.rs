@@ -4,6 +4,7 @@ use super::filter;
 use super::value;
 use crate::mesh::model::Protocol;
 use crate::mesh::model::TrafficLimits;
+use crate::resource::listener::ForwardedFor;
 use envoy_types::pb::envoy::config::listener::v3::Filter;
 use envoy_types::pb::envoy::config::listener::v3::FilterChain;
 use envoy_types::pb::envoy::config::listener::v3::FilterChainMatch;
@@ -14,6 +15,8 @@ pub(super) struct Traffic<'a> {
     pub(super) port: Option<u16>,
     /// What is spoken.
     pub(super) protocol: Protocol,
+    /// What happens to `X-Forwarded-For`.
+    pub(super) forwarded_for: ForwardedFor,
     /// Names them in metrics.
     pub(super) stat_prefix: &'a str,
     /// Where they go.
@@ -96,7 +99,7 @@ impl Traffic<'_> {
     }
 
     fn http(&self) -> Filter {
-        filter::connection_manager(self.stat_prefix, self.cluster, self.limits)
+        filter::connection_manager(self.stat_prefix, self.cluster, self.forwarded_for, self.limits)
     }
 
     fn tcp(&self) -> Filter {

@@ -2,6 +2,7 @@
 
 use super::value;
 use crate::mesh::model::TrafficLimits;
+use crate::resource::listener::ForwardedFor;
 use envoy_types::pb::envoy::config::core::v3::HttpProtocolOptions as CommonOptions;
 use envoy_types::pb::envoy::config::listener::v3::Filter;
 use envoy_types::pb::envoy::config::listener::v3::filter;
@@ -28,7 +29,13 @@ pub(super) fn tcp_proxy(stat_prefix: &str, cluster: &str) -> Filter {
 }
 
 /// Each request to a cluster.
-pub(super) fn connection_manager(stat_prefix: &str, cluster: &str, limits: &TrafficLimits) -> Filter {
+pub(super) fn connection_manager(
+    stat_prefix: &str,
+    cluster: &str,
+    forwarded_for: ForwardedFor,
+    limits: &TrafficLimits,
+) -> Filter {
+    let appends = forwarded_for == ForwardedFor::Append;
     let manager = http::HttpConnectionManager {
         codec_type: CodecType::Auto as i32,
         stat_prefix: stat_prefix.to_owned(),
@@ -49,8 +56,8 @@ pub(super) fn connection_manager(stat_prefix: &str, cluster: &str, limits: &Traf
         stream_idle_timeout: Some(value::limit(None)),
         // Nor change what the application sees.
         server_header_transformation: ServerHeaderTransformation::PassThrough as i32,
-        use_remote_address: Some(value::truth(false)),
-        skip_xff_append: true,
+        use_remote_address: Some(value::truth(appends)),
+        skip_xff_append: !appends,
         generate_request_id: Some(value::truth(false)),
         normalize_path: Some(value::truth(false)),
         ..http::HttpConnectionManager::default()

@@ -8,6 +8,7 @@ use crate::mesh::model::MeshDocument;
 use crate::mesh::model::Protocol;
 use crate::mesh::model::Service;
 use crate::mesh::model::ServicePort;
+use crate::resource::listener::ForwardedFor;
 use envoy_types::pb::envoy::config::core::v3::TrafficDirection;
 use envoy_types::pb::envoy::config::listener::v3::AdditionalAddress;
 use envoy_types::pb::envoy::config::listener::v3::FilterChain;
@@ -26,6 +27,8 @@ pub(super) fn service(service: &Service, port: &ServicePort, cluster: &str, stat
     let traffic = Traffic {
         port: None,
         protocol: port.protocol,
+        // What the application sends leaves as it is: whoever it asks may not trust this pod for more.
+        forwarded_for: ForwardedFor::Off,
         stat_prefix: stat_name,
         cluster,
         limits: &port.limits,
@@ -76,6 +79,7 @@ pub(super) fn inbound(document: &MeshDocument) -> Option<Listener> {
     let rest = Traffic {
         port: None,
         protocol: default,
+        forwarded_for: document.inbound.default_forwarded_for,
         stat_prefix: INBOUND,
         cluster: INBOUND,
         limits: &document.limits,
@@ -86,6 +90,7 @@ pub(super) fn inbound(document: &MeshDocument) -> Option<Listener> {
         let traffic = Traffic {
             port: Some(port.port.get()),
             protocol: port.protocol,
+            forwarded_for: port.forwarded_for,
             stat_prefix: &format!("inbound:{}", port.port),
             cluster: &format!("inbound|{}", port.port),
             limits: &port.limits,

@@ -3,8 +3,10 @@
 use super::ApplicationProtocol;
 use super::Direction;
 use super::FilterChain;
+use super::ForwardedFor;
 use super::Inspect;
 use super::Listener;
+use super::NetworkFilter;
 use super::TransportProtocol;
 use super::chain;
 use crate::report::Report;
@@ -91,6 +93,12 @@ pub(crate) fn decode(message: proto::Listener, report: &mut Report) -> Option<Li
     let default_chain = default_filter_chain
         .and_then(|message| report.within("default_filter_chain", |report| chain::decode_default(message, report)));
     refuse_blind_matches(&chains, found.inspect, report);
+    if direction == Some(Direction::Outbound) && chains.iter().chain(&default_chain).any(appends_forwarded_for) {
+        report.refuse_field(
+            "filter_chains",
+            "use_remote_address can be true in INBOUND listeners only",
+        );
+    }
     let name = value::required_name("name", name, report);
     let (addresses, direction) = (addresses?, direction?);
     Some(Listener {
@@ -139,6 +147,10 @@ fn direction(number: i32, report: &mut Report) -> Option<Direction> {
             None
         }
     }
+}
+
+fn appends_forwarded_for(chain: &FilterChain) -> bool {
+    matches!(&chain.filter, NetworkFilter::Http(manager) if manager.forwarded_for == ForwardedFor::Append)
 }
 
 /// Which listener filters there are.

@@ -58,8 +58,7 @@ pub(super) fn decode(message: proto::HttpConnectionManager, report: &mut Report)
         original_ip_detection_extensions,
         early_header_mutation_extensions,
         internal_address_config,
-        // Nothing is appended while `use_remote_address` cannot be true.
-        skip_xff_append: _,
+        skip_xff_append,
         via,
         generate_request_id,
         preserve_external_request_id,
@@ -101,7 +100,6 @@ pub(super) fn decode(message: proto::HttpConnectionManager, report: &mut Report)
     note_set!(report; access_log_flush_interval, flush_access_log_on_new_request, access_log_options);
     note_set!(report; preserve_external_request_id, represent_ipv4_remote_address_as_ipv4_mapped_ipv6);
     refuse_true("add_user_agent", add_user_agent, report);
-    refuse_true("use_remote_address", use_remote_address, report);
     refuse_true("generate_request_id", generate_request_id, report);
     refuse_true("normalize_path", normalize_path, report);
     refuse_true(
@@ -142,19 +140,31 @@ pub(super) fn decode(message: proto::HttpConnectionManager, report: &mut Report)
     let head_timeout = value::limit("request_headers_timeout", request_headers_timeout, head, report);
     let idle = Some(defaults::DOWNSTREAM_IDLE);
     let idle_timeout = value::limit("idle_timeout", common.idle_timeout, idle, report);
+    let forwarded_for = forwarded_for(use_remote_address, skip_xff_append, report);
     let stat_prefix = value::required_name("stat_prefix", stat_prefix, report);
     let (codec, routes) = (codec(codec_type, report), routes(route_specifier, report));
     Some(HttpConnectionManager {
         stat_prefix: stat_prefix?,
         codec: codec?,
         routes: routes?,
-        forwarded_for: ForwardedFor::Off,
+        forwarded_for,
         max_header_bytes: (kib as usize) << 10,
         max_header_fields: fields as usize,
         head_timeout,
         idle_timeout,
         http2,
     })
+}
+
+/// Without `use_remote_address` nothing is appended, whatever the other field says. With it, it is all that we do by it.
+fn forwarded_for(use_remote_address: Option<BoolValue>, skip_append: bool, report: &mut Report) -> ForwardedFor {
+    if !use_remote_address.is_some_and(|value| value.value) {
+        return ForwardedFor::Off;
+    }
+    if skip_append {
+        report.refuse_field("use_remote_address", "cannot be true with skip_xff_append");
+    }
+    ForwardedFor::Append
 }
 
 fn refuse_true(field: &str, value: Option<BoolValue>, report: &mut Report) {

@@ -68,6 +68,10 @@ pub(super) struct Attempts<'a> {
     pub(super) started: Instant,
     /// When the endpoint of this attempt got it: what others took before is not its latency.
     pub(super) leased: Instant,
+    /// Attempts so far, those to connect included.
+    pub(super) made: u32,
+    /// Where the newest went.
+    pub(super) newest: Option<SocketAddr>,
     /// Who has it.
     endpoint: Option<Rc<Endpoint>>,
     pinned: Option<SocketAddr>,
@@ -100,6 +104,8 @@ impl<'a> Attempts<'a> {
             timeout: rule.timeout,
             started,
             leased: started,
+            made: 0,
+            newest: None,
             endpoint: None,
             pinned,
             tried: Tried::default(),
@@ -118,6 +124,8 @@ impl<'a> Attempts<'a> {
         };
         let mut last = Reason::NoEndpoint;
         while let Some(endpoint) = self.pick() {
+            self.made += 1;
+            self.newest = Some(endpoint.address);
             match self.connect(&endpoint, version).await {
                 Ok(lease) => {
                     if !lease.reused() || !self.tried.is_empty() {

@@ -15,6 +15,7 @@ use crate::protocol::Session;
 use crate::snapshot::{Handling, HttpHandling};
 use crate::telemetry::{Protocol, RequestRecord};
 use crate::upstream::{Http1, Live};
+use evenkeel_control_api::resource::listener::ForwardedFor;
 use http::Method;
 use std::pin::{Pin, pin};
 use std::time::Duration;
@@ -47,7 +48,7 @@ pub async fn serve(session: &Session, stream: Stream, early: Vec<u8>) -> Result<
         let Some(http) = &waiting.http else {
             return Err(Reason::ProtocolMismatch);
         };
-        let request = match client.next(http).await {
+        let mut request = match client.next(http).await {
             Next::Request(request) => request,
             Next::Nothing => return Ok(()),
             Next::Gone => return Err(Reason::DownstreamGone),
@@ -58,6 +59,9 @@ pub async fn serve(session: &Session, stream: Stream, early: Vec<u8>) -> Result<
         let Some(http) = &handling.http else {
             return Err(Reason::ProtocolMismatch);
         };
+        if http.forwarded_for == ForwardedFor::Append {
+            request.append_forwarded_for(&client.ahead, session.client_ip());
+        }
         match exchange(session, &live, &handling, http, &mut client, &request).await {
             After::Keep => {}
             After::Done => return Ok(()),
@@ -116,6 +120,16 @@ async fn exchange(
     let started = Instant::now();
     client.begun = false;
     let mut record = session.request_record(Protocol::Http1, started);
+    if let Some(entry) = record.entry() {
+        let ahead = &client.ahead;
+        let (path, query) = (request.path(ahead), request.query(ahead));
+        entry.ask(
+            request.method.as_str().as_bytes(),
+            path,
+            query,
+            request.authority(ahead),
+        );
+    }
     let mut attempts = match Attempts::route(session, live, handling, request.path(&client.ahead), started) {
         Ok(attempts) => attempts,
         Err(reason) => return answer(session, client, request, reason, Repeatable::Unsent, &mut record).await,
@@ -123,7 +137,11 @@ async fn exchange(
     let needs_http1 = request.upgrade || request.method == Method::CONNECT;
     let deadline = attempts.timeout.map(|timeout| started + timeout);
     loop {
-        let lease = match attempts.lease(Wire::One, needs_http1).await {
+        let leased = attempts.lease(Wire::One, needs_http1).await;
+        if let Some(entry) = record.entry() {
+            entry.reach(attempts.newest, attempts.made);
+        }
+        let lease = match leased {
             Ok(lease) => lease,
             Err(reason) => return answer(session, client, request, reason, Repeatable::Unsent, &mut record).await,
         };

@@ -2,7 +2,7 @@
 
 use super::attempt::{Attempts, Lease, Version};
 use super::bridge::{Stream, to_http1, to_http2};
-use super::h1::HeadLimits;
+use super::h1::{HeadLimits, forwarded_for};
 use super::http1::Failed;
 use super::own;
 use super::verify::verify;
@@ -15,10 +15,13 @@ use crate::snapshot::{Handling, HttpHandling};
 use crate::telemetry::{Protocol, RequestRecord};
 use crate::upstream::Live;
 use bytes::Bytes;
+use evenkeel_control_api::resource::listener::ForwardedFor;
 use h2::RecvStream;
 use h2::server::SendResponse;
-use http::Request;
+use http::header::HOST;
+use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use std::cell::Cell;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
@@ -26,6 +29,8 @@ use tokio::time::{Instant, sleep};
 
 /// Bytes that one stream may have waiting in the crate's send buffer.
 const SEND_BUFFER: usize = 64 * 1024;
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Serves a connection whose first bytes are `early`, until it ends.
 pub async fn serve(session: Rc<Session>, stream: stream::Stream, early: Vec<u8>) -> Result<(), Reason> {
@@ -115,6 +120,17 @@ async fn exchange(session: &Session, request: Request<RecvStream>, respond: Send
     let (live, handling) = session.now();
     let grpc = own::is_grpc(request.headers());
     let mut record = session.request_record(if grpc { Protocol::Grpc } else { Protocol::Http2 }, started);
+    if let Some(entry) = record.entry() {
+        let (method, uri) = (request.method().as_str(), request.uri());
+        let host = request.headers().get(HOST).map(HeaderValue::as_bytes);
+        let authority = uri.authority().map(|authority| authority.as_str().as_bytes()).or(host);
+        entry.ask(
+            method.as_bytes(),
+            uri.path().as_bytes(),
+            uri.query().map(str::as_bytes),
+            authority,
+        );
+    }
     let mut stream = Stream::new(request, respond);
     let outcome = match begin_attempts(session, &live, &handling, &mut stream, started) {
         Ok((http, attempts)) => run(session, http, attempts, &mut stream, &mut record).await,
@@ -147,8 +163,21 @@ fn begin_attempts<'a>(
 ) -> Result<(&'a HttpHandling, Attempts<'a>), Reason> {
     let http = handling.http.as_ref().ok_or(Reason::NoRoute)?;
     verify(&mut stream.head, http.max_header_fields)?;
+    if http.forwarded_for == ForwardedFor::Append {
+        append_forwarded_for(&mut stream.head.headers, session.client_ip())?;
+    }
     let path = stream.head.uri.path().as_bytes();
     Ok((http, Attempts::route(session, live, handling, path, started)?))
+}
+
+fn append_forwarded_for(headers: &mut HeaderMap, client: IpAddr) -> Result<(), Reason> {
+    let came = headers.get_all(FORWARDED_FOR).iter().map(HeaderValue::as_bytes);
+    let list = HeaderValue::from_maybe_shared(Bytes::from(forwarded_for(came, client)));
+    let list = list.map_err(|_| Reason::MalformedRequest)?;
+    headers
+        .try_insert(FORWARDED_FOR, list)
+        .map_err(|_| Reason::HeadTooLarge)?;
+    Ok(())
 }
 
 /// The attempts, until one of them has an answer. The outer error is answered by us.
@@ -165,7 +194,11 @@ async fn run(
     };
     let deadline = attempts.timeout.map(|timeout| attempts.started + timeout);
     loop {
-        let lease = attempts.lease(Version::Two, false).await?;
+        let leased = attempts.lease(Version::Two, false).await;
+        if let Some(entry) = record.entry() {
+            entry.reach(attempts.newest, attempts.made);
+        }
+        let lease = leased?;
         let address = lease.address();
         let attempt = async {
             match lease {

@@ -1,5 +1,7 @@
 //! Request heads: parsed strictly, written again as the next server shall get them.
 
+use std::net::IpAddr;
+
 use http::HeaderMap;
 use http::HeaderName;
 use http::HeaderValue;
@@ -12,6 +14,7 @@ use super::Fault;
 use super::Version;
 use super::connection;
 use super::connection::Options;
+use super::forwarded_for::forwarded_for;
 use super::framing::Framing;
 use super::framing::FramingFields;
 use super::head::Cuts;
@@ -27,6 +30,8 @@ use super::target::TargetForm;
 
 /// Longer methods are refused; IANA's longest is 17 bytes.
 const LONGEST_METHOD: usize = 64;
+
+const FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// A request head, as ranges of the bytes that it was parsed from.
 ///
@@ -74,6 +79,8 @@ pub struct RequestHead {
     host_differs: bool,
     /// An `Upgrade` line was cut because it offers `h2c`; what else it offers is written anew.
     upgrade_filtered: bool,
+    /// Written anew in the place of the lines that came.
+    forwarded_for: Option<Box<[u8]>>,
 }
 
 /// What the field lines say, gathered in one pass.
@@ -267,6 +274,7 @@ impl Gathered {
             secure: line.parts.secure,
             host_differs,
             upgrade_filtered,
+            forwarded_for: None,
             method: line.method,
         })
     }
@@ -327,6 +335,15 @@ impl RequestHead {
         }
     }
 
+    /// Adds `client` to `X-Forwarded-For`, once. Lines that `Connection` names end with the hop, as any others do.
+    pub fn append_forwarded_for(&mut self, bytes: &[u8], client: IpAddr) {
+        let lines = Lines::fields(&bytes[..self.length], self.fields)
+            .filter(|field| field.name.eq_ignore_ascii_case(FORWARDED_FOR.as_bytes()));
+        let came = lines.filter(|field| !self.cuts.contains(field.line));
+        self.forwarded_for = Some(forwarded_for(came.map(|field| field.value), client).into());
+        self.cut(bytes, FORWARDED_FOR);
+    }
+
     /// The version that `write_h1` speaks. A client of HTTP/1.0 that names no host is forwarded as it came, for
     /// HTTP/1.1 requires a `Host` and we do not invent one; its answer ends with the connection.
     pub fn upstream_version(&self) -> Version {
@@ -365,6 +382,11 @@ impl RequestHead {
         );
         if self.te_trailers {
             out.extend_from_slice(b"TE: trailers\r\n");
+        }
+        if let Some(list) = &self.forwarded_for {
+            out.extend_from_slice(b"X-Forwarded-For: ");
+            out.extend_from_slice(list);
+            out.extend_from_slice(b"\r\n");
         }
         out.extend_from_slice(b"\r\n");
     }
@@ -411,6 +433,9 @@ impl RequestHead {
         copy_fields(&bytes[..self.length], self.fields, &self.cuts, &dropped, headers)?;
         if self.te_trailers {
             headers.insert(http::header::TE, HeaderValue::from_static("trailers"));
+        }
+        if let Some(list) = &self.forwarded_for {
+            append(FORWARDED_FOR.as_bytes(), list, headers)?;
         }
         Ok(request)
     }
