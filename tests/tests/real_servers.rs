@@ -25,10 +25,9 @@ const MARIADB: u16 = 3306;
 const START: Duration = Duration::from_secs(30);
 /// What the mesh may add to the first byte; it adds a fraction of a millisecond.
 const ADDED: Duration = Duration::from_millis(5);
-/// Connections to Redis that are open together, and a third of them: of 120 connections to equals the default algorithm
-/// leaves these bounds less than once in 10,000 times.
-const OPEN: usize = 120;
-const THIRD: std::ops::Range<f64> = 0.2..0.48;
+/// Connections to Redis that are open together, and a third of them.
+const OPEN: usize = 60;
+const THIRD: std::ops::Range<f64> = 0.25..0.42;
 
 /// A pod with a Redis that keeps nothing.
 fn redis(cluster: &Cluster, role: &str) -> Result<Pod> {

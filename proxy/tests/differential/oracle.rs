@@ -121,6 +121,11 @@ pub(crate) fn request(text: &str, limits: Limits) -> Result<Request, Stop> {
 
 /// Reads the response head that `text` begins with.
 pub(crate) fn response(text: &str, asked: Asked, limits: Limits) -> Result<Response, Stop> {
+    // Decided at the first character that no status line has.
+    let start: String = text.chars().take(7).collect();
+    if !"HTTP/1.".starts_with(&start) {
+        return Err(Stop::Refused("no status line of HTTP/1"));
+    }
     let lines = lines(text, limits)?;
     let (version, status) = status_line(&lines.start)?;
     let fields = fields(&lines.fields)?;

@@ -152,12 +152,20 @@ fn connect_over_http2_opens_a_tunnel_through_an_endpoint_of_http1() {
             wire.send("HTTP/1.1 200 OK\r\n\r\nhello").await;
             assert_eq!(wire.exactly(4).await, b"ping");
             wire.send("pong").await;
-            assert_eq!(wire.rest().await.unwrap(), b"", "the end of the stream is the end of the tunnel");
+            assert_eq!(
+                wire.rest().await.unwrap(),
+                b"",
+                "the end of the stream is the end of the tunnel"
+            );
             wire.finish().await;
         });
         let server = server.await;
         let bench = Bench::before("http", &server);
-        let request = http::Request::builder().method("CONNECT").uri("far.test:443").body(()).unwrap();
+        let request = http::Request::builder()
+            .method("CONNECT")
+            .uri("far.test:443")
+            .body(())
+            .unwrap();
         let (response, mut send) = bench.http2().await.open(request, false).await;
         let mut body = response.await.unwrap().into_body();
         let mut said = Vec::new();

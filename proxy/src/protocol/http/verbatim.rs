@@ -154,6 +154,8 @@ pub(super) struct Terms {
 pub(super) struct Incoming {
     unsent: Unsent,
     partial: Vec<u8>,
+    /// How much of it was looked at and holds no end of a head.
+    seen: usize,
     body: Body,
     delivery: Delivery,
     complete: bool,
@@ -181,6 +183,7 @@ impl Incoming {
         Self {
             unsent: Unsent::default(),
             partial: Vec::new(),
+            seen: 0,
             body: Body::None,
             delivery: Delivery::Verbatim,
             complete: false,
@@ -252,12 +255,15 @@ impl Incoming {
 
     fn take(&mut self, cx: &mut Context<'_>, bytes: &[u8], client: &mut Stream, terms: &Terms) -> Step {
         let mut rest = bytes;
+        let mut seen = std::mem::take(&mut self.seen);
         loop {
+            // A head that dribbles in is parsed when it is all here, and not from its start for every byte.
+            if seen > 0 && h1::head_end(rest, seen).is_none() && rest.len() <= terms.limits.bytes {
+                return self.wait(rest);
+            }
+            seen = 0;
             match h1::response(rest, terms.asked, &terms.limits) {
-                Ok(Parsed::Partial) => {
-                    self.partial = rest.to_vec();
-                    return Step::More;
-                }
+                Ok(Parsed::Partial) => return self.wait(rest),
                 Ok(Parsed::Complete(head)) if head.status.is_informational() && !head.upgrade => {
                     self.continued |= head.status == StatusCode::CONTINUE;
                     if terms.version == Version::Http11 {
@@ -274,6 +280,12 @@ impl Incoming {
                 Err(_) => return Step::Failed(Reason::MalformedResponse),
             }
         }
+    }
+
+    fn wait(&mut self, head: &[u8]) -> Step {
+        self.seen = head.len();
+        self.partial = head.to_vec();
+        Step::More
     }
 
     /// Sends the final head and what is here of the body, in one write.

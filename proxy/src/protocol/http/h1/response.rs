@@ -106,6 +106,10 @@ pub fn response(bytes: &[u8], asked: Asked, limits: &HeadLimits) -> Result<Parse
 }
 
 fn read(bytes: &[u8], asked: Asked, limits: &HeadLimits) -> Result<Parsed<ResponseHead>, Fault> {
+    // What cannot become a status line any more is refused at once: who sent it may be waiting for us.
+    if bytes.iter().zip(b"HTTP/1.").any(|(byte, expected)| byte != expected) {
+        return Err(Fault::malformed("the version is not HTTP/1.0 or HTTP/1.1"));
+    }
     let mut lines = Lines::new(bytes, 0, limits);
     let Some((_, end)) = lines.start_line()? else {
         return Ok(Parsed::Partial);
