@@ -21,7 +21,7 @@ use crate::report;
 /// 3,000 picks a share strays by 0.01 or so.
 const REQUESTS: u32 = 3000;
 /// Connections of each protocol that is balanced by connection.
-const CONNECTIONS: u32 = 300;
+const CONNECTIONS: u32 = 1500;
 
 /// A third, give or take.
 const LEAST: f64 = 0.28;
