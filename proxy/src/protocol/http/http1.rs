@@ -43,11 +43,13 @@ pub(super) struct Failed {
 /// Serves a connection whose first bytes are `early`, until it ends. The reason is that of an end that was not clean.
 pub async fn serve(session: &Session, stream: Stream, early: Vec<u8>) -> Result<(), Reason> {
     let mut client = Client::new(stream, early);
+    let (mut live, mut handling) = session.now();
     loop {
-        let (_, waiting) = session.now();
-        let Some(http) = &waiting.http else {
+        let Some(http) = &handling.http else {
             return Err(Reason::ProtocolMismatch);
         };
+        // Nothing of the configuration is held through the wait but the limits of a head.
+        drop(live);
         let mut request = match client.next(http).await {
             Next::Request(request) => request,
             Next::Nothing => return Ok(()),
@@ -55,7 +57,7 @@ pub async fn serve(session: &Session, stream: Stream, early: Vec<u8>) -> Result<
             Next::Refused(fault) => return refuse(session, client, fault).await,
         };
         // The wait may have been long: the request is handled as of now.
-        let (live, handling) = session.now();
+        (live, handling) = session.now();
         let Some(http) = &handling.http else {
             return Err(Reason::ProtocolMismatch);
         };
