@@ -5,6 +5,8 @@ pub use crate::fault::Note;
 use crate::fault::Faults;
 use crate::report::Report;
 use crate::resource::ClusterLoadAssignment;
+use crate::resource::Kind;
+use crate::resource::Resource;
 use crate::resource::Resources;
 use crate::resource::cluster;
 use crate::resource::cluster::Discovery;
@@ -108,6 +110,41 @@ pub fn decode(messages: &Messages) -> Result<(Resources, Vec<Note>), Faults> {
         refuse_missing(&resources, &mut report);
     }
     Ok((resources, report.finish()?))
+}
+
+/// Decodes one resource, as it comes by ADS: nothing is said of what it names.
+pub fn decode_one(kind: Kind, packed: &Packed) -> Result<(Resource, Vec<Note>), Faults> {
+    let mut report = Report::default();
+    let decoded = match kind {
+        Kind::Cluster => one(packed, &mut report, cluster::decode).map(|cluster| Resource::Cluster(cluster.into())),
+        Kind::Assignment => one(packed, &mut report, endpoint::decode).map(|one| Resource::Assignment(one.into())),
+        Kind::Listener => one(packed, &mut report, listener::decode).map(|one| Resource::Listener(one.into())),
+        Kind::Route => one(packed, &mut report, |message, report| {
+            Some(route::decode(message, report))
+        })
+        .map(|one| Resource::Route(one.into())),
+    };
+    if decoded.is_none() && !report.has_faults() {
+        report.refuse("cannot be used");
+    }
+    let notes = report.finish()?;
+    // Without faults it was decoded.
+    decoded.map(|resource| (resource, notes)).ok_or_else(Faults::default)
+}
+
+fn one<M: Message + Name + Default + ResourceName, T>(
+    Packed { type_url, value }: &Packed,
+    report: &mut Report,
+    decode: impl Fn(M, &mut Report) -> Option<T>,
+) -> Option<T> {
+    let message: M = report.open(&Any {
+        type_url: type_url.clone(),
+        value: value.clone(),
+    })?;
+    if message.resource_name().is_empty() {
+        report.refuse("has no name");
+    }
+    decode(message, report)
 }
 
 /// Decodes the resources of one type; their names must be unique and not empty.

@@ -5,14 +5,18 @@
 pub mod cluster;
 pub mod endpoint;
 mod http_options;
+mod kind;
 pub mod listener;
 pub mod route;
+mod update;
 mod value;
 
 pub use cluster::Cluster;
 pub use endpoint::ClusterLoadAssignment;
+pub use kind::Kind;
 pub use listener::Listener;
 pub use route::RouteConfiguration;
+pub use update::{Catalog, Resource, Update};
 
 /// One consistent set of resources.
 #[derive(Clone, Debug, Default, PartialEq)]
