@@ -1,4 +1,4 @@
-.PHONY: demo demo-json test check bench soak
+.PHONY: demo demo-json test check bench instructions soak
 
 demo:       ## one client, three replicas: the share of each, without the mesh and with it
 	@tests/scripts/demo
@@ -14,6 +14,9 @@ check:      ## what needs neither root nor packages: format and lints
 
 bench:      ## side by side with other proxies; ARGS="--workloads h1,h2 --rounds 1"
 	@tests/scripts/bench $(ARGS)
+
+instructions: ## what a request costs in user instructions; ARGS=--record writes the figures anew
+	@tests/scripts/instructions $(ARGS)
 
 MINUTES ?= 10
 soak:       ## mixed traffic on two workers while the endpoints change; `make soak MINUTES=1`

@@ -10,9 +10,12 @@
 //!
 //! The generated xDS types (`envoy-types`) stay inside this crate: no public signature names one.
 
+pub mod ads;
 pub mod defaults;
 pub mod fault;
+pub mod file;
 pub mod mesh;
 mod report;
 pub mod resource;
+pub mod serve;
 pub mod xds;

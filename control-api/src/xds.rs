@@ -201,7 +201,9 @@ fn refuse_missing(resources: &Resources, report: &mut Report) {
         for chain in listener.chains.iter().chain(&listener.default_chain) {
             report.within(format_args!("listeners[{}]", listener.name), |report| {
                 match &chain.filter {
-                    NetworkFilter::Tcp(proxy) => refuse_unless_known("cluster", &proxy.cluster, &clusters, report),
+                    NetworkFilter::Tcp(proxy) => proxy.clusters.iter().for_each(|cluster| {
+                        refuse_unless_known("cluster", &cluster.name, &clusters, report);
+                    }),
                     NetworkFilter::Http(manager) => match &manager.routes {
                         RouteSource::Inline(inline) => refuse_missing_clusters(inline, &clusters, report),
                         RouteSource::Named(name) => refuse_unless_known("route configuration", name, &routes, report),
@@ -219,8 +221,8 @@ fn refuse_missing(resources: &Resources, report: &mut Report) {
 }
 
 fn refuse_missing_clusters(routes: &RouteConfiguration, clusters: &HashSet<&str>, report: &mut Report) {
-    for route in routes.virtual_hosts.iter().flat_map(|host| &host.routes) {
-        refuse_unless_known("cluster", &route.cluster, clusters, report);
+    for cluster in routes.clusters() {
+        refuse_unless_known("cluster", cluster, clusters, report);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The wiring: configuration -> listeners -> workers -> the operator's door -> ready -> drain -> the end.
 
 use crate::admin::{self, Door, Face};
+use crate::control::plane::Plane;
 use crate::control::source::Source;
 use crate::control::status::Status;
 use crate::lifecycle::{Lifecycle, Phase};
@@ -12,9 +13,10 @@ use crate::telemetry::access_log::{AccessLog, Format};
 use crate::telemetry::log::LogHandle;
 use crate::upstream::own::Own;
 use crate::upstream::shared::Registry;
-use crate::worker::{Common, Ended, Workers, cpu_limit};
+use crate::worker::{Common, Workers, cpu_limit};
+use evenkeel_control_api::ads;
 use evenkeel_control_api::defaults;
-use evenkeel_control_api::mesh::settings::{self, Drain, ProxySettings};
+use evenkeel_control_api::mesh::settings::{self, Drain, OnDemand, ProxySettings, Scope};
 use evenkeel_control_api::resource::listener::Direction;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -23,11 +25,14 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::LocalOptions;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, interval};
 
 /// How often a draining process looks whether it is idle.
 const LOOK: Duration = Duration::from_millis(100);
+/// How often endpoints that are gone are forgotten.
+const PRUNE: Duration = Duration::from_secs(10);
+const WORKER_ENDED: &str = "a worker has ended, or could not start; the log says why";
 /// How long the end waits for the last lines of the access log to be taken.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
@@ -36,6 +41,14 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 /// # Errors
 /// Why it could not start, as sentences for people; once it runs, it does not fail.
 pub fn run(document: &Path, log: LogHandle) -> Result<(), String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(LocalOptions::default())
+        .map_err(|error| format!("cannot start the control thread: {error}"))?;
+    // First of all: the kernel drops what process 1 of a container has no handler for.
+    let signals = runtime
+        .block_on(async { Signals::listen() })
+        .map_err(|error| format!("cannot listen to signals: {error}"))?;
     let source = Source::open(document).map_err(|refused| refused.lines().join("\n"))?;
     let settings = Arc::clone(source.settings());
     match raise_descriptor_limit() {
@@ -44,6 +57,7 @@ pub fn run(document: &Path, log: LogHandle) -> Result<(), String> {
     }
     let listeners = Listeners::bind(&settings)?;
     let access_log = access_log(settings.access_log)?;
+    let (usage, told) = mpsc::unbounded_channel();
     let common = Arc::new(Common {
         registry: Arc::new(Registry::default()),
         own: Arc::new(own(&settings)?),
@@ -51,31 +65,28 @@ pub fn run(document: &Path, log: LogHandle) -> Result<(), String> {
         access_log: access_log.clone(),
         epoch: Instant::now(),
         limits: settings.limits.clone(),
+        on_demand: on_demand(&settings).map(|settings| (settings, usage)),
     });
     let workers = Workers::start(worker_count(settings.workers), &common, listeners.traffic)
         .map_err(|error| format!("cannot start the workers: {error}"))?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build_local(LocalOptions::default())
-        .map_err(|error| format!("cannot start the control thread: {error}"))?;
-    let door = Arc::new(Door {
-        books: workers.books().to_vec(),
-        registry: Arc::clone(&common.registry),
-        status: source.subscribe(),
-        lifecycle: Arc::clone(&common.lifecycle),
-        log,
-        access_log: access_log.clone(),
-        settings: Arc::clone(&settings),
-        epoch: common.epoch,
+    let ended = runtime.block_on(async {
+        let origin = match &settings.control_plane {
+            None => Origin::Document(source),
+            Some(plane) => Origin::Plane(Plane::open(plane, told)?),
+        };
+        let door = Arc::new(Door {
+            books: workers.books().to_vec(),
+            registry: Arc::clone(&common.registry),
+            status: origin.subscribe(),
+            control_plane: origin.view(),
+            lifecycle: Arc::clone(&common.lifecycle),
+            log,
+            access_log: access_log.clone(),
+            settings: Arc::clone(&settings),
+            epoch: common.epoch,
+        });
+        control(origin, workers, &common, door, listeners.doors, signals).await
     });
-    let ended = runtime.block_on(control(
-        source,
-        workers,
-        &common.lifecycle,
-        door,
-        listeners.doors,
-        settings.limits.drain,
-    ));
     if let Some(log) = access_log {
         log.flush(LAST_LINES);
     }
@@ -83,56 +94,93 @@ pub fn run(document: &Path, log: LogHandle) -> Result<(), String> {
     ended
 }
 
+/// Where the configuration comes from.
+enum Origin {
+    Document(Source),
+    Plane(Plane),
+}
+
+impl Origin {
+    fn subscribe(&self) -> watch::Receiver<Status> {
+        match self {
+            Self::Document(source) => source.subscribe(),
+            Self::Plane(plane) => plane.subscribe(),
+        }
+    }
+
+    fn view(&self) -> Option<ads::Status> {
+        match self {
+            Self::Document(_) => None,
+            Self::Plane(plane) => Some(plane.view()),
+        }
+    }
+
+    async fn follow(self, applied: watch::Receiver<u64>) {
+        match self {
+            Self::Document(source) => source.follow().await,
+            Self::Plane(plane) => plane.follow(applied).await,
+        }
+    }
+}
+
 /// The control thread: everything that is not traffic.
 async fn control(
-    source: Source,
+    origin: Origin,
     workers: Workers,
-    lifecycle: &Arc<Lifecycle>,
+    common: &Common,
     door: Arc<Door>,
     doors: Vec<(TcpListener, Face)>,
-    drain: Drain,
+    signals: Signals,
 ) -> Result<(), String> {
-    let signals = Signals::listen().map_err(|error| format!("cannot listen to signals: {error}"))?;
     for (listener, face) in doors {
         tokio::task::spawn_local(admin::serve(listener, Arc::clone(&door), face));
     }
-    let mut status = source.subscribe();
-    publish(&workers, &mut status)
-        .await
-        .map_err(|_| "a worker could not start; the log says why".to_owned())?;
-    lifecycle.enter(Phase::Ready);
-    tracing::info!(generation = status.borrow().generation(), "ready");
-    tokio::task::spawn_local(source.follow());
+    let (lifecycle, applied) = (&common.lifecycle, watch::Sender::new(0));
+    let status = origin.subscribe();
+    tokio::task::spawn_local(origin.follow(applied.subscribe()));
     tokio::task::spawn_local(signals.obey(Arc::clone(lifecycle)));
-    tokio::select! {
-        () = keep_publishing(&workers, status) => {}
-        () = end(&workers, lifecycle, drain) => {}
-    }
+    let outcome = tokio::select! {
+        () = keep_publishing(&workers, lifecycle, status, applied) => Err(WORKER_ENDED.to_owned()),
+        () = prune(&common.registry) => Ok(()),
+        () = end(&workers, lifecycle, common.limits.drain) => Ok(()),
+    };
     lifecycle.enter(Phase::Quitting);
     workers.join();
-    Ok(())
+    outcome
 }
 
-async fn publish(workers: &Workers, status: &mut watch::Receiver<Status>) -> Result<(), Ended> {
-    let snapshot = status.borrow_and_update().snapshot.clone();
-    match snapshot {
-        Some(snapshot) => workers.apply(&snapshot).await,
-        None => Ok(()),
+/// Gives workers every configuration that comes into force; ready with the first. Ends when a worker has.
+async fn keep_publishing(
+    workers: &Workers,
+    lifecycle: &Lifecycle,
+    mut status: watch::Receiver<Status>,
+    applied: watch::Sender<u64>,
+) {
+    loop {
+        let snapshot = status.borrow_and_update().snapshot.clone();
+        // A refusal is a change of the status, too, and leaves in force what is.
+        if let Some(snapshot) = snapshot.filter(|snapshot| snapshot.generation != *applied.borrow()) {
+            if workers.apply(&snapshot).await.is_err() {
+                return;
+            }
+            if lifecycle.phase() == Phase::Starting {
+                lifecycle.enter(Phase::Ready);
+                tracing::info!(generation = snapshot.generation, "ready");
+            }
+            applied.send_replace(snapshot.generation);
+        }
+        if status.changed().await.is_err() {
+            return;
+        }
     }
 }
 
-async fn keep_publishing(workers: &Workers, mut status: watch::Receiver<Status>) {
-    let mut generation = status.borrow().generation();
-    while status.changed().await.is_ok() {
-        let newest = status.borrow().generation();
-        // A refusal is a change of the status, too, and leaves in force what is.
-        if newest != generation {
-            generation = newest;
-            if publish(workers, &mut status).await.is_err() {
-                tracing::error!("a worker has ended, and the proxy with it");
-                return;
-            }
-        }
+/// Forgets endpoints that no worker has any more. Never ends.
+async fn prune(registry: &Registry) {
+    let mut moments = interval(PRUNE);
+    loop {
+        moments.tick().await;
+        registry.prune();
     }
 }
 
@@ -280,5 +328,12 @@ fn worker_count(configured: settings::Workers) -> usize {
     match configured {
         settings::Workers::Count(count) => count.get(),
         settings::Workers::CpuLimit => cpu_limit().get(),
+    }
+}
+
+fn on_demand(settings: &ProxySettings) -> Option<OnDemand> {
+    match &settings.control_plane.as_ref()?.scope {
+        Scope::OnDemand(on_demand) => Some(on_demand.clone()),
+        Scope::Everything => None,
     }
 }

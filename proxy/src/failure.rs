@@ -54,6 +54,14 @@ pub enum Reason {
     Overloaded,
     /// Bytes that contradict the declared protocol.
     ProtocolMismatch,
+    /// A client left the body of its request unfinished for too long.
+    BodyTimeout,
+    /// One address has more connections than the limit.
+    TooManyConnections,
+    /// More HTTP/2 frames that carry no message, or more streams opened and reset, than the limit.
+    Http2Flood,
+    /// Too much waits for slow readers, and this one was waited for.
+    BufferLimit,
     /// An upstream refused the connection.
     ConnectRefused,
     /// An upstream did not answer a connection attempt in time.
@@ -72,11 +80,15 @@ pub enum Reason {
     TruncatedResponse,
     /// The whole exchange took longer than the route allows.
     RequestTimeout,
+    /// More interim answers to one request than the limit.
+    TooManyInterim,
+    /// An upstream sent more HTTP/2 frames that carry no message than the limit.
+    UpstreamFlood,
 }
 
 impl Reason {
     /// Every reason, in the order of its discriminant.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 28] = [
         Self::MalformedRequest,
         Self::HeadTooLarge,
         Self::HeadTimeout,
@@ -90,6 +102,10 @@ impl Reason {
         Self::NoEndpoint,
         Self::Overloaded,
         Self::ProtocolMismatch,
+        Self::BodyTimeout,
+        Self::TooManyConnections,
+        Self::Http2Flood,
+        Self::BufferLimit,
         Self::ConnectRefused,
         Self::ConnectTimeout,
         Self::ConnectFailed,
@@ -99,6 +115,8 @@ impl Reason {
         Self::MalformedResponse,
         Self::TruncatedResponse,
         Self::RequestTimeout,
+        Self::TooManyInterim,
+        Self::UpstreamFlood,
     ];
 
     /// Who is to blame.
@@ -110,13 +128,17 @@ impl Reason {
             | Self::MalformedBody
             | Self::UnknownCoding
             | Self::DownstreamGone
-            | Self::ProtocolMismatch => Blame::Downstream,
+            | Self::ProtocolMismatch
+            | Self::BodyTimeout
+            | Self::TooManyConnections
+            | Self::Http2Flood => Blame::Downstream,
             Self::NotRedirected
             | Self::UnknownDestination
             | Self::NoRoute
             | Self::NoCluster
             | Self::NoEndpoint
             | Self::Overloaded
+            | Self::BufferLimit
             | Self::RequestTimeout => Blame::Mesh,
             Self::ConnectRefused
             | Self::ConnectTimeout
@@ -125,7 +147,9 @@ impl Reason {
             | Self::StreamRefused
             | Self::UpstreamReset
             | Self::MalformedResponse
-            | Self::TruncatedResponse => Blame::Upstream,
+            | Self::TruncatedResponse
+            | Self::TooManyInterim
+            | Self::UpstreamFlood => Blame::Upstream,
         }
     }
 
@@ -135,7 +159,7 @@ impl Reason {
         match self {
             Self::MalformedRequest | Self::MalformedBody | Self::ProtocolMismatch => StatusCode::BAD_REQUEST,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Self::HeadTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::HeadTimeout | Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::UnknownCoding => StatusCode::NOT_IMPLEMENTED,
             // Nobody is there to read it; 499 is what the field writes into its logs.
             Self::DownstreamGone => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
@@ -145,13 +169,19 @@ impl Reason {
             | Self::NoCluster
             | Self::NoEndpoint
             | Self::Overloaded
+            | Self::TooManyConnections
+            | Self::Http2Flood
+            | Self::BufferLimit
             | Self::ConnectRefused
             | Self::ConnectTimeout
             | Self::ConnectFailed
             | Self::StreamRefused => StatusCode::SERVICE_UNAVAILABLE,
-            Self::UpstreamClosed | Self::UpstreamReset | Self::MalformedResponse | Self::TruncatedResponse => {
-                StatusCode::BAD_GATEWAY
-            }
+            Self::UpstreamClosed
+            | Self::UpstreamReset
+            | Self::MalformedResponse
+            | Self::TruncatedResponse
+            | Self::TooManyInterim
+            | Self::UpstreamFlood => StatusCode::BAD_GATEWAY,
             Self::RequestTimeout => StatusCode::GATEWAY_TIMEOUT,
         }
     }
@@ -161,10 +191,14 @@ impl Reason {
     pub fn grpc_status(self) -> u8 {
         match self {
             Self::DownstreamGone => 1,
-            Self::RequestTimeout | Self::HeadTimeout => 4,
-            Self::HeadTooLarge => 8,
+            Self::RequestTimeout | Self::HeadTimeout | Self::BodyTimeout => 4,
+            Self::HeadTooLarge | Self::TooManyConnections | Self::Http2Flood | Self::BufferLimit => 8,
             Self::NoRoute | Self::UnknownCoding => 12,
-            Self::MalformedRequest | Self::MalformedBody | Self::ProtocolMismatch | Self::MalformedResponse => 13,
+            Self::MalformedRequest
+            | Self::MalformedBody
+            | Self::ProtocolMismatch
+            | Self::MalformedResponse
+            | Self::TooManyInterim => 13,
             Self::NotRedirected
             | Self::UnknownDestination
             | Self::NoCluster
@@ -176,7 +210,8 @@ impl Reason {
             | Self::UpstreamClosed
             | Self::StreamRefused
             | Self::UpstreamReset
-            | Self::TruncatedResponse => 14,
+            | Self::TruncatedResponse
+            | Self::UpstreamFlood => 14,
         }
     }
 
@@ -198,10 +233,16 @@ impl Reason {
             | Self::NoEndpoint
             | Self::Overloaded
             | Self::ProtocolMismatch
+            | Self::BodyTimeout
+            | Self::TooManyConnections
+            | Self::Http2Flood
+            | Self::BufferLimit
             | Self::UpstreamReset
             | Self::MalformedResponse
             | Self::TruncatedResponse
-            | Self::RequestTimeout => Retry::Never,
+            | Self::RequestTimeout
+            | Self::TooManyInterim
+            | Self::UpstreamFlood => Retry::Never,
         }
     }
 
@@ -221,6 +262,10 @@ impl Reason {
             Self::NoEndpoint => "no_endpoint",
             Self::Overloaded => "overloaded",
             Self::ProtocolMismatch => "protocol_mismatch",
+            Self::BodyTimeout => "body_timeout",
+            Self::TooManyConnections => "too_many_connections",
+            Self::Http2Flood => "http2_flood",
+            Self::BufferLimit => "buffer_limit",
             Self::ConnectRefused => "connect_refused",
             Self::ConnectTimeout => "connect_timeout",
             Self::ConnectFailed => "connect_failed",
@@ -230,6 +275,8 @@ impl Reason {
             Self::MalformedResponse => "malformed_response",
             Self::TruncatedResponse => "truncated_response",
             Self::RequestTimeout => "request_timeout",
+            Self::TooManyInterim => "too_many_interim",
+            Self::UpstreamFlood => "upstream_flood",
         }
     }
 }

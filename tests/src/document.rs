@@ -7,6 +7,7 @@ use crate::service::Service;
 pub struct Document {
     services: Vec<Service>,
     settings: Vec<&'static str>,
+    control_plane: Option<String>,
 }
 
 // === impl Document ===
@@ -16,7 +17,15 @@ impl Document {
     pub fn of(services: &[&Service]) -> Self {
         Self {
             services: services.iter().map(|&service| service.clone()).collect(),
-            settings: Vec::new(),
+            ..Self::default()
+        }
+    }
+
+    /// A document whose mesh comes from a control plane; `section` is the value of `control_plane:`, in YAML's flow style.
+    pub fn under(section: &str) -> Self {
+        Self {
+            control_plane: Some(section.to_owned()),
+            ..Self::default()
         }
     }
 
@@ -33,6 +42,9 @@ impl Document {
         for setting in &self.settings {
             text += setting;
             text.push('\n');
+        }
+        if let Some(section) = &self.control_plane {
+            return text + "control_plane: " + section + "\n";
         }
         text += if self.services.is_empty() {
             "services: []\n"
@@ -55,6 +67,15 @@ mod tests {
         assert_eq!(
             Document::of(&[]).with("unknown: refuse").text(),
             "unknown: refuse\nservices: []\n"
+        );
+    }
+
+    #[test]
+    fn a_mesh_that_comes_from_a_control_plane_has_no_services_of_its_own() {
+        let document = Document::under("{servers: [\"127.0.0.1:15010\"]}").with("proxy: {workers: 2}");
+        assert_eq!(
+            document.text(),
+            "proxy: {workers: 2}\ncontrol_plane: {servers: [\"127.0.0.1:15010\"]}\n"
         );
     }
 }

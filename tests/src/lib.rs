@@ -4,7 +4,10 @@
 //!  cluster    a node that routes between pods and translates VIPs as kube-proxy does      service, vip
 //!  replica    the `replica` program in a pod, and what it says it served                  counts
 //!  mesh       evenkeel-init and evenkeel-proxy in a pod                                   document, metrics
+//!  xds        a scripted control plane that nobody here wrote                             xds/*
 //!  clients    ab, h2load, curl and the `client` program in a pod                          answers
+//!  forward    an application between two others
+//!  load       requests at a steady rate, for what must not fail meanwhile                 answers
 //!  script     a server that misbehaves on purpose
 //!  soak       every kind of traffic at once, for minutes                                  usage
 //!  pod        a namespace with an address of each family
@@ -37,8 +40,10 @@ pub mod clients;
 pub mod cluster;
 pub mod counts;
 pub mod document;
+pub mod forward;
 pub mod grpc;
 pub mod http;
+pub mod load;
 pub mod mesh;
 pub mod metrics;
 pub mod namespace;
@@ -51,3 +56,4 @@ pub mod soak;
 pub mod usage;
 mod vip;
 pub mod wait;
+pub mod xds;

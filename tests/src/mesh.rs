@@ -14,6 +14,7 @@ use std::time::Duration;
 use anyhow::Context;
 use anyhow::Result;
 use anyhow::bail;
+use anyhow::ensure;
 
 use crate::binaries;
 use crate::cluster::Family;
@@ -50,17 +51,22 @@ pub struct Mesh {
 
 impl Mesh {
     pub(crate) fn install(pod: Pod, document: &Document) -> Result<Self> {
+        let mut mesh = Self::begin(pod, document)?;
+        mesh.await_ready()?;
+        Ok(mesh)
+    }
+
+    /// As [`Mesh::install`], without waiting.
+    pub(crate) fn begin(pod: Pod, document: &Document) -> Result<Self> {
         pod.exec(&[binaries::path("evenkeel-init")?.as_os_str(), "install".as_ref()])?;
         let mount = ConfigMap::new(pod.folder()?)?;
         mount.publish(&document.text())?;
-        let mut mesh = Self {
+        Ok(Self {
             proxy: start(&pod, &mount)?,
             pod,
             mount,
             quiet: false,
-        };
-        mesh.await_ready()?;
-        Ok(mesh)
+        })
     }
 
     /// Does not tell what the proxy said when it ends, which is what a test wants (its output is shown when it fails).
@@ -83,6 +89,23 @@ impl Mesh {
     /// As [`Mesh::configure`], with any text, for documents that are wrong on purpose.
     pub fn configure_text(&self, text: &str) -> Result<()> {
         self.mount.publish(text)
+    }
+
+    /// Replaces the configuration, and waits until every worker has it.
+    pub fn apply(&self, document: &Document) -> Result<()> {
+        let before = self.generation()?;
+        self.configure(document)?;
+        wait::until(START, || self.generation().ok().filter(|&now| now > before)).context("it is not applied")?;
+        Ok(())
+    }
+
+    /// The oldest configuration that a worker has.
+    fn generation(&self) -> Result<f64> {
+        let metrics = self.metrics()?;
+        let generations = metrics.series("evenkeel_worker_snapshot_generation", &[]);
+        let oldest = generations.map(|sample| sample.value).fold(f64::INFINITY, f64::min);
+        ensure!(oldest.is_finite(), "no worker says its generation");
+        Ok(oldest)
     }
 
     /// Starts the proxy again after it has ended, with the same configuration.
@@ -121,8 +144,9 @@ impl Mesh {
         })
     }
 
-    /// `evenkeel-proxy await` ends when the proxy is ready; a proxy that ends before is an error with its last words.
-    fn await_ready(&mut self) -> Result<()> {
+    /// Waits until the proxy is ready: `evenkeel-proxy await` ends then. A proxy that ends before is an error with its last
+    /// words.
+    pub fn await_ready(&mut self) -> Result<()> {
         let mut command = self.pod.command(binaries::path("evenkeel-proxy")?);
         command.arg("await");
         let waiting = self.pod.spawn(command)?;

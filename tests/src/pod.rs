@@ -46,6 +46,11 @@ impl Pod {
     pub fn mesh(&self, document: &Document) -> Result<Mesh> {
         Mesh::install(self.clone(), document)
     }
+
+    /// As [`Pod::mesh`], without waiting for the proxy to be ready, for a proxy whose configuration is not there yet.
+    pub fn unready_mesh(&self, document: &Document) -> Result<Mesh> {
+        Mesh::begin(self.clone(), document)
+    }
 }
 
 impl Deref for Pod {

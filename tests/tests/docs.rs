@@ -177,6 +177,14 @@ fn the_example_in_the_readme_is_a_mesh_document() -> Result<()> {
 }
 
 #[test]
+fn the_example_of_a_control_plane_is_read() -> Result<()> {
+    let page = read("docs/control-plane.md")?;
+    let document = mesh::parse(between(&page, "```yaml\n", "```")?)?;
+    assert!(document.settings().control_plane.is_some());
+    Ok(())
+}
+
+#[test]
 fn the_ports_are_those_of_an_empty_mesh_document() -> Result<()> {
     let document = mesh::parse("")?;
     let settings = document.settings();
@@ -244,6 +252,35 @@ fn every_dependency_that_the_code_uses_has_its_reason() -> Result<()> {
         .filter(|name| sources.iter().any(|(_, source)| uses(source, &name.replace('-', "_"))))
         .collect();
     assert_eq!(explained, used);
+    Ok(())
+}
+
+#[test]
+fn every_behaviour_has_tests_and_every_test_that_is_named_exists() -> Result<()> {
+    let page = read("docs/behaviours.md")?;
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| "));
+    let rows: Vec<(u32, &str)> = rows
+        .filter_map(|row| {
+            let (number, rest) = row.split_once(" | ")?;
+            Some((number.parse().ok()?, rest))
+        })
+        .collect();
+    let numbers: Vec<u32> = rows.iter().map(|(number, _)| *number).collect();
+    assert_eq!(numbers, (1..=32).collect::<Vec<_>>());
+
+    let mut missing = Vec::new();
+    for (number, row) in rows {
+        let tests: Vec<_> = quoted(row).filter_map(|name| name.split_once("::")).collect();
+        assert!(!tests.is_empty() || row.contains("not yet: "), "{number}");
+        for (file, test) in tests {
+            let source = read(&format!("proxy/tests/{file}")).or_else(|_| read(&format!("tests/tests/{file}")));
+            let declared = format!("#[test]\nfn {test}() ");
+            if !source.is_ok_and(|source| source.contains(&declared)) {
+                missing.push(format!("{number}: {file}::{test}"));
+            }
+        }
+    }
+    assert_eq!(missing, Vec::<String>::new());
     Ok(())
 }
 

@@ -15,14 +15,14 @@ use crate::xds;
 pub use model::MeshDocument;
 use settings::ProxySettings;
 use std::cell::RefCell;
-pub use translate::translate;
+pub use translate::{FIELDS, Reader, translate, translate_for};
 
 /// What a proxy runs on: its own settings, and the resources that xDS would have carried.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Loaded {
     /// Of this process.
     pub settings: ProxySettings,
-    /// Of the mesh.
+    /// Of the mesh; none where it comes from a control plane.
     pub resources: Resources,
 }
 
@@ -43,6 +43,12 @@ pub fn parse(text: &str) -> Result<MeshDocument, Faults> {
 /// Reads a mesh document, translates it into xDS messages and decodes those.
 pub fn load(text: &str) -> Result<Loaded, Faults> {
     let document = parse(text)?;
+    if document.settings.control_plane.is_some() {
+        return Ok(Loaded {
+            settings: document.settings,
+            resources: Resources::default(),
+        });
+    }
     let (resources, _) = xds::decode(&translate(&document))?;
     Ok(Loaded {
         settings: document.settings,

@@ -130,6 +130,8 @@ pub struct TrafficLimits {
     pub header_bytes: u32,
     /// Of a request's head.
     pub header_fields: u32,
+    /// After so many a client is asked to open another connection; `None`: no limit.
+    pub requests_per_connection: Option<NonZeroU32>,
     /// `keepalive` and `user_timeout`.
     pub tcp: TcpOptions,
     /// Of both sides.
@@ -152,6 +154,7 @@ impl Default for TrafficLimits {
             head_timeout: Some(defaults::HEAD_TIMEOUT),
             header_bytes: defaults::HEADER_BYTES as u32,
             header_fields: defaults::HEADER_FIELDS as u32,
+            requests_per_connection: None,
             tcp: defaults::TCP,
             http2: defaults::HTTP2,
         }

@@ -3,7 +3,11 @@
 mod balance;
 mod connection;
 mod decode;
+mod discovery;
+mod dns;
 mod protocol;
+mod spread;
+mod transport;
 
 use super::endpoint::ClusterLoadAssignment;
 use super::listener::Http2Options;
@@ -11,8 +15,18 @@ pub(crate) use balance::PeakEwma;
 pub(crate) use connection::TCP_LEVEL;
 pub(crate) use connection::TCP_USER_TIMEOUT;
 pub(crate) use decode::decode;
+pub use dns::Answers;
+pub use dns::Dns;
+pub use dns::FailureBackoff;
+pub use dns::Host;
+pub use dns::LookupFamily;
+pub use dns::RESOLVED;
+pub use dns::Timing;
 pub(crate) use protocol::PROTOCOL_OPTIONS;
+pub use spread::Spread;
+use std::num::NonZeroU16;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A cluster.
@@ -26,6 +40,8 @@ pub struct Cluster {
     pub discovery: Discovery,
     /// How one of them is chosen.
     pub algorithm: Algorithm,
+    /// Among which of them.
+    pub spread: Spread,
     /// For the TCP handshake.
     pub connect_timeout: Duration,
     /// Which HTTP is spoken to the endpoints.
@@ -40,9 +56,32 @@ pub enum Discovery {
     /// `EDS`: the assignment of this name.
     Eds(String),
     /// `STATIC`: carried in the cluster.
-    Static(ClusterLoadAssignment),
+    Static(Arc<ClusterLoadAssignment>),
+    /// `STRICT_DNS` and `LOGICAL_DNS`: names that are resolved.
+    Dns(Arc<Dns>),
     /// `ORIGINAL_DST`: the address that the connection was sent to.
-    OriginalDestination,
+    OriginalDestination(OriginalDestination),
+}
+
+impl Discovery {
+    /// The name of the assignment that the endpoints come by, be it of a control plane or of a resolver; `None`: they do
+    /// not come by one.
+    pub fn assignment(&self) -> Option<&str> {
+        match self {
+            Self::Eds(name) => Some(name),
+            Self::Dns(dns) => Some(&dns.assignment),
+            Self::Static(_) | Self::OriginalDestination(_) => None,
+        }
+    }
+}
+
+/// `original_dst_lb_config`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OriginalDestination {
+    /// The field of a request, in lower case, that names another address; `None`: no request may.
+    pub header: Option<String>,
+    /// Instead of the port that the connection was sent to.
+    pub port: Option<NonZeroU16>,
 }
 
 /// `load_balancing_policy` or `lb_policy`.
@@ -68,6 +107,8 @@ pub struct UpstreamHttp {
     pub version: UpstreamVersion,
     /// How long an HTTP/1 connection may wait in the pool (`common_http_protocol_options.idle_timeout`).
     pub idle_timeout: Duration,
+    /// So many requests a connection carries (`max_requests_per_connection`); `None`: any number.
+    pub max_requests: Option<NonZeroU32>,
     /// For HTTP/2 connections.
     pub http2: Http2Options,
 }

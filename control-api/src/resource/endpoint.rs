@@ -1,49 +1,64 @@
 //! `envoy.config.endpoint.v3.ClusterLoadAssignment`: the endpoints of a cluster.
 
-use super::value;
-use crate::report::Report;
-use crate::report::note_set;
-use crate::report::refuse_set;
-use envoy_types::pb::envoy::config::core::v3 as core;
-use envoy_types::pb::envoy::config::endpoint::v3 as proto;
-use envoy_types::pb::envoy::config::endpoint::v3::lb_endpoint::HostIdentifier;
-use std::collections::HashSet;
+mod decode;
+
+pub(crate) use decode::decode;
+pub(crate) use decode::decode_with;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
-/// The endpoints of one cluster; addresses are unique in it.
+/// Envoy's own: a priority takes all traffic until fewer than 71 % of its endpoints are well.
+pub const OVERPROVISIONING: u32 = 140;
+
+/// The endpoints of one cluster; addresses are unique in it. `A` is an address, or a name that is yet to be resolved.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ClusterLoadAssignment {
+pub struct ClusterLoadAssignment<A = SocketAddr> {
     /// The cluster's EDS name.
     pub cluster: String,
     /// In the order of delivery.
-    pub endpoints: Vec<Endpoint>,
+    pub endpoints: Vec<Endpoint<A>>,
+    /// What holds for all of them.
+    pub policy: Policy,
 }
 
-/// One address that serves.
+/// One address that serves: 48 bytes, for there may be 100,000.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Endpoint {
+pub struct Endpoint<A = SocketAddr> {
     /// Where.
-    pub address: SocketAddr,
-    /// Its share against the others.
+    pub address: A,
+    /// Its share against the others of its group.
     pub weight: NonZeroU32,
     /// What the control plane says of it.
     pub health: HealthStatus,
-    /// Where it runs.
-    pub locality: Locality,
+    /// With whom it stands.
+    pub group: Arc<Group>,
 }
 
 /// `health_status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HealthStatus {
-    /// `UNKNOWN`, `HEALTHY` or `DEGRADED`: may be chosen.
-    Usable,
-    /// `UNHEALTHY`, `DRAINING` or `TIMEOUT`: is not.
-    Unusable,
+    /// `UNKNOWN` or `HEALTHY`.
+    Healthy,
+    /// `DEGRADED`: for what the healthy ones cannot take.
+    Degraded,
+    /// `UNHEALTHY`, `DRAINING` or `TIMEOUT`: not chosen, but in a panic.
+    Unhealthy,
+}
+
+/// `LocalityLbEndpoints`: the endpoints of one priority in one locality.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Group {
+    /// Where they run.
+    pub locality: Locality,
+    /// 0 is the highest. A lower one gets what the higher ones cannot take.
+    pub priority: u8,
+    /// The locality's share against the others of its priority; `None`: it gets nothing where localities are weighted.
+    pub weight: Option<NonZeroU32>,
 }
 
 /// Region, zone, sub-zone; empty where unknown.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Locality {
     /// Such as `eu-central-1`.
     pub region: String,
@@ -53,108 +68,44 @@ pub struct Locality {
     pub sub_zone: String,
 }
 
-/// Decodes an assignment.
-pub(crate) fn decode(message: proto::ClusterLoadAssignment, report: &mut Report) -> Option<ClusterLoadAssignment> {
-    let proto::ClusterLoadAssignment {
-        cluster_name,
-        endpoints,
-        named_endpoints,
-        policy,
-    } = message;
-    refuse_set!(report; named_endpoints, policy);
-    let cluster = value::required_name("cluster_name", cluster_name, report);
-    let endpoints: Vec<Endpoint> = report.each("endpoints", endpoints, locality_endpoints);
-    let mut addresses = HashSet::new();
-    for endpoint in &endpoints {
-        if !addresses.insert(endpoint.address) {
-            report.refuse_field("endpoints", format!("the address {} is there twice", endpoint.address));
+/// `policy`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// For how many percent of its endpoints a priority or a locality counts that has so many well.
+    pub overprovisioning: NonZeroU32,
+    /// A priority is as well as the weights of its endpoints say, not their number.
+    pub weighted_priority_health: bool,
+    /// `drop_overloads`: of a million requests so many are answered with 503 at once.
+    pub dropped_per_million: u32,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            overprovisioning: NonZeroU32::new(OVERPROVISIONING).unwrap_or(NonZeroU32::MIN),
+            weighted_priority_health: false,
+            dropped_per_million: 0,
         }
     }
-    let weights: u64 = endpoints.iter().map(|endpoint| u64::from(endpoint.weight.get())).sum();
-    if weights > u64::from(u32::MAX) {
-        report.refuse_field(
-            "endpoints",
-            format!("the weights add up to {weights}, more than {}", u32::MAX),
-        );
+}
+
+impl ClusterLoadAssignment {
+    /// What is known before the first delivery.
+    pub fn empty(cluster: &str) -> Self {
+        Self {
+            cluster: cluster.to_owned(),
+            endpoints: Vec::new(),
+            policy: Policy::default(),
+        }
     }
-    Some(ClusterLoadAssignment {
-        cluster: cluster?,
-        endpoints,
-    })
 }
 
-fn locality_endpoints(message: proto::LocalityLbEndpoints, report: &mut Report) -> Vec<Endpoint> {
-    let proto::LocalityLbEndpoints {
-        locality,
-        metadata,
-        lb_endpoints,
-        load_balancing_weight,
-        priority,
-        proximity,
-        lb_config,
-    } = message;
-    refuse_set!(report; load_balancing_weight, priority, proximity, lb_config);
-    note_set!(report; metadata);
-    let locality = locality.map(|core::Locality { region, zone, sub_zone }| Locality { region, zone, sub_zone });
-    let locality = locality.unwrap_or_default();
-    report.each("lb_endpoints", lb_endpoints, |message, report| {
-        lb_endpoint(message, &locality, report)
-    })
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn lb_endpoint(message: proto::LbEndpoint, locality: &Locality, report: &mut Report) -> Option<Endpoint> {
-    let proto::LbEndpoint {
-        health_status,
-        metadata,
-        load_balancing_weight,
-        host_identifier,
-    } = message;
-    // Transport sockets and subsets are chosen by it.
-    refuse_set!(report; metadata);
-    let health = match core::HealthStatus::try_from(health_status) {
-        Ok(core::HealthStatus::Unknown | core::HealthStatus::Healthy | core::HealthStatus::Degraded) => {
-            Some(HealthStatus::Usable)
-        }
-        Ok(core::HealthStatus::Unhealthy | core::HealthStatus::Draining | core::HealthStatus::Timeout) => {
-            Some(HealthStatus::Unusable)
-        }
-        Err(_) => {
-            report.refuse_field("health_status", format!("{health_status} is not known"));
-            None
-        }
-    };
-    let weight = value::number(
-        "load_balancing_weight",
-        load_balancing_weight,
-        &(1..=u32::MAX),
-        1,
-        report,
-    );
-    let address = match host_identifier {
-        Some(HostIdentifier::Endpoint(message)) => report.within("endpoint", |report| endpoint(message, report)),
-        Some(HostIdentifier::EndpointName(_)) | None => {
-            report.refuse_field("endpoint", "is missing: named endpoints are not supported");
-            None
-        }
-    };
-    let weight = NonZeroU32::new(weight);
-    Some(Endpoint {
-        address: address?,
-        weight: weight?,
-        health: health?,
-        locality: locality.clone(),
-    })
-}
-
-fn endpoint(message: proto::Endpoint, report: &mut Report) -> Option<SocketAddr> {
-    let proto::Endpoint {
-        address,
-        health_check_config,
-        hostname,
-        additional_addresses,
-        observability_name,
-    } = message;
-    refuse_set!(report; health_check_config, additional_addresses);
-    note_set!(report; hostname, observability_name);
-    report.within("address", |report| value::address(address, report))
+    #[test]
+    fn an_endpoint_is_small() {
+        assert_eq!(size_of::<Endpoint>(), 48);
+    }
 }

@@ -9,16 +9,22 @@ use crate::report::refuse_set;
 use envoy_types::pb::envoy::config::core::v3 as proto;
 use envoy_types::pb::google::protobuf::Duration as ProtoDuration;
 use envoy_types::pb::google::protobuf::UInt32Value;
+use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 /// RFC 9113 6.9.1; HTTP/2 begins with 65,535, so that less could not be enforced from the first byte.
 const WINDOW: RangeInclusive<u32> = 65_535..=(1 << 31) - 1;
+
+/// Longer than any connection waits.
+const FOR_EVER: Duration = Duration::from_hours(24 * 365);
 
 /// What is used of `HttpProtocolOptions`.
 #[derive(Default)]
 pub(super) struct CommonOptions {
     pub(super) idle_timeout: Option<ProtoDuration>,
     pub(super) max_headers_count: Option<UInt32Value>,
+    pub(super) max_requests_per_connection: Option<UInt32Value>,
 }
 
 /// Decodes `common_http_protocol_options`.
@@ -40,10 +46,45 @@ pub(super) fn common(message: Option<proto::HttpProtocolOptions>, report: &mut R
         value::refuse_limit("max_connection_duration", max_connection_duration, report);
         value::refuse_limit("max_stream_duration", max_stream_duration, report);
         refuse_set!(report; max_connection_duration_jitter, max_response_headers_kb, headers_with_underscores_action);
-        refuse_set!(report; max_requests_per_connection);
         CommonOptions {
             idle_timeout,
             max_headers_count,
+            max_requests_per_connection,
+        }
+    })
+}
+
+/// What is used of `HttpProtocolOptions` towards endpoints.
+pub(super) struct UpstreamOptions {
+    /// Of a connection that waits in the pool.
+    pub(super) idle_timeout: Duration,
+    /// Over one connection; `None`: any number.
+    pub(super) max_requests: Option<NonZeroU32>,
+}
+
+/// Decodes the `common_http_protocol_options` of a cluster.
+pub(super) fn towards_endpoints(message: Option<proto::HttpProtocolOptions>, report: &mut Report) -> UpstreamOptions {
+    let message = message.unwrap_or_default();
+    report.within("common_http_protocol_options", |report| {
+        let proto::HttpProtocolOptions {
+            idle_timeout,
+            max_connection_duration,
+            max_connection_duration_jitter,
+            max_headers_count,
+            max_response_headers_kb,
+            max_stream_duration,
+            headers_with_underscores_action,
+            max_requests_per_connection,
+        } = message;
+        // Of one that is taken from the pool its age is not asked; heads of answers have limits of their own; names of
+        // fields are judged where clients send them.
+        note_set!(report; max_connection_duration, max_connection_duration_jitter, max_headers_count);
+        note_set!(report; max_response_headers_kb, headers_with_underscores_action);
+        value::refuse_limit("max_stream_duration", max_stream_duration, report);
+        let idle_timeout = value::limit("idle_timeout", idle_timeout, Some(defaults::UPSTREAM_IDLE), report);
+        UpstreamOptions {
+            idle_timeout: idle_timeout.unwrap_or(FOR_EVER),
+            max_requests: max_requests_per_connection.and_then(|max| NonZeroU32::new(max.value)),
         }
     })
 }

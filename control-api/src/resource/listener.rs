@@ -3,11 +3,17 @@
 mod chain;
 mod decode;
 mod http;
+mod inspect;
+mod matches;
+mod prefix;
 mod tcp;
 
 use super::route::RouteConfiguration;
 pub(crate) use decode::decode;
+pub use prefix::Prefix;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// A listener, bound or virtual.
@@ -41,12 +47,32 @@ pub enum Direction {
 }
 
 /// The listener filters that look into a connection's first bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inspect {
     /// `tls_inspector`.
-    pub tls: bool,
+    pub tls: Inspection,
     /// `http_inspector`.
-    pub http: bool,
+    pub http: Inspection,
+}
+
+/// Whether a listener filter runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Inspection {
+    /// It is not there.
+    #[default]
+    Never,
+    /// At every destination port but these (`filter_disabled`).
+    Except(Vec<RangeInclusive<u16>>),
+}
+
+impl Inspection {
+    /// Whether it runs for connections to this port.
+    pub fn runs_at(&self, port: u16) -> bool {
+        match self {
+            Self::Never => false,
+            Self::Except(ports) => !ports.iter().any(|range| range.contains(&port)),
+        }
+    }
 }
 
 /// What happens to connections that match.
@@ -60,15 +86,49 @@ pub struct FilterChain {
     pub filter: NetworkFilter,
 }
 
-/// `FilterChainMatch`; an empty field matches everything.
+/// `FilterChainMatch`; an empty field matches everything. Of several chains that match, the one is taken that is most
+/// specific in the first field, in this order, in which they differ.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChainMatch {
     /// The original destination's port.
     pub destination_port: Option<u16>,
+    /// Ranges of the original destination's address; the longest is the most specific.
+    pub destinations: Vec<Prefix>,
+    /// What a TLS hello asks for.
+    pub server_names: Vec<ServerName>,
     /// What an inspector found at transport level.
     pub transport_protocol: Option<TransportProtocol>,
     /// What an inspector found at application level; empty: any.
     pub application_protocols: Vec<ApplicationProtocol>,
+    /// Ranges of the peer's address.
+    pub direct_sources: Vec<Prefix>,
+    /// Where the peer is.
+    pub source_type: SourceType,
+    /// Ranges of the client's address: the peer's, too, for nothing that we accept tells another.
+    pub sources: Vec<Prefix>,
+    /// The peer's ports.
+    pub source_ports: Vec<u16>,
+}
+
+/// One of `server_names`, in lower case.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ServerName {
+    /// This name.
+    Exactly(String),
+    /// `*.` and this: every name that ends so, with at least one label more; the longest is the most specific.
+    Under(String),
+}
+
+/// `source_type`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum SourceType {
+    /// Wherever it is.
+    #[default]
+    Any,
+    /// On loopback, or at the very address that it connects to.
+    SameIpOrLoopback,
+    /// Elsewhere.
+    External,
 }
 
 /// `transport_protocol`.
@@ -80,13 +140,15 @@ pub enum TransportProtocol {
     Tls,
 }
 
-/// `application_protocols`, as `http_inspector` names them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// `application_protocols`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ApplicationProtocol {
-    /// `http/1.1` (and `http/1.0`).
+    /// `http/1.1` (and `http/1.0`), found by `http_inspector`.
     Http1,
-    /// `h2c`.
+    /// `h2c`, found by `http_inspector`.
     Http2,
+    /// What a TLS hello offers.
+    Alpn(String),
 }
 
 /// The terminal network filter of a chain.
@@ -113,6 +175,8 @@ pub struct HttpConnectionManager {
     pub max_header_bytes: usize,
     /// `max_headers_count`.
     pub max_header_fields: usize,
+    /// `common_http_protocol_options.max_requests_per_connection`; `None`: no limit.
+    pub max_requests: Option<NonZeroU32>,
     /// `request_headers_timeout`, from the first byte of a head; `None`: no limit.
     pub head_timeout: Option<Duration>,
     /// `common_http_protocol_options.idle_timeout` of a connection without a request; `None`: no limit.
@@ -166,8 +230,17 @@ pub struct Http2Options {
 pub struct TcpProxy {
     /// Names this listener in metrics.
     pub stat_prefix: String,
-    /// Where to.
-    pub cluster: String,
+    /// Where to: one of these, by weight. Never empty.
+    pub clusters: Vec<WeightedCluster>,
     /// Close after this long without a byte; `None`: no limit.
     pub idle_timeout: Option<Duration>,
+}
+
+/// One of several clusters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WeightedCluster {
+    /// Where to.
+    pub name: String,
+    /// Its share against the others.
+    pub weight: NonZeroU32,
 }

@@ -7,6 +7,7 @@ pub mod endpoint;
 mod http_options;
 mod kind;
 pub mod listener;
+pub mod matcher;
 pub mod route;
 mod update;
 mod value;

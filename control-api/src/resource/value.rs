@@ -15,6 +15,16 @@ use std::time::Duration;
 
 /// An IP address and a TCP port.
 pub(super) fn address(message: Option<proto::Address>, report: &mut Report) -> Option<SocketAddr> {
+    let (address, port) = host(message, report)?;
+    let ip: Option<IpAddr> = address.parse().ok();
+    if ip.is_none() {
+        report.refuse_field("socket_address.address", format!("{address:?} is not an IP address"));
+    }
+    Some(SocketAddr::new(ip?, port))
+}
+
+/// A name or an IP address, and a TCP port.
+pub(super) fn host(message: Option<proto::Address>, report: &mut Report) -> Option<(String, u16)> {
     let Some(proto::address::Address::SocketAddress(socket)) = message.and_then(|message| message.address) else {
         report.refuse_field(
             "socket_address",
@@ -25,7 +35,7 @@ pub(super) fn address(message: Option<proto::Address>, report: &mut Report) -> O
     report.within("socket_address", |report| socket_address(socket, report))
 }
 
-fn socket_address(message: proto::SocketAddress, report: &mut Report) -> Option<SocketAddr> {
+fn socket_address(message: proto::SocketAddress, report: &mut Report) -> Option<(String, u16)> {
     let proto::SocketAddress {
         protocol,
         address,
@@ -38,10 +48,7 @@ fn socket_address(message: proto::SocketAddress, report: &mut Report) -> Option<
     if protocol != proto::socket_address::Protocol::Tcp as i32 {
         report.refuse_field("protocol", "only TCP is supported");
     }
-    let ip: Option<IpAddr> = address.parse().ok();
-    if ip.is_none() {
-        report.refuse_field("address", format!("{address:?} is not an IP address"));
-    }
+    let address = required_name("address", address, report);
     let port = match port_specifier {
         Some(PortSpecifier::PortValue(number)) => u16::try_from(number).ok().filter(|number| *number > 0),
         Some(PortSpecifier::NamedPort(_)) | None => None,
@@ -49,7 +56,7 @@ fn socket_address(message: proto::SocketAddress, report: &mut Report) -> Option<
     if port.is_none() {
         report.refuse_field("port_value", "must be from 1 to 65535");
     }
-    Some(SocketAddr::new(ip?, port?))
+    Some((address?, port?))
 }
 
 /// A time that must be more than nothing; `default` where it is not set.

@@ -1,9 +1,11 @@
 //! The crate from outside: documents in, resources or faults out.
 
+mod clusters;
 mod faults;
 mod properties;
 mod refusals;
 mod resources;
+mod routes;
 
 /// The example of the documentation.
 fn example() -> &'static str {

@@ -34,7 +34,7 @@ const BALANCES: [&str; 5] = [
     "least_request",
     "least_request, choices: 7",
 ];
-const LIMITS: [&str; 8] = [
+const LIMITS: [&str; 9] = [
     "connect_timeout: 1ms",
     "upstream_idle: 576h, user_timeout: 576h",
     "downstream_idle: off",
@@ -43,6 +43,7 @@ const LIMITS: [&str; 8] = [
     "keepalive: {idle: 32767s, interval: 1s, count: 127}",
     "http2: {max_concurrent_streams: 2147483647, stream_window: 2147483647, connection_window: 65535}",
     "header_bytes: 1KiB, header_fields: 1",
+    "requests_per_connection: 4294967295",
 ];
 
 /// A service as its text, without the name.
@@ -168,15 +169,17 @@ fn assert_carried(document: &MeshDocument, resources: &Resources) {
                     (
                         one.address,
                         one.weight,
-                        one.locality.region.as_str(),
-                        one.locality.zone.as_str(),
+                        one.group.locality.region.as_str(),
+                        one.group.locality.zone.as_str(),
                     )
                 })
                 .collect();
             assert_eq!(found, expected);
-            let listener = listeners.get(format!("{}:{}", service.name, port.port).as_str());
-            let addresses = listener.map(|listener| listener.addresses.iter().map(SocketAddr::ip).collect());
-            assert_eq!(addresses, (!service.vips.is_empty()).then(|| service.vips.clone()));
+            for vip in &service.vips {
+                let address = SocketAddr::new(*vip, port.port.get());
+                let found = listeners.get(address.to_string().as_str());
+                assert_eq!(found.map(|listener| &*listener.addresses), Some(&[address][..]));
+            }
         }
     }
 }
@@ -288,7 +291,7 @@ fn messages() -> Messages {
 }
 
 /// Each limit, with `#` for a number.
-const ONE_LIMIT: [&str; 16] = [
+const ONE_LIMIT: [&str; 24] = [
     "connect_timeout: #ms",
     "connect_timeout: #h",
     "upstream_idle: #h",
@@ -305,6 +308,14 @@ const ONE_LIMIT: [&str; 16] = [
     "http2: {max_concurrent_streams: #}",
     "http2: {stream_window: #}",
     "http2: {connection_window: #KiB}",
+    "requests_per_connection: #",
+    "connections_per_source: #",
+    "requests: #",
+    "buffered_bytes: #MiB",
+    "body_timeout: #s",
+    "interim_answers: #",
+    "flood: {control_frames: #}",
+    "flood: {resets: #}",
 ];
 
 /// The edges of all ranges, and what is just outside.

@@ -1,8 +1,8 @@
 //! xDS messages that say more than we do are refused, by the path of the field.
 
 use crate::example;
-use envoy_types::pb::envoy::config::cluster::v3::CircuitBreakers;
 use envoy_types::pb::envoy::config::cluster::v3::Cluster;
+use envoy_types::pb::envoy::config::cluster::v3::cluster::LbSubsetConfig;
 use envoy_types::pb::envoy::config::core::v3::TransportSocket;
 use envoy_types::pb::envoy::config::listener::v3::Listener;
 use envoy_types::pb::envoy::config::listener::v3::filter::ConfigType;
@@ -17,7 +17,7 @@ use evenkeel_control_api::xds::Messages;
 use evenkeel_control_api::xds::Packed;
 use prost::Message;
 
-const WEB: &str = "web.shop.svc.cluster.local:80";
+const WEB: &str = "10.96.0.10:80";
 
 fn messages() -> Messages {
     let document = mesh::parse(example()).unwrap_or_else(|faults| panic!("{faults}"));
@@ -61,10 +61,10 @@ fn fields_that_we_do_not_do_are_refused_wherever_they_stand() {
         let Some(RouteSpecifier::RouteConfig(routes)) = &mut manager.route_specifier else {
             panic!("no routes")
         };
-        routes.virtual_hosts[0].domains = vec!["web".into()];
+        routes.virtual_hosts[0].domains = vec!["a*b".into()];
     });
     change(&mut messages.clusters, 0, |cluster: &mut Cluster| {
-        cluster.circuit_breakers = Some(CircuitBreakers::default());
+        cluster.lb_subset_config = Some(LbSubsetConfig::default());
     });
     let manager = format!("listeners[{WEB}].filter_chains[0].filters[0].typed_config");
     assert_refused(
@@ -72,8 +72,8 @@ fn fields_that_we_do_not_do_are_refused_wherever_they_stand() {
         &[
             &format!("listeners[{WEB}].filter_chains[0].transport_socket: is not supported"),
             &format!("{manager}.xff_num_trusted_hops: is not supported"),
-            &format!("{manager}.route_config.virtual_hosts[0].domains: \"web\": only \"*\" is supported"),
-            "clusters[outbound|80||web.shop.svc.cluster.local].circuit_breakers: is not supported",
+            &format!("{manager}.route_config.virtual_hosts[0].domains[0]: \"a*b\": there can be one *, at the beginning or at the end"),
+            "clusters[outbound|80||web.shop.svc.cluster.local].lb_subset_config: is not supported",
         ],
     );
 }

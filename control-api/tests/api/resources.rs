@@ -9,6 +9,7 @@ use evenkeel_control_api::resource::Cluster;
 use evenkeel_control_api::resource::Listener;
 use evenkeel_control_api::resource::cluster::Algorithm;
 use evenkeel_control_api::resource::cluster::Discovery;
+use evenkeel_control_api::resource::cluster::OriginalDestination;
 use evenkeel_control_api::resource::cluster::UpstreamVersion;
 use evenkeel_control_api::resource::listener::ApplicationProtocol;
 use evenkeel_control_api::resource::listener::ChainMatch;
@@ -17,9 +18,11 @@ use evenkeel_control_api::resource::listener::FilterChain;
 use evenkeel_control_api::resource::listener::ForwardedFor;
 use evenkeel_control_api::resource::listener::HttpConnectionManager;
 use evenkeel_control_api::resource::listener::Inspect;
+use evenkeel_control_api::resource::listener::Inspection;
 use evenkeel_control_api::resource::listener::NetworkFilter;
 use evenkeel_control_api::resource::listener::RouteSource;
 use evenkeel_control_api::resource::listener::TransportProtocol;
+use evenkeel_control_api::resource::route::PathMatch;
 use evenkeel_control_api::xds;
 use std::num::NonZeroU32;
 use std::num::NonZeroUsize;
@@ -50,8 +53,19 @@ fn http(chain: &FilterChain) -> &HttpConnectionManager {
 
 fn tcp_cluster(chain: &FilterChain) -> &str {
     match &chain.filter {
-        NetworkFilter::Tcp(proxy) => &proxy.cluster,
+        NetworkFilter::Tcp(proxy) => &proxy.clusters[0].name,
         NetworkFilter::Http(_) => panic!("{} is HTTP", chain.name),
+    }
+}
+
+fn inspects(tls: bool, http: bool) -> Inspect {
+    let inspection = |runs| match runs {
+        true => Inspection::Except(Vec::new()),
+        false => Inspection::Never,
+    };
+    Inspect {
+        tls: inspection(tls),
+        http: inspection(http),
     }
 }
 
@@ -82,14 +96,14 @@ fn the_empty_document_passes_everything_through() {
     assert_eq!(outbound.default_chain.as_ref().map(tcp_cluster), Some("passthrough"));
     assert_eq!(
         cluster(&loaded, "passthrough").discovery,
-        Discovery::OriginalDestination
+        Discovery::OriginalDestination(OriginalDestination::default())
     );
     let inbound = listener(&loaded, "inbound");
     assert_eq!(
         (inbound.direction, inbound.bind, inbound.hand_off),
         (Direction::Inbound, true, false)
     );
-    assert_eq!(inbound.inspect, Inspect { tls: true, http: true });
+    assert_eq!(inbound.inspect, inspects(true, true));
     assert_eq!(inbound.chains.len(), 1);
     assert_eq!(inbound.default_chain.as_ref().map(tcp_cluster), Some("inbound"));
 }
@@ -103,13 +117,9 @@ fn unknown_destinations_are_refused_by_leaving_the_default_chain_out() {
 #[test]
 fn a_detected_port_has_a_chain_for_http_and_a_default_for_bytes() {
     let loaded = load(example());
-    let web = listener(&loaded, "web.shop.svc.cluster.local:80");
+    let web = listener(&loaded, "10.96.0.10:80");
     assert_eq!((web.bind, web.direction), (false, Direction::Outbound));
-    assert_eq!(
-        web.addresses.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        ["10.96.0.10:80", "[fd00:96::10]:80"]
-    );
-    assert_eq!(web.inspect, Inspect { tls: true, http: true });
+    assert_eq!(web.inspect, inspects(true, true));
     let [chain] = web.chains.as_slice() else {
         panic!("{:?}", web.chains)
     };
@@ -126,22 +136,39 @@ fn a_detected_port_has_a_chain_for_http_and_a_default_for_bytes() {
         panic!("{:?}", manager.routes)
     };
     let route = &routes.virtual_hosts[0].routes[0];
-    assert_eq!((route.prefix.as_str(), route.timeout), ("/", None));
-    assert_eq!(route.cluster, "outbound|80||web.shop.svc.cluster.local");
-    assert_eq!(
-        web.default_chain.as_ref().map(tcp_cluster),
-        Some(route.cluster.as_str())
-    );
-    let cluster = cluster(&loaded, &route.cluster);
+    assert_eq!(route.matches.path, PathMatch::Prefix("/".to_owned()));
+    let clusters: Vec<_> = routes.clusters().collect();
+    assert_eq!(clusters, ["outbound|80||web.shop.svc.cluster.local"]);
+    assert_eq!(web.default_chain.as_ref().map(tcp_cluster), Some(clusters[0]));
+    let cluster = cluster(&loaded, clusters[0]);
     assert_eq!(cluster.algorithm, Algorithm::PeakEwma);
     assert_eq!(cluster.http.version, UpstreamVersion::SameAsDownstream);
     assert_eq!(cluster.stat_name, "web.shop.svc.cluster.local:80");
 }
 
 #[test]
+fn each_vip_has_a_listener_that_is_named_by_its_address_and_equal_but_for_that() {
+    let loaded = load(example());
+    let (ipv4, ipv6) = (
+        listener(&loaded, "10.96.0.10:80"),
+        listener(&loaded, "[fd00:96::10]:80"),
+    );
+    for one in [ipv4, ipv6] {
+        let addresses: Vec<_> = one.addresses.iter().map(ToString::to_string).collect();
+        assert_eq!(addresses, [one.name.as_str()]);
+    }
+    let renamed = Listener {
+        name: ipv4.name.clone(),
+        addresses: ipv4.addresses.clone(),
+        ..ipv6.clone()
+    };
+    assert_eq!(&renamed, ipv4);
+}
+
+#[test]
 fn declared_http_takes_everything_and_keeps_a_way_for_bytes_that_contradict() {
     let loaded = load(example());
-    let orders = listener(&loaded, "orders.shop.svc.cluster.local:9090");
+    let orders = listener(&loaded, "10.96.0.11:9090");
     assert_eq!(orders.inspect, Inspect::default());
     assert_eq!(orders.chains[0].matches, ChainMatch::default());
     assert_eq!(http(&orders.chains[0]).http2.max_concurrent_streams, 100);
@@ -157,8 +184,8 @@ fn declared_http_takes_everything_and_keeps_a_way_for_bytes_that_contradict() {
 #[test]
 fn declared_tls_is_inspected_and_passed_on() {
     let loaded = load(example());
-    let web = listener(&loaded, "web.shop.svc.cluster.local:443");
-    assert_eq!(web.inspect, Inspect { tls: true, http: false });
+    let web = listener(&loaded, "10.96.0.10:443");
+    assert_eq!(web.inspect, inspects(true, false));
     let matches = ChainMatch {
         transport_protocol: Some(TransportProtocol::Tls),
         ..ChainMatch::default()
@@ -171,7 +198,7 @@ fn declared_tls_is_inspected_and_passed_on() {
 #[test]
 fn declared_tcp_is_one_chain_without_inspection() {
     let loaded = load("services:\n- {name: db, vips: [10.0.0.1], ports: [{port: 1, protocol: tcp, endpoints: []}]}");
-    let db = listener(&loaded, "db:1");
+    let db = listener(&loaded, "10.0.0.1:1");
     assert_eq!(db.inspect, Inspect::default());
     assert_eq!((db.chains.len(), &db.chains[0].matches), (1, &ChainMatch::default()));
     assert_eq!(tcp_cluster(&db.chains[0]), "outbound|1||db");
@@ -181,13 +208,12 @@ fn declared_tcp_is_one_chain_without_inspection() {
 #[test]
 fn a_headless_service_is_a_cluster_and_its_endpoints() {
     let loaded = load(example());
-    assert!(
-        !loaded
-            .resources
-            .listeners
-            .iter()
-            .any(|listener| listener.name.starts_with("db."))
-    );
+    let led = loaded
+        .resources
+        .listeners
+        .iter()
+        .flat_map(|listener| listener.chains.iter().chain(&listener.default_chain));
+    assert!(!led.into_iter().any(|chain| chain.name.starts_with("db.")));
     let db = cluster(&loaded, "outbound|3306||db.shop.svc.cluster.local");
     assert_eq!(db.discovery, Discovery::Eds(db.name.clone()));
     let assignment = loaded
@@ -227,7 +253,7 @@ fn inbound_ports_are_told_by_their_number_and_the_rest_by_the_default() {
 fn a_detected_inbound_port_has_two_chains_of_its_own() {
     let loaded = load("inbound: {ports: [{port: 80}], default: {protocol: tcp}}");
     let inbound = listener(&loaded, "inbound");
-    assert_eq!(inbound.inspect, Inspect { tls: true, http: true });
+    assert_eq!(inbound.inspect, inspects(true, true));
     assert_eq!(inbound.chains.len(), 2);
     assert_eq!(http(&inbound.chains[0]).stat_prefix, "inbound:80");
     assert_eq!(tcp_cluster(&inbound.chains[1]), "inbound|80");
@@ -238,7 +264,7 @@ fn a_detected_inbound_port_has_two_chains_of_its_own() {
 fn an_inbound_side_of_bytes_only_is_not_inspected() {
     let loaded = load("inbound: {default: {protocol: tcp}}");
     let inbound = listener(&loaded, "inbound");
-    assert_eq!((inbound.inspect, inbound.chains.len()), (Inspect::default(), 0));
+    assert_eq!((&inbound.inspect, inbound.chains.len()), (&Inspect::default(), 0));
 }
 
 #[test]
@@ -257,7 +283,7 @@ fn localities_group_endpoints_without_losing_any() {
     let endpoints = &loaded.resources.assignments[0].endpoints;
     let found: Vec<_> = endpoints
         .iter()
-        .map(|one| (one.address.ip().to_string(), one.locality.zone.as_str()))
+        .map(|one| (one.address.ip().to_string(), one.group.locality.zone.as_str()))
         .collect();
     let expected = [("10.0.0.1", "a"), ("10.0.0.3", "a"), ("10.0.0.2", "b")].map(|(ip, zone)| (ip.to_owned(), zone));
     assert_eq!(found, expected);
@@ -282,7 +308,7 @@ fn forwarded_for_is_appended_on_the_inbound_ports_that_ask_and_nowhere_else() {
     let default = "inbound: {ports: [{port: 80}], default: {forwarded_for: append}}\n";
     assert_eq!(managers(default, "inbound"), [(Some(80), off), (None, append)]);
     let service = "services: [{name: web, vips: [10.96.0.1], ports: [{port: 80, endpoints: []}]}]\n";
-    assert_eq!(managers(&format!("{service}{default}"), "web:80"), [(None, off)]);
+    assert_eq!(managers(&format!("{service}{default}"), "10.96.0.1:80"), [(None, off)]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::Door;
 use super::endpoints;
+use super::routes;
 use crate::control::status::Status;
 use crate::snapshot::Cluster;
 use crate::snapshot::Discovery;
@@ -31,8 +32,8 @@ pub(super) fn json(door: &Door) -> Value {
         "updates": updates(&status),
         "services": snapshot.map(services),
         "inbound": snapshot.map(inbound),
-        "unknown": snapshot.map(|snapshot| snapshot.unknown().map(|unknown| handling(unknown, snapshot))),
-        "clusters": snapshot.map(|snapshot| snapshot.clusters.iter().map(|one| cluster(one)).collect::<Vec<_>>()),
+        "unknown": snapshot.map(unknown),
+        "clusters": snapshot.map(|snapshot| snapshot.clusters().map(|(_, one)| cluster(one)).collect::<Vec<_>>()),
         "settings": settings(&door.settings),
     })
 }
@@ -51,26 +52,38 @@ fn updates(status: &Status) -> Value {
     })
 }
 
-/// Addresses that are handled alike stand together.
+/// Addresses of one service that are handled alike stand together.
 fn services(snapshot: &Snapshot) -> Vec<Value> {
-    let mut groups: BTreeMap<_, (&Arc<Handling>, Vec<SocketAddr>)> = BTreeMap::new();
-    for (address, handling) in snapshot.services() {
-        let key = (Arc::clone(&handling.service), Arc::as_ptr(handling));
-        groups
-            .entry(key)
-            .or_insert_with(|| (handling, Vec::new()))
-            .1
-            .push(*address);
+    let mut groups: BTreeMap<&str, Vec<(&Arc<Handling>, Vec<SocketAddr>)>> = BTreeMap::new();
+    let services = snapshot.services();
+    for (address, handling) in services.flat_map(|(address, all)| all.into_iter().map(move |one| (address, one))) {
+        let alike = groups.entry(&handling.service).or_default();
+        match alike.iter_mut().find(|(one, _)| *one == handling) {
+            Some((_, addresses)) => addresses.push(*address),
+            None => alike.push((handling, vec![*address])),
+        }
     }
     let service = |(one, mut addresses): (&Arc<Handling>, Vec<SocketAddr>)| {
         addresses.sort_unstable();
         with("addresses", json!(addresses), handling(one, snapshot))
     };
-    groups.into_values().map(service).collect()
+    groups.into_values().flatten().map(service).collect()
+}
+
+/// Mostly one thing: bytes to where they were going.
+fn unknown(snapshot: &Snapshot) -> Value {
+    match snapshot.unknown().as_slice() {
+        [] => Value::Null,
+        [one] => handling(one, snapshot),
+        several => several.iter().map(|one| handling(one, snapshot)).collect(),
+    }
 }
 
 fn inbound(snapshot: &Snapshot) -> Vec<Value> {
-    let mut ports: Vec<_> = snapshot.inbound_ports().collect();
+    let ports = snapshot.inbound_ports();
+    let mut ports: Vec<_> = ports
+        .flat_map(|(port, all)| all.into_iter().map(move |one| (port, one)))
+        .collect();
     // The default, which has no port, last.
     ports.sort_by_key(|(port, _)| port.map_or(u32::MAX, u32::from));
     let port = |(port, one): (Option<u16>, &Arc<Handling>)| {
@@ -86,25 +99,19 @@ fn handling(handling: &Handling, snapshot: &Snapshot) -> Value {
         "detection": format!("{:?}", handling.detection).to_lowercase(),
         "http": handling.http.as_ref().map(|handling| http(handling, snapshot)),
         "tcp": handling.tcp.as_ref().map(|tcp| json!({
-            "cluster": name(tcp.cluster, snapshot),
+            "clusters": tcp.clusters.places().map(|place| name(place, snapshot)).collect::<Vec<_>>(),
             "idle_timeout_seconds": seconds(tcp.idle_timeout),
         })),
     })
 }
 
 fn http(http: &HttpHandling, snapshot: &Snapshot) -> Value {
-    let route = |rule: &crate::route::Rule| {
-        json!({
-            "prefix": rule.prefix,
-            "cluster": name(rule.cluster, snapshot),
-            "timeout_seconds": seconds(rule.timeout),
-        })
-    };
     json!({
         "versions": format!("{:?}", http.versions).to_lowercase(),
-        "routes": http.routes.rules().iter().map(route).collect::<Vec<_>>(),
+        "routes": routes::json(&http.routes, snapshot),
         "max_header_bytes": http.max_header_bytes,
         "max_header_fields": http.max_header_fields,
+        "max_requests": http.max_requests,
         "head_timeout_seconds": seconds(http.head_timeout),
         "idle_timeout_seconds": seconds(http.idle_timeout),
         "http2_max_concurrent_streams": http.http2.max_concurrent_streams,
@@ -113,16 +120,20 @@ fn http(http: &HttpHandling, snapshot: &Snapshot) -> Value {
 
 fn cluster(cluster: &Cluster) -> Value {
     let endpoints = match &cluster.discovery {
-        Discovery::OriginalDestination => Value::Null,
-        Discovery::Endpoints(endpoints) => endpoints
+        Discovery::OriginalDestination(_) => Value::Null,
+        Discovery::Endpoints(assignment) => assignment
+            .endpoints
             .iter()
             .map(|endpoint| {
                 json!({
                     "address": endpoint.address,
                     "weight": endpoint.weight,
-                    "region": endpoint.locality.region,
-                    "zone": endpoint.locality.zone,
-                    "sub_zone": endpoint.locality.sub_zone,
+                    "health": format!("{:?}", endpoint.health).to_lowercase(),
+                    "priority": endpoint.group.priority,
+                    "region": endpoint.group.locality.region,
+                    "zone": endpoint.group.locality.zone,
+                    "sub_zone": endpoint.group.locality.sub_zone,
+                    "locality_weight": endpoint.group.weight,
                 })
             })
             .collect(),
@@ -175,7 +186,7 @@ fn with(key: &str, value: Value, mut object: Value) -> Value {
 }
 
 fn name(place: usize, snapshot: &Snapshot) -> Option<&str> {
-    snapshot.clusters.get(place).map(|cluster| &*cluster.name)
+    snapshot.cluster(place).map(|cluster| &*cluster.name)
 }
 
 fn seconds(duration: Option<Duration>) -> Option<f64> {

@@ -8,6 +8,7 @@ use crate::snapshot::Snapshot;
 use crate::upstream::backoff::Admission;
 use crate::upstream::shared::Shared;
 use evenkeel_control_api::resource::cluster::Algorithm;
+use evenkeel_control_api::resource::endpoint::HealthStatus;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -59,6 +60,8 @@ pub(super) enum Health {
     BackOff,
     /// It failed, and the next request tries.
     ProbeDue,
+    /// The control plane says that it is not well.
+    Unhealthy,
     /// It left the configuration, and what is in flight is finished.
     Removed,
 }
@@ -69,6 +72,7 @@ impl Health {
             Self::Healthy => "healthy",
             Self::BackOff => "back-off",
             Self::ProbeDue => "probe-due",
+            Self::Unhealthy => "unhealthy",
             Self::Removed => "removed",
         }
     }
@@ -82,9 +86,8 @@ pub(super) fn clusters(door: &Door, snapshot: &Snapshot) -> Vec<ClusterState> {
         known.entry(cluster).or_default().insert(address, shared);
     }
     let mut clusters: Vec<_> = snapshot
-        .clusters
-        .iter()
-        .map(|cluster| state(cluster, known.remove(&cluster.name).unwrap_or_default(), now))
+        .clusters()
+        .map(|(_, cluster)| state(cluster, known.remove(&cluster.name).unwrap_or_default(), now))
         .collect();
     clusters.sort_by(|one, other| one.cluster.cmp(&other.cluster));
     clusters
@@ -92,14 +95,21 @@ pub(super) fn clusters(door: &Door, snapshot: &Snapshot) -> Vec<ClusterState> {
 
 fn state(cluster: &Cluster, mut known: BTreeMap<SocketAddr, Arc<Shared>>, now: Millis) -> ClusterState {
     let (endpoints, named): (&[_], _) = match &cluster.discovery {
-        Discovery::Endpoints(endpoints) => (endpoints, true),
-        Discovery::OriginalDestination => (&[], false),
+        Discovery::Endpoints(assignment) => (&assignment.endpoints, true),
+        Discovery::OriginalDestination(_) => (&[], false),
     };
     let mut endpoints: Vec<_> = endpoints
         .iter()
-        .map(|endpoint| EndpointState {
-            weight: Some(endpoint.weight.get()),
-            ..live(endpoint.address, known.remove(&endpoint.address).as_deref(), now)
+        .map(|endpoint| {
+            let state = live(endpoint.address, known.remove(&endpoint.address).as_deref(), now);
+            EndpointState {
+                weight: Some(endpoint.weight.get()),
+                health: match endpoint.health {
+                    HealthStatus::Healthy | HealthStatus::Degraded => state.health,
+                    HealthStatus::Unhealthy => Health::Unhealthy,
+                },
+                ..state
+            }
         })
         .collect();
     let more = known.len().saturating_sub(UNNAMED_SHOWN);
@@ -123,7 +133,7 @@ fn state(cluster: &Cluster, mut known: BTreeMap<SocketAddr, Arc<Shared>>, now: M
 /// How an endpoint of the cluster is chosen, as mesh documents say it.
 pub(super) fn algorithm(cluster: &Cluster) -> &'static str {
     match (&cluster.discovery, cluster.algorithm) {
-        (Discovery::OriginalDestination, _) => "original destination",
+        (Discovery::OriginalDestination(_), _) => "original destination",
         (Discovery::Endpoints(_), Algorithm::PeakEwma) => "peak_ewma",
         (Discovery::Endpoints(_), Algorithm::LeastRequest { .. }) => "least_request",
         (Discovery::Endpoints(_), Algorithm::RoundRobin) => "round_robin",

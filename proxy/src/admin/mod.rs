@@ -10,6 +10,7 @@ mod guard;
 mod metrics;
 mod page;
 mod readiness;
+mod routes;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,7 @@ use crate::telemetry::Book;
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::log::LogHandle;
 use crate::upstream::shared::Registry;
+use evenkeel_control_api::ads;
 use evenkeel_control_api::mesh::settings::ProxySettings;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -56,6 +58,8 @@ pub struct Door {
     pub registry: Arc<Registry>,
     /// The configuration in force, and how updates went.
     pub status: watch::Receiver<Status>,
+    /// Where it comes from; `None`: from a mesh document.
+    pub control_plane: Option<ads::Status>,
     /// The phase of the process.
     pub lifecycle: Arc<Lifecycle>,
     /// For what it could not write.

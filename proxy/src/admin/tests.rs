@@ -64,6 +64,7 @@ impl House {
             books: vec![Book::new(0), Book::new(1)],
             registry: Arc::clone(&registry),
             status: status.subscribe(),
+            control_plane: None,
             lifecycle: Arc::clone(&lifecycle),
             log,
             access_log: None,
@@ -89,7 +90,7 @@ impl House {
     }
 
     fn configure(&self) -> Arc<snapshot::Snapshot> {
-        let snapshot = Arc::new(snapshot::compile(&mesh::load(MESH).unwrap().resources, 7).unwrap());
+        let snapshot = Arc::new(snapshot::compile(mesh::load(MESH).unwrap().resources, 7));
         self.status
             .send_modify(|status| status.accept(Arc::clone(&snapshot), SystemTime::now()));
         snapshot
@@ -97,12 +98,8 @@ impl House {
 
     /// The state of an endpoint that somebody uses.
     fn used(&self, snapshot: &snapshot::Snapshot, address: &str) -> Arc<Shared> {
-        let cluster = snapshot
-            .clusters
-            .iter()
-            .find(|cluster| cluster.name.contains("web"))
-            .unwrap();
-        self.registry.endpoint(&cluster.name, address.parse().unwrap())
+        let cluster = named_cluster(snapshot).into();
+        self.registry.endpoint(&cluster, address.parse().unwrap())
     }
 }
 
@@ -282,10 +279,10 @@ async fn metrics_have_the_configuration_the_phase_and_the_endpoints_that_it_name
 
 fn named_cluster(snapshot: &snapshot::Snapshot) -> String {
     snapshot
-        .clusters
-        .iter()
-        .find(|cluster| cluster.name.contains("web"))
+        .clusters()
+        .find(|(_, cluster)| cluster.name.contains("web"))
         .unwrap()
+        .1
         .name
         .to_string()
 }

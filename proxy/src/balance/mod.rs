@@ -4,7 +4,8 @@
 //! compiler names the matches that want a line, and `tests.rs` has a list of algorithms that wants one as well.
 //!
 //! Nothing here asks a clock, draws from a hidden source of chance, or allocates while picking: `now` and `dice` are
-//! arguments. What workers share about an endpoint is its [`Load`]; a [`Balancer`] belongs to one worker.
+//! arguments. What workers share about an endpoint is its [`Load`]; a [`Balancer`] belongs to one worker. Above it stands
+//! [`Spread`], which decides among whom it chooses.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -14,14 +15,21 @@ pub use load::Load;
 pub use load::Millis;
 use round_robin::Rotation;
 use sample::Wheel;
+pub use spread::Health;
+pub use spread::Rules;
+pub use spread::Spread;
+pub use spread::Standing;
 
 mod dice;
 mod least_request;
 mod load;
+mod locality;
 mod peak_ewma;
+mod priority;
 mod random;
 mod round_robin;
 mod sample;
+mod spread;
 #[cfg(test)]
 mod tests;
 

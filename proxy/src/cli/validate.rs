@@ -4,7 +4,6 @@ use crate::control::source::Source;
 use crate::snapshot::Discovery;
 use std::collections::HashSet;
 use std::path::Path;
-use std::sync::Arc;
 
 /// `Ok`: a line that says what was found; `Err`: a line for each fault.
 pub(super) fn validate(file: &Path) -> Result<String, String> {
@@ -12,13 +11,16 @@ pub(super) fn validate(file: &Path) -> Result<String, String> {
     let status = source.subscribe();
     let status = status.borrow();
     let snapshot = status.snapshot.as_ref().ok_or("nothing was accepted")?;
-    let services: HashSet<_> = snapshot.services().map(|(_, handling)| Arc::as_ptr(handling)).collect();
+    let services: HashSet<_> = snapshot
+        .services()
+        .flat_map(|(_, all)| all)
+        .map(|one| &one.service)
+        .collect();
     let endpoints: usize = snapshot
-        .clusters
-        .iter()
-        .map(|cluster| match &cluster.discovery {
-            Discovery::Endpoints(endpoints) => endpoints.len(),
-            Discovery::OriginalDestination => 0,
+        .clusters()
+        .map(|(_, cluster)| match &cluster.discovery {
+            Discovery::Endpoints(assignment) => assignment.endpoints.len(),
+            Discovery::OriginalDestination(_) => 0,
         })
         .sum();
     let ports = snapshot.inbound_ports().filter(|(port, _)| port.is_some()).count();

@@ -1,28 +1,22 @@
 //! The story of an update: read, decode, compile, publish; or refuse, and say why.
 
-use super::document::Document;
-use super::document::Refused;
-use super::status::Refusal;
+use super::publisher::Publisher;
 use super::status::Status;
-use crate::snapshot;
+use evenkeel_control_api::file::Document;
+use evenkeel_control_api::file::Refused;
 use evenkeel_control_api::mesh::Loaded;
 use evenkeel_control_api::mesh::settings::ProxySettings;
-use evenkeel_control_api::resource::Resources;
+use evenkeel_control_api::resource::Catalog;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
 use tokio::sync::watch;
-
-/// A log is no place for ten thousand faults; `validate` shows all.
-const FAULTS_LOGGED: usize = 20;
 
 /// A watched mesh document whose every good version is published.
 #[derive(Debug)]
 pub struct Source {
     document: Document,
     settings: Arc<ProxySettings>,
-    in_force: Resources,
-    status: watch::Sender<Status>,
+    publisher: Publisher,
 }
 
 impl Source {
@@ -30,15 +24,12 @@ impl Source {
     pub fn open(path: &Path) -> Result<Self, Refused> {
         let document = Document::open(path)?;
         let Loaded { settings, resources } = document.load()?;
-        let snapshot = compile(&document, &resources, 1)?;
-        let mut status = Status::default();
-        status.accept(snapshot, SystemTime::now());
-        let (settings, status) = (Arc::new(settings), watch::Sender::new(status));
+        let mut publisher = Publisher::default();
+        publisher.publish(&Catalog::default().difference(&resources.into()));
         Ok(Self {
             document,
-            settings,
-            in_force: resources,
-            status,
+            settings: Arc::new(settings),
+            publisher,
         })
     }
 
@@ -49,7 +40,7 @@ impl Source {
 
     /// What is in force, now and from now on. A refusal is a change too: compare generations.
     pub fn subscribe(&self) -> watch::Receiver<Status> {
-        self.status.subscribe()
+        self.publisher.subscribe()
     }
 
     /// Publishes every change. Never ends; needs a tokio runtime with IO and time.
@@ -61,63 +52,22 @@ impl Source {
     }
 
     fn update(&mut self) {
-        let generation = self.status.borrow().generation() + 1;
         let file = self.document.path().display();
-        let loaded = self.document.load();
-        if let Ok(Loaded { settings, .. }) = &loaded
-            && *settings != *self.settings
-        {
+        let Loaded { settings, resources } = match self.document.load() {
+            Ok(loaded) => loaded,
+            Err(refused) => return self.publisher.refuse(refused.lines()),
+        };
+        if settings != *self.settings {
             tracing::warn!(%file, "the `proxy` section has changed, which takes effect when the proxy is restarted");
         }
-        let compiled = loaded.and_then(|Loaded { resources, .. }| {
-            if resources == self.in_force {
-                return Ok(None);
-            }
-            let snapshot = compile(&self.document, &resources, generation)?;
-            Ok(Some((resources, snapshot)))
-        });
-        match compiled {
-            Ok(None) => {
-                tracing::info!(%file, "the mesh document says again what is in force");
-                self.status.send_modify(|status| status.refusal = None);
-            }
-            Ok(Some((resources, snapshot))) => {
-                tracing::info!(%file, generation, "a new configuration is in force");
-                self.in_force = resources;
-                self.status
-                    .send_modify(|status| status.accept(snapshot, SystemTime::now()));
-            }
-            Err(refused) => self.refuse(&refused),
+        let update = self.publisher.catalog().difference(&resources.into());
+        if update.is_empty() {
+            tracing::info!(%file, "the mesh document says again what is in force");
+            return self.publisher.confirm();
         }
+        self.publisher.publish(&update);
+        tracing::info!(%file, generation = self.publisher.generation(), "a new configuration is in force");
     }
-
-    fn refuse(&self, refused: &Refused) {
-        let faults = refused.lines();
-        let (generation, count) = (self.status.borrow().generation(), faults.len());
-        tracing::error!(
-            faults = count,
-            generation,
-            "an update was refused, the last good configuration stays in force"
-        );
-        for fault in faults.iter().take(FAULTS_LOGGED) {
-            tracing::error!("{fault}");
-        }
-        if count > FAULTS_LOGGED {
-            tracing::error!(
-                "and {} more faults; `evenkeel-proxy validate` shows all",
-                count - FAULTS_LOGGED
-            );
-        }
-        self.status
-            .send_modify(|status| status.refuse(Refusal { faults }, SystemTime::now()));
-    }
-}
-
-fn compile(document: &Document, resources: &Resources, generation: u64) -> Result<Arc<snapshot::Snapshot>, Refused> {
-    let snapshot = snapshot::compile(resources, generation);
-    snapshot
-        .map(Arc::new)
-        .map_err(|faults| Refused::Faulty(document.path().to_owned(), faults))
 }
 
 #[cfg(test)]

@@ -4,18 +4,25 @@
 //! accept -> original destination -> what the snapshot says of it -> declared or detected -> the protocol's serve
 //! ```
 
+use crate::control::asking::Asked;
 use crate::failure::Reason;
 use crate::net::original_dst::{Arrival, original_dst};
+use crate::net::scratch::poll_read_scratch;
 use crate::net::stream::Stream;
+use crate::protocol::detect::sniff::{ClientHello, Hello, client_hello};
 use crate::protocol::detect::{Detected, Refused, detect};
 use crate::protocol::{Context, Session, Spoken, http, opaque};
-use crate::snapshot::{Detection, Handling, Versions};
+use crate::snapshot::{self, Detection, Handling, Opening, Versions};
 use crate::telemetry::{self, ConnectionRecord, Verdict};
 use evenkeel_control_api::resource::listener::Direction;
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::net::TcpStream;
+
+/// One read of a TLS hello.
+const HELLO: usize = 16 * 1024;
 
 /// How a connection came to us.
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +79,19 @@ pub async fn carry(
     destination: SocketAddr,
     peer: Option<SocketAddr>,
 ) -> Result<(), Reason> {
+    // Held until the connection ends: what is in use stays known.
+    let asked = match &context.asking {
+        Some(asking) if direction == Direction::Outbound => {
+            let upstreams = &context.upstreams;
+            Box::pin(asking.ask(destination, || upstreams.live().snapshot.clone())).await
+        }
+        _ => Asked::Beyond,
+    };
+    if matches!(asked, Asked::Refuse) {
+        tracing::debug!(%destination, "the control plane has not answered in time: refused");
+        stream.reset();
+        return Err(Reason::UnknownDestination);
+    }
     let Some(session) = Session::open(&context, direction, destination, peer) else {
         tracing::debug!(%destination, "no service has this address: refused");
         stream.reset();
@@ -98,7 +118,20 @@ pub async fn carry(
 async fn serve(session: Rc<Session>, stream: Stream, detected: Detected) -> Result<(), Reason> {
     let Detected { spoken, prefix, ahead } = detected;
     // As of now: the client may have said nothing for long.
-    let (live, handling) = session.now();
+    let (mut live, mut handling) = session.now();
+    let mut stream = stream;
+    let (mut prefix, mut ahead) = (prefix, ahead);
+    if handling.narrows() {
+        let opening = opening(spoken, &mut stream, &mut prefix).await;
+        let Some(narrowed) = session.narrow(opening) else {
+            tracing::debug!(destination = %session.destination, "no chain takes this connection: refused");
+            stream.reset();
+            return Err(Reason::UnknownDestination);
+        };
+        // What was opened ahead leads where bytes would have gone.
+        ahead = ahead.filter(|_| handling.tcp == narrowed.1.tcp);
+        (live, handling) = narrowed;
+    }
     let versions = handling.http.as_ref().map(|http| http.versions);
     let spoken = match (spoken, versions) {
         (Spoken::Http1, Some(Versions::Http2) | None) | (Spoken::Http2, Some(Versions::Http1) | None) => Spoken::Opaque,
@@ -130,11 +163,43 @@ async fn serve(session: Rc<Session>, stream: Stream, detected: Detected) -> Resu
 
 /// Whether requests go where opaque bytes would: only then is the connection that was opened ahead of use to them.
 fn shares_cluster(handling: &Handling) -> bool {
-    let tcp = handling.tcp.as_ref().map(|tcp| tcp.cluster);
-    handling
-        .http
-        .as_ref()
-        .is_some_and(|http| http.routes.rules().iter().any(|rule| Some(rule.cluster) == tcp))
+    let (Some(http), Some(tcp)) = (&handling.http, &handling.tcp) else {
+        return false;
+    };
+    tcp.clusters
+        .places()
+        .any(|place| http.routes.clusters().any(|cluster| cluster == place))
+}
+
+/// What a connection begins with, as listeners choose their chains by it. A TLS hello is read to its end.
+async fn opening(spoken: Spoken, stream: &mut Stream, prefix: &mut Vec<u8>) -> Opening {
+    match spoken {
+        Spoken::Http1 => return Opening::Http1,
+        Spoken::Http2 => return Opening::Http2,
+        Spoken::Opaque => {}
+    }
+    loop {
+        match client_hello(prefix) {
+            ClientHello::Complete(Hello { sni, alpn }) => {
+                return Opening::Tls(snapshot::Hello {
+                    server_name: sni,
+                    protocols: alpn,
+                });
+            }
+            ClientHello::Refused(_) => return Opening::Opaque,
+            ClientHello::NeedMore if prefix.is_empty() => return Opening::Opaque,
+            ClientHello::NeedMore => {}
+        }
+        let read = poll_fn(|cx| {
+            poll_read_scratch(stream, cx, HELLO, |_, bytes| {
+                prefix.extend_from_slice(bytes);
+                bytes.len()
+            })
+        });
+        if !matches!(read.await, Ok(1..)) {
+            return Opening::Opaque;
+        }
+    }
 }
 
 /// Lets connections to the pod's own addresses come straight to the inbound side.

@@ -5,11 +5,14 @@ use std::io;
 use std::pin::Pin;
 use std::task::Context;
 use std::task::Poll;
+use std::task::ready;
 
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::io::ReadBuf;
+use tokio::time::Instant;
 
+use crate::net::meter::Meter;
 use crate::net::spare;
 use crate::net::stream::Stream;
 
@@ -25,6 +28,7 @@ pub struct Prefixed {
     served: usize,
     /// Bytes that may still be read in this turn.
     left: usize,
+    meter: Option<Meter>,
 }
 
 impl Prefixed {
@@ -35,6 +39,26 @@ impl Prefixed {
             prefix,
             served: 0,
             left: TURN,
+            meter: None,
+        }
+    }
+
+    /// The same for HTTP/2, whose frames are weighed as they pass. A flood is an error of reading.
+    pub fn metered(stream: Stream, prefix: Vec<u8>, meter: Meter) -> Self {
+        Self {
+            meter: Some(meter),
+            ..Self::new(stream, prefix)
+        }
+    }
+
+    fn weigh(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let Some(meter) = &mut self.meter else { return Ok(()) };
+        meter.received(bytes, Instant::now).map_err(io::Error::other)
+    }
+
+    fn count_sent(&mut self, written: &Poll<io::Result<usize>>) {
+        if let (Some(meter), Poll::Ready(Ok(count))) = (&mut self.meter, written) {
+            meter.sent(*count);
         }
     }
 
@@ -68,9 +92,11 @@ impl Prefixed {
 impl AsyncRead for Prefixed {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        let before = buffer.filled().len();
         let rest = &this.prefix[this.served..];
         if rest.is_empty() {
-            return this.poll_stream(cx, buffer);
+            ready!(this.poll_stream(cx, buffer))?;
+            return Poll::Ready(this.weigh(&buffer.filled()[before..]));
         }
         let count = rest.len().min(buffer.remaining());
         buffer.put_slice(&rest[..count]);
@@ -79,13 +105,16 @@ impl AsyncRead for Prefixed {
             this.served = 0;
             spare::give(std::mem::take(&mut this.prefix));
         }
-        Poll::Ready(Ok(()))
+        Poll::Ready(this.weigh(&buffer.filled()[before..]))
     }
 }
 
 impl AsyncWrite for Prefixed {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write(cx, bytes)
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.stream).poll_write(cx, bytes);
+        this.count_sent(&written);
+        written
     }
 
     fn poll_write_vectored(
@@ -93,7 +122,10 @@ impl AsyncWrite for Prefixed {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, slices)
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.stream).poll_write_vectored(cx, slices);
+        this.count_sent(&written);
+        written
     }
 
     fn is_write_vectored(&self) -> bool {

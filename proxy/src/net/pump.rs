@@ -89,6 +89,11 @@ impl Pump {
         self.read - self.waiting() as u64
     }
 
+    /// Bytes that wait here, and not in a pipe.
+    pub fn buffered(&self) -> usize {
+        self.unsent.len()
+    }
+
     /// Bytes read that the destination has not taken: at most [`LARGEST_READ`] in memory, or one pipe in the kernel.
     pub fn waiting(&self) -> usize {
         self.unsent.len() + self.splice.waiting()

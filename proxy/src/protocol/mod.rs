@@ -3,11 +3,13 @@
 //! To add a protocol: `protocol/<name>/` with a `serve`, its signature in `detect`, and its row in [`Spoken`]; the
 //! compiler then names the match in `flow` that wants a line.
 
+mod bounds;
 pub mod detect;
 pub mod http;
 pub mod opaque;
 mod session;
 
+pub use bounds::{Bounds, Interim};
 pub use session::{Context, Session};
 
 /// What is spoken on a connection, once that is known.

@@ -5,7 +5,7 @@ use crate::net::relay::{Early, Outcome, Side, relay};
 use crate::net::stream::Stream;
 use crate::protocol::Session;
 use crate::protocol::detect::sniff::{ClientHello, client_hello};
-use crate::snapshot::{Discovery, Handling};
+use crate::snapshot::Handling;
 use crate::upstream::{Endpoint, InFlight, Live, Tried};
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -35,12 +35,15 @@ pub struct Reached {
 /// Why the last one could not be reached.
 pub async fn reach(session: &Session, live: &Live, handling: &Handling) -> Result<Reached, Reason> {
     let tcp = handling.tcp.as_ref().ok_or(Reason::ProtocolMismatch)?;
-    let cluster = live.cluster(tcp.cluster).ok_or(Reason::NoCluster)?;
     let upstreams = &session.context.upstreams;
-    let pinned = match cluster.configuration.discovery {
-        Discovery::OriginalDestination => Some(session.destination),
-        Discovery::Endpoints(_) => session.pinned(),
-    };
+    let place = tcp.clusters.pick(&mut upstreams.dice());
+    let cluster = live.cluster(place).ok_or(Reason::NoCluster)?;
+    if upstreams.drops(cluster) {
+        return Err(Reason::Overloaded);
+    }
+    let pinned = cluster
+        .configuration
+        .pinned(session.destination, session.pinned(), |_| None);
     let mut tried = Tried::default();
     let mut last = Reason::NoEndpoint;
     while tried.len() < ATTEMPTS {
@@ -137,6 +140,7 @@ pub async fn serve(
         Outcome::BothFinished | Outcome::Idle => return Ok(()),
         Outcome::ResetBy(Side::Down) | Outcome::Failed(Side::Down, _) => Reason::DownstreamGone,
         Outcome::ResetBy(Side::Up) | Outcome::Failed(Side::Up, _) => Reason::UpstreamReset,
+        Outcome::TooSlow => Reason::BufferLimit,
     };
     record.set_failure(reason);
     Err(reason)

@@ -1,17 +1,19 @@
 //! One downstream connection: where it was going, what the configuration says of it, and the worker it belongs to.
 
+use crate::control::asking::Asking;
 use crate::lifecycle::Lifecycle;
-use crate::snapshot::{Handling, Target};
+use crate::snapshot::{Handling, Opening, Seen, Target};
 use crate::telemetry::access_log::{AccessLog, Entry, Origin};
 use crate::telemetry::{self, Book, Protocol, RequestRecord, ServiceSeries, TcpRecord};
 use crate::upstream::{Endpoint, Live, Upstreams};
 use evenkeel_control_api::resource::listener::Direction;
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::time::Instant;
 
+use super::Bounds;
 use super::detect::Learnt;
 
 /// What every connection of a worker shares.
@@ -22,10 +24,14 @@ pub struct Context {
     pub book: Arc<Book>,
     /// Where this process tells of each request, if it does.
     pub access_log: Option<Arc<AccessLog>>,
+    /// Who asks for destinations on demand; `None`: everything is known.
+    pub asking: Option<Rc<Asking>>,
     /// Whether to say goodbye.
     pub lifecycle: Arc<Lifecycle>,
     /// Which destinations are spoken to first by their clients.
     pub learnt: RefCell<Learnt>,
+    /// What clients may ask for.
+    pub bounds: Bounds,
 }
 
 /// One downstream connection.
@@ -39,6 +45,8 @@ pub struct Session {
     /// Who connected; nothing for an in-process stream.
     pub peer: Option<SocketAddr>,
     view: RefCell<View>,
+    /// What the connection began with, where chains are chosen by it.
+    opening: OnceCell<Opening>,
 }
 
 struct View {
@@ -56,7 +64,7 @@ impl Session {
         peer: Option<SocketAddr>,
     ) -> Option<Self> {
         let live = context.upstreams.live();
-        let target = find(&live, direction, destination)?;
+        let target = find(&live, direction, destination, peer)?;
         let series = series(context, &target);
         let view = RefCell::new(View { live, target, series });
         Some(Self {
@@ -65,7 +73,27 @@ impl Session {
             destination,
             peer,
             view,
+            opening: OnceCell::new(),
         })
+    }
+
+    /// Chooses between the chains of the listener by what the connection begins with; `None`: it is refused.
+    pub fn narrow(&self, opening: Opening) -> Option<(Rc<Live>, Arc<Handling>)> {
+        let (live, handling) = self.now();
+        let opening = self.opening.get_or_init(|| opening);
+        let handling = handling.narrowed(&self.seen(opening))?;
+        let mut view = self.view.borrow_mut();
+        view.target.handling = Arc::clone(&handling);
+        view.series = series(&self.context, &view.target);
+        Some((live, handling))
+    }
+
+    fn seen(&self, opening: &Opening) -> Seen {
+        Seen {
+            destination: self.destination,
+            source: self.peer,
+            opening: opening.clone(),
+        }
     }
 
     /// How connections to this destination are handled, and with which clusters, as of now. A request keeps what it got
@@ -75,7 +103,7 @@ impl Session {
         let mut view = self.view.borrow_mut();
         if live.generation() != view.live.generation() {
             // A destination that is gone, or is no longer handled as what this connection speaks, goes on as it began.
-            if let Some(target) = find(&live, self.direction, self.destination)
+            if let Some(target) = self.find(&live)
                 && target.handling.http.is_some() == view.target.handling.http.is_some()
             {
                 let series = series(&self.context, &target);
@@ -83,6 +111,14 @@ impl Session {
             }
         }
         (Rc::clone(&view.live), Arc::clone(&view.target.handling))
+    }
+
+    fn find(&self, live: &Live) -> Option<Target> {
+        let mut target = find(live, self.direction, self.destination, self.peer)?;
+        if let Some(opening) = self.opening.get() {
+            target.handling = target.handling.narrowed(&self.seen(opening))?;
+        }
+        Some(target)
     }
 
     /// Who asks; on an in-process stream the pod itself.
@@ -146,10 +182,10 @@ fn label(direction: Direction) -> telemetry::Direction {
     }
 }
 
-fn find(live: &Live, direction: Direction, destination: SocketAddr) -> Option<Target> {
+fn find(live: &Live, direction: Direction, destination: SocketAddr, source: Option<SocketAddr>) -> Option<Target> {
     let snapshot = live.snapshot.as_ref()?;
     match direction {
-        Direction::Outbound => snapshot.outbound(destination),
-        Direction::Inbound => snapshot.inbound(destination),
+        Direction::Outbound => snapshot.outbound(destination, source),
+        Direction::Inbound => snapshot.inbound(destination, source),
     }
 }

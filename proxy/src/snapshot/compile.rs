@@ -1,308 +1,374 @@
-//! Resources in, snapshot out: names become places, chains become handlings, and every fault is collected.
+//! Resources in, snapshots out. A compiler keeps what it made of the last update, and makes anew only what the next one
+//! concerns: its cost is that of the change, not of the mesh.
 
-use super::Snapshot;
-use super::cluster::{Cluster, Discovery, Endpoint};
-use super::handling::{Detection, Handling, HttpHandling, TcpHandling, Versions};
-use crate::route::{Rule, Table};
-use evenkeel_control_api::fault::{Fault, Faults};
-use evenkeel_control_api::resource::cluster::Discovery as Source;
-use evenkeel_control_api::resource::endpoint::HealthStatus;
-use evenkeel_control_api::resource::listener::{
-    ApplicationProtocol, Codec, Direction, FilterChain, HttpConnectionManager, NetworkFilter, RouteSource,
-    TransportProtocol,
-};
-use evenkeel_control_api::resource::{self, Listener, Resources};
-use std::collections::{BTreeMap, HashMap};
+use super::{Answer, Snapshot};
+use super::chains::{Chains, Entry};
+use super::claims::Claims;
+use super::cluster::{Cluster, Discovery};
+use super::fold::{Folder, named_routes};
+use super::handling::Handling;
+use super::places::Places;
+use super::uses::Uses;
+use evenkeel_control_api::resource::listener::{Direction, FilterChain};
+use evenkeel_control_api::resource::{Catalog, Kind, Listener, Resources, Update};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-/// Compiles one consistent set of resources.
-///
-/// # Errors
-/// Everything that is wrong with the set, not only the first thing.
-pub fn compile(resources: &Resources, generation: u64) -> Result<Snapshot, Faults> {
-    let mut compiler = Compiler {
-        resources,
-        places: HashMap::new(),
-        faults: Faults::default(),
-    };
-    let clusters = compiler.clusters();
-    let mut snapshot = Snapshot {
-        generation,
-        clusters,
-        services: HashMap::new(),
-        endpoints: HashMap::new(),
-        unknown: None,
-        inbound: HashMap::new(),
-        inbound_default: None,
-    };
-    for listener in &resources.listeners {
-        match (listener.direction, listener.bind) {
-            (Direction::Outbound, false) => compiler.service(listener, &mut snapshot),
-            (Direction::Outbound, true) => {
-                snapshot.unknown = compiler.handling(listener, &[], listener.default_chain.as_ref());
+/// Compiles one whole set of resources.
+pub fn compile(resources: Resources, generation: u64) -> Snapshot {
+    let mut compiler = Compiler::default();
+    compiler.apply(&Catalog::default().difference(&resources.into()));
+    compiler.snapshot(generation)
+}
+
+/// Who asks for an endpoint's address: first the clusters that a listener leads to, then the others; by name.
+type Owner = (bool, Arc<str>);
+
+/// Makes a snapshot of each update. What it is given was checked by its decode: names that lead nowhere are no fault here,
+/// for what they name may come later.
+#[derive(Debug, Default)]
+pub struct Compiler {
+    catalog: Catalog,
+    places: Places,
+    current: Snapshot,
+    /// Clusters, by the assignment that they name.
+    assigned: Uses<Arc<str>>,
+    /// Listeners, by the route configuration that they name.
+    routed: Uses<Arc<str>>,
+    /// Virtual listeners, by the place of a cluster that they lead to.
+    leading: Uses<usize>,
+    /// Listeners that are not virtual.
+    bound: BTreeSet<Arc<str>>,
+    /// Virtual listeners as they were compiled.
+    virtuals: HashMap<Arc<str>, Virtual>,
+    /// Who has which destination.
+    destinations: Claims<Arc<str>>,
+    /// Who has which endpoint.
+    owners: Claims<Owner>,
+    /// How a connection straight to an endpoint is handled, by the endpoint's owner, and what it asked for.
+    direct: HashMap<Arc<str>, Direct>,
+}
+
+/// A virtual listener.
+#[derive(Debug)]
+struct Virtual {
+    addresses: Vec<SocketAddr>,
+    entry: Entry,
+}
+
+impl Virtual {
+    fn clusters(&self) -> BTreeSet<usize> {
+        let handlings = self.entry.handlings();
+        handlings.into_iter().flat_map(|handling| handling.clusters()).collect()
+    }
+}
+
+/// A cluster whose endpoints can be reached by their own addresses.
+#[derive(Debug)]
+struct Direct {
+    owner: Owner,
+    handling: Arc<Handling>,
+    addresses: BTreeSet<SocketAddr>,
+}
+
+/// What an update concerns.
+#[derive(Default)]
+struct Concerned {
+    clusters: BTreeSet<Arc<str>>,
+    listeners: BTreeSet<Arc<str>>,
+}
+
+impl Compiler {
+    /// What is in force.
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// The configuration as of the last update.
+    pub fn snapshot(&self, generation: u64) -> Snapshot {
+        Snapshot {
+            generation,
+            ..self.current.clone()
+        }
+    }
+
+    /// What a control plane said of a destination that no listener has; `None`: it was not asked, or there is one.
+    pub fn answer(&mut self, destination: SocketAddr, answer: Option<Answer>) {
+        match answer {
+            Some(answer) => self.current.asked.insert(destination, answer),
+            None => self.current.asked.remove(&destination),
+        }
+    }
+
+    /// Puts an update in force.
+    pub fn apply(&mut self, update: &Update) {
+        let changed = update.set.iter().map(|resource| (resource.kind(), resource.name()));
+        let removed = update.removed.iter().map(|(kind, name)| (*kind, &**name));
+        let changed: Vec<(Kind, Arc<str>)> = changed
+            .chain(removed)
+            .map(|(kind, name)| (kind, Arc::from(name)))
+            .collect();
+        for (kind, name) in &changed {
+            self.forget_uses(*kind, name);
+        }
+        self.catalog.apply(update);
+        let mut concerned = Concerned::default();
+        for (kind, name) in changed {
+            self.concern(kind, name, &mut concerned);
+        }
+        let mut homes = BTreeSet::new();
+        for name in concerned.clusters {
+            self.cluster(&name);
+            homes.insert(name);
+        }
+        for name in concerned.listeners {
+            self.listener(&name, &mut homes);
+        }
+        self.bound();
+        for name in homes {
+            self.home(&name);
+        }
+    }
+
+    /// Ends what the index knows of a resource as it was.
+    fn forget_uses(&mut self, kind: Kind, name: &Arc<str>) {
+        match kind {
+            Kind::Cluster => {
+                if let Some(assignment) = self.catalog.clusters.get(name).and_then(|old| old.discovery.assignment()) {
+                    self.assigned.end(&Arc::from(assignment), name);
+                }
             }
-            (Direction::Inbound, _) => compiler.inbound(listener, &mut snapshot),
+            Kind::Listener => {
+                if let Some(old) = self.catalog.listeners.get(name) {
+                    named_routes(old).for_each(|route| self.routed.end(&Arc::from(route), name));
+                }
+            }
+            Kind::Assignment | Kind::Route => {}
         }
     }
-    headless(&mut snapshot);
-    if compiler.faults.0.is_empty() {
-        Ok(snapshot)
-    } else {
-        Err(compiler.faults)
-    }
-}
 
-/// Endpoints that no listener leads to are reached by their own addresses: a headless service. What is spoken there is
-/// found out, and every limit is the default.
-fn headless(snapshot: &mut Snapshot) {
-    for (place, cluster) in snapshot.clusters.iter().enumerate() {
-        let Discovery::Endpoints(endpoints) = &cluster.discovery else {
-            continue;
-        };
-        let handling = Arc::new(Handling::detected(Arc::clone(&cluster.service), place));
-        for endpoint in endpoints {
-            snapshot
-                .endpoints
-                .entry(endpoint.address)
-                .or_insert_with(|| Arc::clone(&handling));
+    /// Begins what the index has to know of a resource as it is, and finds what has to be made anew.
+    fn concern(&mut self, kind: Kind, name: Arc<str>, concerned: &mut Concerned) {
+        match kind {
+            Kind::Cluster => {
+                if let Some(assignment) = self.catalog.clusters.get(&name).and_then(|new| new.discovery.assignment()) {
+                    self.assigned.begin(Arc::from(assignment), &name);
+                }
+                concerned.clusters.insert(name);
+            }
+            Kind::Assignment => concerned.clusters.extend(self.assigned.of(&name).cloned()),
+            Kind::Listener => {
+                if let Some(new) = self.catalog.listeners.get(&name) {
+                    named_routes(new).for_each(|route| self.routed.begin(Arc::from(route), &name));
+                }
+                concerned.listeners.insert(name);
+            }
+            Kind::Route => concerned.listeners.extend(self.routed.of(&name).cloned()),
         }
     }
-}
 
-struct Compiler<'a> {
-    resources: &'a Resources,
-    places: HashMap<&'a str, usize>,
-    faults: Faults,
-}
-
-impl<'a> Compiler<'a> {
-    fn fault(&mut self, path: impl Into<String>, reason: impl Into<String>) {
-        self.faults.0.push(Fault {
-            position: None,
-            path: path.into(),
-            reason: reason.into(),
+    fn cluster(&mut self, name: &Arc<str>) {
+        let place = self.places.of(name);
+        let compiled = self.catalog.clusters.get(name).map(|cluster| {
+            let assignments = &self.catalog.assignments;
+            Arc::new(Cluster::compile(name, cluster, |name| {
+                assignments.get(name).cloned()
+            }))
         });
+        match &compiled {
+            Some(_) => self.current.named.insert(Arc::clone(name), place),
+            None => self.current.named.remove(name),
+        }
+        let clusters = &mut self.current.clusters;
+        if clusters.len() <= place {
+            clusters.resize(place + 1, None);
+        }
+        clusters[place] = compiled;
     }
 
-    fn clusters(&mut self) -> Vec<Arc<Cluster>> {
-        let mut clusters = Vec::with_capacity(self.resources.clusters.len());
-        for cluster in &self.resources.clusters {
-            if self.places.insert(&cluster.name, clusters.len()).is_some() {
-                self.fault(
-                    format!("cluster {}", cluster.name),
-                    "there are two clusters of this name",
-                );
+    /// Compiles a listener; clusters that it leads to, or led to, go to `homes`.
+    fn listener(&mut self, name: &Arc<str>, homes: &mut BTreeSet<Arc<str>>) {
+        self.withdraw(name, homes);
+        self.bound.remove(name);
+        match self.catalog.listeners.get(name).cloned() {
+            Some(listener) if listener.direction == Direction::Outbound && !listener.bind => {
+                self.claim(name, &listener, homes);
             }
-            let discovery = match &cluster.discovery {
-                Source::OriginalDestination => Discovery::OriginalDestination,
-                Source::Static(assignment) => Discovery::Endpoints(usable(assignment)),
-                Source::Eds(name) => Discovery::Endpoints(self.assignment(&cluster.name, name)),
-            };
-            clusters.push(Arc::new(Cluster {
-                name: Arc::from(cluster.name.as_str()),
-                service: Arc::from(cluster.stat_name.as_str()),
-                discovery,
-                algorithm: cluster.algorithm,
-                connect_timeout: cluster.connect_timeout,
-                http: cluster.http,
-                tcp: cluster.tcp,
-            }));
+            Some(_) => drop(self.bound.insert(Arc::clone(name))),
+            None => {}
         }
-        clusters
     }
 
-    fn assignment(&mut self, cluster: &str, name: &str) -> Vec<Endpoint> {
-        let found = self
-            .resources
-            .assignments
-            .iter()
-            .find(|assignment| assignment.cluster == name);
-        if found.is_none() {
-            self.fault(
-                format!("cluster {cluster}"),
-                format!("its endpoints `{name}` are missing"),
-            );
-        }
-        found.map(usable).unwrap_or_default()
-    }
-
-    fn service(&mut self, listener: &'a Listener, snapshot: &mut Snapshot) {
+    fn claim(&mut self, name: &Arc<str>, listener: &Listener, homes: &mut BTreeSet<Arc<str>>) {
+        let addresses = listener.addresses.clone();
+        let port = addresses.first().map(SocketAddr::port);
         let chains: Vec<_> = listener.chains.iter().collect();
-        let Some(handling) = self.handling(listener, &chains, listener.default_chain.as_ref()) else {
-            self.fault(
-                format!("listener {}", listener.name),
-                "it has neither chains nor a default chain",
-            );
+        let entry = self
+            .fold(listener, &chains)
+            .entry(port.filter(|port| addresses.iter().all(|one| one.port() == *port)));
+        let new = Virtual { addresses, entry };
+        for place in new.clusters() {
+            self.leading.begin(place, name);
+            homes.extend(self.name_of(place));
+        }
+        new.entry
+            .handlings()
+            .into_iter()
+            .for_each(|handling| self.current.names.enter(handling));
+        self.virtuals.insert(Arc::clone(name), new);
+        for address in &listener.addresses {
+            let winner = self.destinations.claim(*address, Arc::clone(name));
+            self.lead(*address, Some(&winner));
+        }
+    }
+
+    fn withdraw(&mut self, name: &Arc<str>, homes: &mut BTreeSet<Arc<str>>) {
+        let Some(old) = self.virtuals.remove(name) else {
             return;
         };
-        for place in handling.clusters() {
-            let Some(Discovery::Endpoints(endpoints)) = snapshot.clusters.get(place).map(|cluster| &cluster.discovery)
-            else {
-                continue;
-            };
-            for endpoint in endpoints {
-                // The first service in the order of delivery: an address that serves two has to be handled in one way.
-                snapshot
-                    .endpoints
-                    .entry(endpoint.address)
-                    .or_insert_with(|| Arc::clone(&handling));
-            }
+        for place in old.clusters() {
+            self.leading.end(&place, name);
+            homes.extend(self.name_of(place));
         }
-        for address in &listener.addresses {
-            if let Some(other) = snapshot.services.insert(*address, Arc::clone(&handling)) {
-                let reason = format!("{address} belongs to {} already", other.service);
-                self.fault(format!("listener {}", listener.name), reason);
-            }
+        old.entry
+            .handlings()
+            .into_iter()
+            .for_each(|handling| self.current.names.leave(handling));
+        for address in old.addresses {
+            let winner = self.destinations.withdraw(address, name);
+            self.lead(address, winner.as_ref());
         }
     }
 
-    fn inbound(&mut self, listener: &'a Listener, snapshot: &mut Snapshot) {
-        let mut groups: BTreeMap<Option<u16>, Vec<&FilterChain>> = BTreeMap::new();
+    fn lead(&mut self, address: SocketAddr, listener: Option<&Arc<str>>) {
+        match listener.and_then(|name| self.virtuals.get(name)) {
+            Some(Virtual { entry, .. }) => self.current.services.insert(address, entry.clone()),
+            None => self.current.services.remove(&address),
+        }
+    }
+
+    /// Compiles the listeners that take connections over; of several on one side, the first by name.
+    fn bound(&mut self) {
+        let Snapshot {
+            unknown,
+            inbound,
+            inbound_default,
+            names,
+            ..
+        } = &self.current;
+        let mut names = names.clone();
+        let before = inbound.values().chain([unknown, inbound_default]);
+        before
+            .flat_map(Entry::handlings)
+            .for_each(|handling| names.leave(handling));
+        self.current.unknown = self.first_bound(Direction::Outbound).map_or(Entry::Closed, |listener| {
+            let chains: Vec<_> = listener.chains.iter().collect();
+            self.fold(&listener, &chains).entry(None)
+        });
+        self.current.inbound.clear();
+        self.current.inbound_default = Entry::Closed;
+        if let Some(listener) = self.first_bound(Direction::Inbound) {
+            self.inbound(&listener);
+        }
+        let Snapshot {
+            unknown,
+            inbound,
+            inbound_default,
+            ..
+        } = &self.current;
+        let after = inbound.values().chain([unknown, inbound_default]);
+        after
+            .flat_map(Entry::handlings)
+            .for_each(|handling| names.enter(handling));
+        self.current.names = names;
+    }
+
+    fn first_bound(&self, direction: Direction) -> Option<Arc<Listener>> {
+        let mut listeners = self.bound.iter().filter_map(|name| self.catalog.listeners.get(name));
+        listeners.find(|listener| listener.direction == direction).cloned()
+    }
+
+    fn inbound(&mut self, listener: &Listener) {
+        let mut groups: BTreeMap<Option<u16>, Vec<&FilterChain>> = BTreeMap::from([(None, Vec::new())]);
         for chain in &listener.chains {
             groups.entry(chain.matches.destination_port).or_default().push(chain);
         }
-        let default = listener.default_chain.as_ref();
-        groups.entry(None).or_default();
         for (port, chains) in groups {
-            let handling = self.handling(listener, &chains, default);
-            match (port, handling) {
-                (Some(port), Some(handling)) => {
-                    snapshot.inbound.insert(port, handling);
-                }
-                (None, handling) => snapshot.inbound_default = handling,
-                (Some(_), None) => {}
+            let entry = self.fold(listener, &chains).entry(port);
+            match port {
+                Some(port) => drop(self.current.inbound.insert(port, entry)),
+                None => self.current.inbound_default = entry,
             }
         }
     }
 
-    /// Folds the chains that one destination can reach into one handling; `None` where there are none.
-    fn handling(
-        &mut self,
-        listener: &'a Listener,
-        chains: &[&'a FilterChain],
-        default: Option<&'a FilterChain>,
-    ) -> Option<Arc<Handling>> {
-        let http = chains
-            .iter()
-            .copied()
-            .chain(default)
-            .find(|chain| matches!(chain.filter, NetworkFilter::Http(_)));
-        let tcp = chains
-            .iter()
-            .copied()
-            .chain(default)
-            .find_map(|chain| match &chain.filter {
-                NetworkFilter::Tcp(tcp) => Some((chain, tcp)),
-                NetworkFilter::Http(_) => None,
-            });
-        let detection = match (http, tcp) {
-            (Some(chain), _) if chain.matches.application_protocols.is_empty() => Detection::Http,
-            (Some(_), _) => Detection::Race,
-            (None, Some((chain, _))) if chain.matches.transport_protocol == Some(TransportProtocol::Tls) => {
-                Detection::Tls
-            }
-            (None, Some(_)) => Detection::Opaque,
-            (None, None) => return None,
+    fn fold(&mut self, listener: &Listener, chains: &[&FilterChain]) -> Chains {
+        let mut folder = Folder {
+            catalog: &self.catalog,
+            places: &mut self.places,
         };
-        let mut service = listener.name.as_str();
-        let tcp = tcp.and_then(|(_, proxy)| {
-            service = &proxy.stat_prefix;
-            let cluster = self.place(listener, &proxy.cluster)?;
-            Some(TcpHandling {
-                cluster,
-                idle_timeout: proxy.idle_timeout,
-            })
+        folder.chains(listener, chains)
+    }
+
+    fn name_of(&self, place: usize) -> Option<Arc<str>> {
+        self.current.cluster(place).map(|cluster| Arc::clone(&cluster.name))
+    }
+
+    /// Lets the endpoints of a cluster be reached by their own addresses, for what is not sent to a Service (headless,
+    /// `StatefulSet`, a scraper): as the first listener that leads there says; where none does, what is spoken is found
+    /// out, and every limit is the default.
+    fn home(&mut self, name: &Arc<str>) {
+        let place = self.places.of(name);
+        let cluster = self.current.cluster(place).cloned();
+        let listener = self.leading.of(&place).next().and_then(|name| self.virtuals.get(name));
+        let led = listener.and_then(|listener| listener.entry.handling(*listener.addresses.first()?, None));
+        let old = self.direct.remove(name);
+        let new = cluster.as_ref().and_then(|cluster| match &cluster.discovery {
+            Discovery::Endpoints(assignment) => Some(Direct {
+                owner: (led.is_none(), Arc::clone(name)),
+                handling: led.unwrap_or_else(|| Arc::new(Handling::detected(Arc::clone(&cluster.service), place))),
+                addresses: assignment.endpoints.iter().map(|endpoint| endpoint.address).collect(),
+            }),
+            Discovery::OriginalDestination(_) => None,
         });
-        let http = http.and_then(|chain| match &chain.filter {
-            NetworkFilter::Http(manager) => {
-                service = &manager.stat_prefix;
-                self.http(listener, chain, manager)
-            }
-            NetworkFilter::Tcp(_) => None,
-        });
-        Some(Arc::new(Handling {
-            service: Arc::from(service),
-            direction: listener.direction,
-            detection,
-            http,
-            tcp,
-        }))
+        self.move_in(name, old, new);
     }
 
-    fn http(
-        &mut self,
-        listener: &'a Listener,
-        chain: &'a FilterChain,
-        manager: &'a HttpConnectionManager,
-    ) -> Option<HttpHandling> {
-        let routes = match &manager.routes {
-            RouteSource::Inline(routes) => routes,
-            RouteSource::Named(name) => {
-                let found = self.resources.routes.iter().find(|routes| &routes.name == name);
-                let Some(routes) = found else {
-                    self.fault(
-                        format!("listener {}", listener.name),
-                        format!("its routes `{name}` are missing"),
-                    );
-                    return None;
-                };
-                routes
-            }
-        };
-        let mut rules = Vec::new();
-        for route in routes.virtual_hosts.iter().flat_map(|host| &host.routes) {
-            let cluster = self.place(listener, &route.cluster)?;
-            rules.push(Rule {
-                prefix: route.prefix.clone(),
-                cluster,
-                timeout: route.timeout,
-            });
+    fn move_in(&mut self, name: &Arc<str>, old: Option<Direct>, new: Option<Direct>) {
+        let same =
+            matches!((&old, &new), (Some(old), Some(new)) if old.owner == new.owner && old.handling == new.handling);
+        let (mut out, mut into) = (BTreeSet::new(), BTreeSet::new());
+        let owner = old.as_ref().map(|old| old.owner.clone());
+        if let Some(old) = &old {
+            self.current.names.leave(&old.handling);
+            out.clone_from(&old.addresses);
         }
-        Some(HttpHandling {
-            versions: versions(manager.codec, &chain.matches.application_protocols),
-            routes: Table::new(rules),
-            max_header_bytes: manager.max_header_bytes,
-            max_header_fields: manager.max_header_fields,
-            head_timeout: manager.head_timeout,
-            idle_timeout: manager.idle_timeout,
-            http2: manager.http2,
-            forwarded_for: manager.forwarded_for,
-        })
-    }
-
-    fn place(&mut self, listener: &Listener, cluster: &str) -> Option<usize> {
-        let place = self.places.get(cluster).copied();
-        if place.is_none() {
-            self.fault(
-                format!("listener {}", listener.name),
-                format!("it names the cluster `{cluster}`, which is missing"),
-            );
+        if let Some(mut new) = new {
+            self.current.names.enter(&new.handling);
+            into.clone_from(&new.addresses);
+            if same && let Some(old) = old {
+                out = old.addresses.difference(&new.addresses).copied().collect();
+                into = new.addresses.difference(&old.addresses).copied().collect();
+                new.handling = old.handling;
+            }
+            self.direct.insert(Arc::clone(name), new);
         }
-        place
+        for (address, owner) in out.into_iter().filter_map(|address| Some((address, owner.as_ref()?))) {
+            let winner = self.owners.withdraw(address, owner);
+            self.settle(address, winner);
+        }
+        for address in into {
+            let Some(direct) = self.direct.get(name) else { return };
+            let winner = self.owners.claim(address, direct.owner.clone());
+            self.settle(address, Some(winner));
+        }
     }
-}
 
-fn versions(codec: Codec, protocols: &[ApplicationProtocol]) -> Versions {
-    let only = |protocol| protocols.iter().all(|named| *named == protocol) && !protocols.is_empty();
-    match codec {
-        Codec::Http1 => Versions::Http1,
-        Codec::Http2 => Versions::Http2,
-        Codec::Auto if only(ApplicationProtocol::Http1) => Versions::Http1,
-        Codec::Auto if only(ApplicationProtocol::Http2) => Versions::Http2,
-        Codec::Auto => Versions::Both,
+    fn settle(&mut self, address: SocketAddr, owner: Option<Owner>) {
+        match owner.and_then(|(_, name)| self.direct.get(&name)) {
+            Some(direct) => self.current.endpoints.insert(address, Arc::clone(&direct.handling)),
+            None => self.current.endpoints.remove(&address),
+        }
     }
-}
-
-fn usable(assignment: &resource::ClusterLoadAssignment) -> Vec<Endpoint> {
-    let endpoints = assignment
-        .endpoints
-        .iter()
-        .filter(|endpoint| endpoint.health == HealthStatus::Usable);
-    endpoints
-        .map(|endpoint| Endpoint {
-            address: endpoint.address,
-            weight: endpoint.weight,
-            locality: endpoint.locality.clone(),
-        })
-        .collect()
 }

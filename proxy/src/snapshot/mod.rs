@@ -2,35 +2,66 @@
 //!
 //! To add a field: its decode is in `control-api/src/resource/<kind>.rs`, its consumer in `snapshot/<kind>.rs`.
 
+mod chains;
+mod claims;
 mod cluster;
 mod compile;
+mod fold;
 mod handling;
+mod names;
+mod parts;
+mod places;
+mod select;
+#[cfg(test)]
+mod tests;
+mod uses;
 
-pub use cluster::{Cluster, Discovery, Endpoint};
-pub use compile::compile;
-pub use handling::{Detection, Handling, HttpHandling, TcpHandling, Versions};
+pub use cluster::{Cluster, Discovery};
+pub use compile::{Compiler, compile};
+pub use handling::{Detection, Handling, HttpHandling, Split, TcpHandling, Versions};
 
+pub use select::{Hello, Opening, Seen};
+
+use chains::Entry;
+use evenkeel_control_api::resource::listener::Direction;
+use names::Names;
+use parts::Parts;
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-/// One consistent configuration.
-#[derive(Debug)]
+/// One consistent configuration. A clone shares nearly everything.
+#[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     /// Counts from 1; for people, and to see whether something is newer.
     pub generation: u64,
-    /// Rules and handlings name clusters by their place here.
-    pub clusters: Vec<Arc<Cluster>>,
+    /// Rules and handlings name clusters by their place here, which a cluster keeps from one snapshot to the next.
+    clusters: Vec<Option<Arc<Cluster>>>,
     /// By original destination.
-    services: HashMap<SocketAddr, Arc<Handling>>,
+    services: Parts<SocketAddr, Entry>,
     /// By the address of an endpoint, for what is not sent to a Service (headless, `StatefulSet`, a scraper).
-    endpoints: HashMap<SocketAddr, Arc<Handling>>,
-    /// What happens to outbound connections to anything else; `None`: refused.
-    unknown: Option<Arc<Handling>>,
+    endpoints: Parts<SocketAddr, Arc<Handling>>,
+    /// What happens to outbound connections to anything else.
+    unknown: Entry,
     /// By the port of the application.
-    inbound: HashMap<u16, Arc<Handling>>,
-    /// Ports of the application that nothing was said about; `None`: refused.
-    inbound_default: Option<Arc<Handling>>,
+    inbound: HashMap<u16, Entry>,
+    /// Ports of the application that nothing was said about.
+    inbound_default: Entry,
+    /// What a control plane said of destinations that it was asked for, and that no listener has.
+    asked: Parts<SocketAddr, Answer>,
+    /// The services of all of these.
+    names: Names,
+    /// Places of clusters by name, for requests that name one.
+    named: Parts<Arc<str>, usize>,
+}
+
+/// What a control plane says of a destination that no listener has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// There is nothing: it is like any other unknown destination.
+    Nothing,
+    /// There is something, and it was refused: nothing may pass in its place.
+    Refused,
 }
 
 /// What is to be done with a connection.
@@ -43,56 +74,92 @@ pub struct Target {
 }
 
 impl Snapshot {
-    /// For a connection that our application opened to `destination`; `None`: refuse it.
-    pub fn outbound(&self, destination: SocketAddr) -> Option<Target> {
-        if let Some(handling) = self.services.get(&destination) {
+    /// The cluster at this place; `None`: it was named, and is not there.
+    pub fn cluster(&self, place: usize) -> Option<&Arc<Cluster>> {
+        self.clusters.get(place)?.as_ref()
+    }
+
+    /// Where the cluster of this name is.
+    pub fn place_of(&self, name: &str) -> Option<usize> {
+        self.named.get(name).copied()
+    }
+
+    /// More than any place of a cluster.
+    pub fn places(&self) -> usize {
+        self.clusters.len()
+    }
+
+    /// Every cluster with its place.
+    pub fn clusters(&self) -> impl Iterator<Item = (usize, &Arc<Cluster>)> {
+        let clusters = self.clusters.iter().enumerate();
+        clusters.filter_map(|(place, cluster)| Some((place, cluster.as_ref()?)))
+    }
+
+    /// For a connection that our application opened to `destination`, from `source`; `None`: refuse it.
+    pub fn outbound(&self, destination: SocketAddr, source: Option<SocketAddr>) -> Option<Target> {
+        let anywhere = SocketAddr::new(unspecified(destination.ip()), destination.port());
+        if let Some(entry) = self.services.get(&destination).or_else(|| self.services.get(&anywhere)) {
             return Some(Target {
-                handling: Arc::clone(handling),
+                handling: entry.handling(destination, source)?,
                 pinned: None,
             });
         }
-        let handling = self.endpoints.get(&destination).or(self.unknown.as_ref())?;
+        if self.asked.get(&destination) == Some(&Answer::Refused) {
+            return None;
+        }
+        let handling = match self.endpoints.get(&destination) {
+            Some(handling) => Arc::clone(handling),
+            None => self.unknown.handling(destination, source)?,
+        };
         Some(Target {
-            handling: Arc::clone(handling),
+            handling,
             pinned: Some(destination),
         })
     }
 
-    /// For a connection that was opened to our application at `destination`; `None`: refuse it.
-    pub fn inbound(&self, destination: SocketAddr) -> Option<Target> {
-        let handling = self
-            .inbound
-            .get(&destination.port())
-            .or(self.inbound_default.as_ref())?;
+    /// Whether it is known what to do with connections to this destination, so that nobody has to be asked.
+    pub fn answers(&self, destination: SocketAddr) -> bool {
+        self.services.get(&destination).is_some() || self.asked.get(&destination).is_some()
+    }
+
+    /// For a connection that was opened to our application at `destination`, from `source`; `None`: refuse it.
+    pub fn inbound(&self, destination: SocketAddr, source: Option<SocketAddr>) -> Option<Target> {
+        let entry = self.inbound.get(&destination.port()).unwrap_or(&self.inbound_default);
         Some(Target {
-            handling: Arc::clone(handling),
+            handling: entry.handling(destination, source)?,
             pinned: Some(destination),
         })
     }
 
-    /// Services by address, for the operator's pages.
-    pub fn services(&self) -> impl Iterator<Item = (&SocketAddr, &Arc<Handling>)> {
-        self.services.iter()
+    /// Services by address, for the operator's pages; one that refuses connections does nothing.
+    pub fn services(&self) -> impl Iterator<Item = (&SocketAddr, Vec<&Arc<Handling>>)> {
+        self.services
+            .iter()
+            .map(|(address, entry)| (address, entry.handlings()))
     }
 
-    /// Every handling there is, some of them more than once.
-    pub fn handlings(&self) -> impl Iterator<Item = &Arc<Handling>> {
-        let outbound = self
-            .services
-            .values()
-            .chain(self.endpoints.values())
-            .chain(&self.unknown);
-        outbound.chain(self.inbound.values()).chain(&self.inbound_default)
+    /// Whether anything here is counted for this service.
+    pub fn knows(&self, direction: Direction, service: &str) -> bool {
+        self.names.has(direction, service)
     }
 
     /// What happens to outbound connections that no service claims.
-    pub fn unknown(&self) -> Option<&Arc<Handling>> {
-        self.unknown.as_ref()
+    pub fn unknown(&self) -> Vec<&Arc<Handling>> {
+        self.unknown.handlings()
     }
 
     /// Inbound ports, for the operator's pages; `None` is the default for the others.
-    pub fn inbound_ports(&self) -> impl Iterator<Item = (Option<u16>, &Arc<Handling>)> {
-        let listed = self.inbound.iter().map(|(port, handling)| (Some(*port), handling));
-        listed.chain(self.inbound_default.iter().map(|handling| (None, handling)))
+    pub fn inbound_ports(&self) -> impl Iterator<Item = (Option<u16>, Vec<&Arc<Handling>>)> {
+        let listed = self.inbound.iter().map(|(port, entry)| (Some(*port), entry));
+        let all = listed.chain([(None, &self.inbound_default)]);
+        all.map(|(port, entry)| (port, entry.handlings()))
+    }
+}
+
+/// The address that a listener has that takes a port at every address of this family.
+fn unspecified(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
     }
 }

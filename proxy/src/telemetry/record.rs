@@ -84,9 +84,25 @@ impl RequestRecord {
         }
     }
 
-    /// Another attempt was made.
+    /// The configuration answers it, with a redirect or a direct response.
+    pub fn answered_by_configuration(&mut self) {
+        self.series.configured.increment();
+        if let Some(entry) = self.entry() {
+            entry.answer_by_configuration();
+        }
+    }
+
+    /// Another attempt is made.
     pub fn retried(&self) {
         self.series.retries.increment();
+    }
+
+    /// Another attempt would have been made, but for the retry budget.
+    pub fn retry_forbidden(&mut self) {
+        self.series.retries_forbidden.increment();
+        if let Some(entry) = self.entry() {
+            entry.forbid_retry();
+        }
     }
 }
 

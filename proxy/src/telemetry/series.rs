@@ -66,6 +66,8 @@ pub struct HttpSeries {
     pub(super) grpc_statuses: GrpcStatuses,
     pub(super) failures: Reasons,
     pub(super) retries: Counter,
+    pub(super) retries_forbidden: Counter,
+    pub(super) configured: Counter,
     pub(super) request_bytes: Counter,
     pub(super) response_bytes: Counter,
     pub(super) duration: Histogram,

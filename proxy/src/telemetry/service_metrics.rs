@@ -25,10 +25,20 @@ use crate::telemetry::sums::reasons;
 
 type Services = BTreeMap<(Direction, Arc<str>), Vec<Arc<ServiceSeries>>>;
 
-const REQUESTS: [CounterOf<HttpSeries>; 3] = [
+const REQUESTS: [CounterOf<HttpSeries>; 5] = [
     ("evenkeel_request_retries_total", "Attempts beyond the first.", |part| {
         &part.retries
     }),
+    (
+        "evenkeel_request_retries_forbidden_total",
+        "Attempts that the retry budget did not allow.",
+        |part| &part.retries_forbidden,
+    ),
+    (
+        "evenkeel_configured_answers_total",
+        "Redirects and direct responses of the configuration.",
+        |part| &part.configured,
+    ),
     ("evenkeel_request_bytes_total", "Bytes of request bodies.", |part| {
         &part.request_bytes
     }),

@@ -208,6 +208,9 @@ fn a_page_with_everything_on_it_reads() {
     call.set_grpc_status(14_u8);
     call.set_failure(Reason::ConnectRefused);
     call.retried();
+    call.retry_forbidden();
+    call.retry_forbidden();
+    call.answered_by_configuration();
     call.request_bytes(5);
     call.response_bytes(7);
     drop(call);
@@ -238,6 +241,8 @@ fn a_page_with_everything_on_it_reads() {
         Some(1.0)
     );
     assert_eq!(page.value("evenkeel_request_retries_total", &grpc), Some(1.0));
+    assert_eq!(page.value("evenkeel_request_retries_forbidden_total", &grpc), Some(2.0));
+    assert_eq!(page.value("evenkeel_configured_answers_total", &grpc), Some(1.0));
     assert_eq!(page.value("evenkeel_request_bytes_total", &grpc), Some(5.0));
     assert_eq!(page.value("evenkeel_response_bytes_total", &grpc), Some(7.0));
     let db = [("direction", "inbound"), ("service", "db")];

@@ -1,18 +1,24 @@
 //! One cluster as one worker sees it: its configuration, its endpoints and who of them is next.
 
 use super::backoff::Admission;
+use super::budget::Budget;
 use super::endpoint::{Endpoint, Nursery};
-use crate::balance::{self, Balancer, Dice, Member, Millis};
+use crate::balance::{self, Dice, Member, Millis, Rules, Spread, Standing};
 use crate::snapshot::{Cluster as Configuration, Discovery};
+use evenkeel_control_api::resource::ClusterLoadAssignment;
 use evenkeel_control_api::resource::cluster::Algorithm;
+use evenkeel_control_api::resource::endpoint::{self, Group, HealthStatus};
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
+use std::num::NonZeroU64;
 use std::rc::Rc;
 use std::sync::Arc;
 
 /// Endpoints of an original-destination cluster that are remembered; beyond it, idle ones are forgotten first.
 const REMEMBERED: usize = 1024;
+/// What the dropped requests are counted in.
+const MILLION: NonZeroU64 = NonZeroU64::new(1_000_000).expect("a million is more than nothing");
 
 /// A cluster's live state in one worker.
 #[derive(Debug)]
@@ -20,7 +26,9 @@ pub struct Cluster {
     /// What it was built from.
     pub configuration: Arc<Configuration>,
     endpoints: Vec<Rc<Endpoint>>,
-    balancer: RefCell<Balancer>,
+    spread: RefCell<Spread>,
+    /// Of all workers.
+    pub(super) budget: Arc<Budget>,
     /// Of an original-destination cluster: by the address that was asked for.
     visited: RefCell<HashMap<SocketAddr, Rc<Endpoint>>>,
 }
@@ -58,11 +66,9 @@ impl Cluster {
         nursery: &Nursery,
         dice: &mut Dice,
     ) -> Rc<Self> {
-        let listed = match &configuration.discovery {
-            Discovery::Endpoints(endpoints) => endpoints.as_slice(),
-            Discovery::OriginalDestination => &[],
-        };
+        let listed = listed(&configuration);
         let known: HashMap<_, _> = before
+            .filter(|before| !configuration.spread.close_on_change || before.has_exactly(listed))
             .iter()
             .flat_map(|before| &before.endpoints)
             .map(|known| (known.address, known))
@@ -74,17 +80,13 @@ impl Cluster {
                 None => nursery.endpoint(&configuration.name, endpoint.address),
             })
             .collect();
-        let members = listed
-            .iter()
-            .zip(&endpoints)
-            .map(|(endpoint, live)| Member {
-                weight: endpoint.weight,
-                load: Arc::clone(&live.shared.load),
-            })
-            .collect();
+        for endpoint in &endpoints {
+            endpoint.max_requests.set(configuration.http.max_requests);
+        }
         let visited = before.map(|before| before.visited.take()).unwrap_or_default();
         Rc::new(Self {
-            balancer: RefCell::new(Balancer::new(algorithm(configuration.algorithm), members, dice)),
+            budget: nursery.registry.budget(&configuration.name),
+            spread: RefCell::new(spread(&configuration, &endpoints, dice)),
             configuration,
             endpoints,
             visited: RefCell::new(visited),
@@ -93,18 +95,18 @@ impl Cluster {
 
     /// The endpoint for a new request: not one that it has tried, and not one in back-off while another is well.
     pub(super) fn pick(&self, now: Millis, dice: &mut Dice, tried: &Tried) -> Option<Rc<Endpoint>> {
-        let mut balancer = self.balancer.borrow_mut();
+        let mut spread = self.spread.borrow_mut();
         let untried = |place: usize| tried.is_empty() || !tried.contains(self.endpoints[place].address);
         let admitted =
             |place: usize| untried(place) && self.endpoints[place].shared.backoff.admission(now) != Admission::Paused;
-        while let Some(place) = balancer.pick(now, dice, admitted) {
+        while let Some(place) = spread.pick(now, dice, admitted) {
             let endpoint = &self.endpoints[place];
             if endpoint.shared.backoff.claim_probe(now) {
                 return Some(Rc::clone(endpoint));
             }
         }
         // All are paused: an attempt costs less than a certain failure, and one of them may just have come back.
-        balancer
+        spread
             .pick(now, dice, untried)
             .map(|place| Rc::clone(&self.endpoints[place]))
     }
@@ -125,18 +127,91 @@ impl Cluster {
         let endpoint = visited
             .entry(address)
             .or_insert_with(|| nursery.endpoint(&self.configuration.name, address));
+        endpoint.max_requests.set(self.configuration.http.max_requests);
         Some(Rc::clone(endpoint))
     }
 
-    /// How many endpoints balancing chooses from.
-    pub fn size(&self) -> usize {
-        self.endpoints.len()
+    /// Whether the control plane wants this request dropped (`drop_overloads`).
+    pub(super) fn drops(&self, dice: &mut Dice) -> bool {
+        let Discovery::Endpoints(assignment) = &self.configuration.discovery else {
+            return false;
+        };
+        let dropped = assignment.policy.dropped_per_million;
+        dropped > 0 && dice.below(MILLION) < u64::from(dropped)
+    }
+
+    /// Whether balancing has an endpoint that a request has not tried.
+    pub fn has_other(&self, tried: &Tried) -> bool {
+        let spread = self.spread.borrow();
+        spread
+            .places()
+            .any(|place| !tried.contains(self.endpoints[place].address))
+    }
+
+    /// Requests and opaque connections in flight, from all workers.
+    pub(super) fn in_flight(&self) -> u32 {
+        let mut all = 0_u32;
+        self.each_endpoint(|endpoint| all = all.saturating_add(endpoint.shared.load.in_flight()));
+        all
+    }
+
+    fn has_exactly(&self, listed: &[endpoint::Endpoint]) -> bool {
+        let addresses: HashSet<_> = self.endpoints.iter().map(|endpoint| endpoint.address).collect();
+        addresses.len() == listed.len() && listed.iter().all(|endpoint| addresses.contains(&endpoint.address))
     }
 
     pub(super) fn each_endpoint(&self, mut visit: impl FnMut(&Rc<Endpoint>)) {
         self.endpoints.iter().for_each(&mut visit);
         self.visited.borrow().values().for_each(visit);
     }
+}
+
+fn listed(configuration: &Configuration) -> &[endpoint::Endpoint] {
+    match &configuration.discovery {
+        Discovery::Endpoints(assignment) => &assignment.endpoints,
+        Discovery::OriginalDestination(_) => &[],
+    }
+}
+
+fn spread(configuration: &Configuration, endpoints: &[Rc<Endpoint>], dice: &mut Dice) -> Spread {
+    let Discovery::Endpoints(assignment) = &configuration.discovery else {
+        return Spread::new(algorithm(configuration.algorithm), Rules::default(), Vec::new(), dice);
+    };
+    let standings = standings(assignment);
+    let members = assignment
+        .endpoints
+        .iter()
+        .zip(endpoints)
+        .map(|(endpoint, live)| Member {
+            weight: endpoint.weight,
+            load: Arc::clone(&live.shared.load),
+        });
+    let rules = Rules {
+        overprovisioning: assignment.policy.overprovisioning.get(),
+        by_weight: assignment.policy.weighted_priority_health,
+        panic_below: configuration.spread.panic_below,
+        by_locality: configuration.spread.by_locality,
+    };
+    let members = members.zip(standings).collect();
+    Spread::new(algorithm(configuration.algorithm), rules, members, dice)
+}
+
+fn standings(assignment: &ClusterLoadAssignment) -> impl Iterator<Item = Standing> {
+    let mut localities: HashMap<*const Group, u32> = HashMap::new();
+    assignment.endpoints.iter().map(move |endpoint| {
+        let number = localities.len() as u32;
+        let group = &endpoint.group;
+        Standing {
+            priority: group.priority,
+            health: match endpoint.health {
+                HealthStatus::Healthy => balance::Health::Healthy,
+                HealthStatus::Degraded => balance::Health::Degraded,
+                HealthStatus::Unhealthy => balance::Health::Unhealthy,
+            },
+            locality: *localities.entry(Arc::as_ptr(group)).or_insert(number),
+            locality_weight: group.weight.map_or(0, |weight| weight.get()),
+        }
+    })
 }
 
 fn algorithm(configured: Algorithm) -> balance::Algorithm {

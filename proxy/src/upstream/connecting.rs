@@ -7,6 +7,7 @@ use super::{Cluster, Upstreams};
 use crate::failure::Reason;
 use crate::net::connect::connect;
 use crate::net::local::Local;
+use crate::net::meter::{Meter, Peer};
 use crate::net::options::{Keepalive, TcpOptions};
 use crate::net::stream::Stream;
 use crate::snapshot::Cluster as Configuration;
@@ -16,6 +17,24 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use tokio::time::Instant;
+
+/// Why there is no connection, and who found out.
+#[derive(Clone, Copy, Debug)]
+pub enum Unreached {
+    /// The attempt to connect was made for this request.
+    Asked(Reason),
+    /// It was made for another request, and this one waited for it.
+    Waited(Reason),
+}
+
+impl Unreached {
+    /// Why.
+    pub fn reason(self) -> Reason {
+        match self {
+            Self::Asked(reason) | Self::Waited(reason) => reason,
+        }
+    }
+}
 
 /// Bytes that an in-process stream holds for a reader that is behind.
 const LOCAL_BUFFER: usize = 64 * 1024;
@@ -28,6 +47,12 @@ impl Upstreams {
         endpoint: &Endpoint,
         direction: Direction,
     ) -> Result<Stream, Reason> {
+        let stream = self.open(cluster, endpoint, direction).await?;
+        endpoint.shared.backoff.succeeded();
+        Ok(stream)
+    }
+
+    async fn open(&self, cluster: &Configuration, endpoint: &Endpoint, direction: Direction) -> Result<Stream, Reason> {
         if self.own.is_listener(endpoint.address) {
             tracing::warn!(upstream = %endpoint.address, cluster = %cluster.name, "an endpoint is this proxy's own listener: refused");
             return Err(Reason::ConnectRefused);
@@ -38,12 +63,10 @@ impl Upstreams {
         {
             let (ours, theirs) = Local::pair(LOCAL_BUFFER);
             dialer(endpoint.address, Stream::Local(theirs));
-            endpoint.shared.backoff.succeeded();
             return Ok(Stream::Local(ours));
         }
         match connect(endpoint.address, &tcp_options(cluster), cluster.connect_timeout).await {
             Ok(stream) => {
-                endpoint.shared.backoff.succeeded();
                 endpoint.shared.opened.fetch_add(1, Ordering::Relaxed);
                 Ok(Stream::Tcp(stream))
             }
@@ -94,6 +117,7 @@ impl Upstreams {
             stream,
             in_flight,
             reused: false,
+            carried: 1,
         })
     }
 
@@ -103,9 +127,9 @@ impl Upstreams {
         cluster: &Rc<Cluster>,
         endpoint: &Rc<Endpoint>,
         direction: Direction,
-    ) -> Result<Http2, Reason> {
+    ) -> Result<Http2, Unreached> {
         loop {
-            let opening = match endpoint.http2.turn(endpoint) {
+            let (opening, unreached): (_, fn(Reason) -> Unreached) = match endpoint.http2.turn(endpoint) {
                 Turn::Leased(mut lease) => {
                     // A connection that has said goodbye refuses here, before anything is lost or counted as an attempt.
                     if poll_fn(|cx| lease.sender.poll_ready(cx)).await.is_err() {
@@ -117,13 +141,13 @@ impl Upstreams {
                     }
                     return Ok(lease);
                 }
-                Turn::Wait(opening) => opening,
+                Turn::Wait(opening) => (opening, Unreached::Waited),
                 Turn::Open(opening) => {
                     self.open_http2(Rc::clone(cluster), Rc::clone(endpoint), direction);
-                    opening
+                    (opening, Unreached::Asked)
                 }
             };
-            opening.settled().await?;
+            opening.settled().await.map_err(unreached)?;
         }
     }
 
@@ -132,12 +156,20 @@ impl Upstreams {
         let upstreams = Rc::clone(self);
         tokio::task::spawn_local(async move {
             let options = cluster.configuration.http.http2;
+            let speak = |stream| {
+                let meter = Meter::new(Peer::Server, upstreams.control_frames, Instant::now());
+                establish(&endpoint, stream, options, meter, cluster.configuration.connect_timeout)
+            };
             let opened = async {
-                let stream = match endpoint.idle.take_untouched(Instant::now()) {
-                    Some(stream) => stream,
-                    None => upstreams.dial(&cluster.configuration, &endpoint, direction).await?,
-                };
-                establish(&endpoint, stream, options, cluster.configuration.connect_timeout).await
+                if let Some(stream) = endpoint.idle.take_untouched(Instant::now()) {
+                    // It may have been closed for its age.
+                    return speak(stream).await;
+                }
+                let stream = upstreams.open(&cluster.configuration, &endpoint, direction).await?;
+                // An endpoint that accepts and does not serve is as dead as one that refuses: only one that serves is forgiven.
+                speak(stream).await.inspect_err(|_| upstreams.failed(&endpoint))?;
+                endpoint.shared.backoff.succeeded();
+                Ok(())
             };
             match opened.await {
                 Ok(()) => upstreams.book.pool(Version::Http2).opened.increment(),

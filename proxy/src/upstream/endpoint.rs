@@ -3,7 +3,9 @@
 use super::http1::{IdlePool, Ledger};
 use super::http2::Http2Pool;
 use super::shared::{Registry, Shared};
+use std::cell::Cell;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -14,6 +16,8 @@ pub struct Endpoint {
     pub address: SocketAddr,
     /// Load, latency and back-off, shared by all workers.
     pub shared: Arc<Shared>,
+    /// So many requests a connection to it carries; `None`: any number.
+    pub(super) max_requests: Cell<Option<NonZeroU32>>,
     /// Idle HTTP/1 connections.
     pub(super) idle: IdlePool,
     /// HTTP/2 connections.
@@ -21,6 +25,11 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// Whether a connection that has carried so many requests must carry no more.
+    pub(super) fn wears_out(&self, carried: u32) -> bool {
+        self.max_requests.get().is_some_and(|max| carried >= max.get())
+    }
+
     /// Nothing is kept for it any more: it has left the configuration. What is in flight goes on.
     pub(super) fn retire(&self) {
         self.idle.retire();
@@ -41,6 +50,7 @@ impl Nursery {
         let idle = IdlePool::new(Rc::clone(&self.ledger), Arc::clone(&shared));
         Rc::new(Endpoint {
             address,
+            max_requests: Cell::new(None),
             idle,
             http2: Http2Pool::default(),
             shared,

@@ -26,6 +26,8 @@ pub struct Http1 {
     pub in_flight: InFlight,
     /// It came out of the pool, so that the idle race is possible (RFC 9112 9.3.1).
     pub reused: bool,
+    /// Requests that it has carried, with this one.
+    pub(super) carried: u32,
 }
 
 /// One worker's account of idle connections: how many it may keep, how many it keeps.
@@ -56,8 +58,8 @@ pub(super) struct IdlePool {
 struct Idle {
     stream: Stream,
     expires: Instant,
-    /// Nothing was ever sent on it, so that it may still become an HTTP/2 connection.
-    untouched: bool,
+    /// Requests that it has carried. None: it may still become an HTTP/2 connection.
+    carried: u32,
 }
 
 impl IdlePool {
@@ -70,13 +72,13 @@ impl IdlePool {
         }
     }
 
-    /// The newest connection that is still open and silent.
-    pub(super) fn take(&self, now: Instant) -> Option<Stream> {
+    /// The newest connection that is still open and silent, and how many requests it has carried.
+    pub(super) fn take(&self, now: Instant) -> Option<(Stream, u32)> {
         let mut connections = self.connections.borrow_mut();
         while let Some(mut idle) = connections.pop() {
             self.count(-1);
             if idle.expires > now && is_silent(&mut idle.stream) {
-                return Some(idle.stream);
+                return Some((idle.stream, idle.carried));
             }
             self.ledger.book.pool(Version::Http1).evicted.increment();
         }
@@ -88,14 +90,14 @@ impl IdlePool {
         let mut connections = self.connections.borrow_mut();
         let place = connections
             .iter()
-            .position(|idle| idle.untouched && idle.expires > now)?;
+            .position(|idle| idle.carried == 0 && idle.expires > now)?;
         let mut idle = connections.remove(place);
         self.count(-1);
         is_silent(&mut idle.stream).then_some(idle.stream)
     }
 
     /// Keeps a connection, or closes it when enough are kept.
-    pub(super) fn give(&self, stream: Stream, expires: Instant, untouched: bool) {
+    pub(super) fn give(&self, stream: Stream, expires: Instant, carried: u32) {
         let mut connections = self.connections.borrow_mut();
         let ledger = &self.ledger;
         let full = connections.len() >= ledger.per_endpoint || ledger.kept.get() >= ledger.total;
@@ -107,7 +109,7 @@ impl IdlePool {
         connections.push(Idle {
             stream,
             expires,
-            untouched,
+            carried,
         });
     }
 
@@ -183,7 +185,7 @@ mod tests {
     /// Keeps a new connection for 4 s; the server's end of it.
     fn keep(pool: &IdlePool, now: Instant, untouched: bool) -> DuplexStream {
         let (ours, theirs) = tokio::io::duplex(64);
-        pool.give(Stream::from(ours), now + Duration::from_secs(4), untouched);
+        pool.give(Stream::from(ours), now + Duration::from_secs(4), u32::from(!untouched));
         theirs
     }
 

@@ -2,6 +2,7 @@
 
 use super::endpoint::{Endpoint, InFlight};
 use crate::failure::Reason;
+use crate::net::meter::{Meter, Seen};
 use crate::net::prefixed::Prefixed;
 use crate::net::stream::Stream;
 use bytes::Bytes;
@@ -38,6 +39,11 @@ impl Http2 {
     pub fn retire(&self) {
         self.connection.gone.set(true);
     }
+
+    /// The endpoint sent more frames than may be that carry nothing, which has ended the connection.
+    pub fn is_flooded(&self) -> bool {
+        self.connection.seen.is_flood()
+    }
 }
 
 impl Drop for Http2 {
@@ -50,9 +56,11 @@ impl Drop for Http2 {
 struct Connection {
     sender: SendRequest<Bytes>,
     streams: Cell<usize>,
-    used: Cell<bool>,
+    /// Requests that it has carried.
+    carried: Cell<u32>,
     /// Takes no new streams: it has ended, or said goodbye.
     gone: Rc<Cell<bool>>,
+    seen: Rc<Seen>,
 }
 
 #[derive(Debug, Default)]
@@ -89,10 +97,16 @@ impl Http2Pool {
             .min_by_key(|connection| connection.streams.get());
         if let Some(connection) = free {
             connection.streams.set(connection.streams.get() + 1);
+            let carried = connection.carried.get();
+            connection.carried.set(carried.saturating_add(1));
+            if endpoint.wears_out(connection.carried.get()) {
+                // The last handle closes it, when the streams on it are done.
+                connection.gone.set(true);
+            }
             return Turn::Leased(Http2 {
                 sender: connection.sender.clone(),
                 in_flight: InFlight::begin(endpoint),
-                reused: connection.used.replace(true),
+                reused: carried > 0,
                 connection: Rc::clone(connection),
             });
         }
@@ -103,12 +117,13 @@ impl Http2Pool {
         Turn::Open(Rc::clone(opening.insert(Rc::default())))
     }
 
-    fn opened(&self, sender: SendRequest<Bytes>, gone: Rc<Cell<bool>>) {
+    fn opened(&self, sender: SendRequest<Bytes>, gone: Rc<Cell<bool>>, seen: Rc<Seen>) {
         let connection = Rc::new(Connection {
             sender,
             streams: Cell::new(0),
-            used: Cell::new(false),
+            carried: Cell::new(0),
             gone,
+            seen,
         });
         self.connections.borrow_mut().push(connection);
         self.settle(None);
@@ -148,8 +163,10 @@ pub(super) async fn establish(
     endpoint: &Rc<Endpoint>,
     stream: Stream,
     options: Http2Options,
+    meter: Meter,
     patience: Duration,
 ) -> Result<(), Reason> {
+    let seen = meter.seen();
     let handshake = h2::client::Builder::new()
         .initial_window_size(options.stream_window)
         .initial_connection_window_size(options.connection_window)
@@ -159,7 +176,7 @@ pub(super) async fn establish(
         // default is without limit, and what is above the server's would wait inside it.
         .initial_max_send_streams(100)
         .enable_push(false)
-        .handshake(Prefixed::new(stream, Vec::new()))
+        .handshake(Prefixed::metered(stream, Vec::new(), meter))
         .await;
     let (sender, mut driver) = handshake.map_err(|_| Reason::UpstreamClosed)?;
     let ping = driver.ping_pong();
@@ -187,8 +204,12 @@ pub(super) async fn establish(
         let _ = timeout(patience, ping.ping(Ping::opaque())).await;
     }
     if gone.get() {
-        return Err(Reason::UpstreamClosed);
+        return Err(if seen.is_flood() {
+            Reason::UpstreamFlood
+        } else {
+            Reason::UpstreamClosed
+        });
     }
-    endpoint.http2.opened(sender, gone);
+    endpoint.http2.opened(sender, gone, seen);
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! Everything here belongs to one worker, but for [`shared`], which is atomics only.
 
 pub mod backoff;
+pub mod budget;
 mod cluster;
 mod connecting;
 mod endpoint;
@@ -13,6 +14,7 @@ pub mod own;
 pub mod shared;
 
 pub use cluster::{Cluster, Tried};
+pub use connecting::Unreached;
 pub use endpoint::{Endpoint, InFlight};
 pub use http1::{Http1, UNTOUCHED_FOR};
 pub use http2::Http2;
@@ -22,6 +24,7 @@ use crate::balance::{Dice, Millis};
 use crate::net::stream::Stream;
 use crate::telemetry::{Book, Version};
 use backoff::Pauses;
+use budget::Permit;
 use endpoint::Nursery;
 use evenkeel_control_api::mesh::settings::ProcessLimits;
 use http1::Ledger;
@@ -47,6 +50,8 @@ pub struct Upstreams {
     epoch: Instant,
     dice: RefCell<Dice>,
     pauses: Pauses,
+    /// That an endpoint may send on an HTTP/2 connection without a message.
+    control_frames: u32,
     local: RefCell<Option<LocalDialer>>,
 }
 
@@ -97,6 +102,7 @@ impl Upstreams {
                 first: limits.backoff_first,
                 most: limits.backoff_most,
             },
+            control_frames: limits.flood.control_frames,
             local: RefCell::new(None),
         }
     }
@@ -136,6 +142,19 @@ impl Upstreams {
         cluster.pick(self.millis(now), &mut self.dice.borrow_mut(), tried)
     }
 
+    /// Whether the control plane wants this request or connection dropped instead.
+    pub fn drops(&self, cluster: &Cluster) -> bool {
+        cluster.drops(&mut self.dice.borrow_mut())
+    }
+
+    /// Leave for another attempt at one of the cluster's endpoints; `None` when too many of its requests are tried again
+    /// already.
+    pub fn permit_retry(&self, cluster: &Cluster, now: Instant) -> Option<Permit> {
+        // The request itself is nowhere in flight between two attempts.
+        let active = cluster.in_flight().saturating_add(1);
+        cluster.budget.permit(active, now.saturating_duration_since(self.epoch))
+    }
+
     /// Counts a connection at the endpoint until the result is dropped.
     pub fn count(&self, endpoint: &Rc<Endpoint>) -> InFlight {
         InFlight::begin(endpoint)
@@ -143,23 +162,27 @@ impl Upstreams {
 
     /// An idle connection to the endpoint, if one is open and silent.
     pub fn pooled(&self, endpoint: &Rc<Endpoint>, now: Instant) -> Option<Http1> {
-        let stream = endpoint.idle.take(now)?;
+        let (stream, carried) = endpoint.idle.take(now)?;
         self.book.pool(Version::Http1).reused.increment();
         Some(Http1 {
             stream,
             in_flight: InFlight::begin(endpoint),
             reused: true,
+            carried: carried.saturating_add(1),
         })
     }
 
     /// Gives a connection back that has finished an exchange cleanly, to be kept for `keep`.
     pub fn recycle(&self, lease: Http1, now: Instant, keep: Duration) {
-        lease.in_flight.endpoint().idle.give(lease.stream, now + keep, false);
+        let endpoint = lease.in_flight.endpoint();
+        if !endpoint.wears_out(lease.carried) {
+            endpoint.idle.give(lease.stream, now + keep, lease.carried);
+        }
     }
 
     /// Adopts a speculative connection on which nothing was sent, opened at `since`.
     pub fn adopt(&self, endpoint: &Endpoint, stream: Stream, since: Instant) {
-        endpoint.idle.give(stream, since + UNTOUCHED_FOR, true);
+        endpoint.idle.give(stream, since + UNTOUCHED_FOR, 0);
     }
 
     /// Closes idle connections that have expired or that the server has closed. To be called about once a second.

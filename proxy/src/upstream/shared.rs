@@ -1,7 +1,8 @@
-//! What workers share about endpoints: load, latency, back-off, and counts for the operator's page.
-//! Kept by cluster and address, so that an update of the configuration never resets it.
+//! What workers share about endpoints: load, latency, back-off, and counts for the operator's page; and about clusters:
+//! the retry budget. Kept by name and address, so that an update of the configuration never resets it.
 
 use super::backoff::Backoff;
+use super::budget::Budget;
 use crate::balance::Load;
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -28,10 +29,11 @@ pub struct Shared {
 /// Cluster and address.
 type Key = (Arc<str>, SocketAddr);
 
-/// All endpoints that any worker knows. Locked when the configuration changes and when a page is drawn, never by a request.
+/// All endpoints and clusters that any worker knows. Locked when the configuration changes and when a page is drawn, never by a request.
 #[derive(Debug, Default)]
 pub struct Registry {
     known: Mutex<HashMap<Key, Weak<Shared>>>,
+    budgets: Mutex<HashMap<Arc<str>, Weak<Budget>>>,
 }
 
 impl Registry {
@@ -46,10 +48,23 @@ impl Registry {
         })
     }
 
+    /// The retry budget of this cluster; full only when no worker holds it any more.
+    pub fn budget(&self, cluster: &Arc<str>) -> Arc<Budget> {
+        let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = budgets.entry(Arc::clone(cluster)).or_default();
+        entry.upgrade().unwrap_or_else(|| {
+            let full = Arc::new(Budget::default());
+            *entry = Arc::downgrade(&full);
+            full
+        })
+    }
+
     /// Forgets what no worker holds.
     pub fn prune(&self) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|_, state| state.strong_count() > 0);
+        let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
+        budgets.retain(|_, budget| budget.strong_count() > 0);
     }
 
     /// Everything that is alive, in the order of cluster and address.
@@ -77,5 +92,16 @@ mod tests {
         drop(first);
         registry.prune();
         assert!(registry.all().is_empty());
+    }
+
+    #[test]
+    fn the_same_cluster_has_one_budget_until_nobody_holds_it() {
+        let (registry, cluster) = (Registry::default(), Arc::from("web"));
+        let first = registry.budget(&cluster);
+        assert!(Arc::ptr_eq(&first, &registry.budget(&cluster)));
+        assert!(!Arc::ptr_eq(&first, &registry.budget(&Arc::from("other"))));
+        drop(first);
+        registry.prune();
+        assert!(registry.budgets.lock().unwrap().is_empty());
     }
 }

@@ -1,13 +1,16 @@
-//! Accepting connections and dealing them out: to the worker that has the fewest, and to nobody beyond the limit.
+//! Accepting connections and dealing them out: to the worker that has the fewest, and to nobody beyond the limits.
 
 use super::Order;
+use super::sources::{Seat, Sources};
 use crate::failure::Reason;
 use crate::flow::{self, Origin};
 use crate::net::listen::Acceptor;
 use crate::net::stream::Stream;
 use crate::protocol::Context;
 use crate::telemetry::{self, ConnectionRecord};
+use evenkeel_control_api::mesh::settings::ProcessLimits;
 use evenkeel_control_api::resource::listener::Direction;
+use std::cell::RefCell;
 use std::io;
 use std::net::TcpListener;
 use std::rc::Rc;
@@ -24,12 +27,15 @@ pub(super) struct Hand {
     pub(super) open: Arc<AtomicUsize>,
 }
 
-/// A connection's place in its worker's count, until it is dropped.
-pub(super) struct Card(Arc<AtomicUsize>);
+/// A connection's place in its worker's count, and in that of its source, until it is dropped.
+pub(super) struct Card {
+    open: Arc<AtomicUsize>,
+    _seat: Option<Seat>,
+}
 
 impl Drop for Card {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -38,19 +44,24 @@ struct Dealer {
     context: Rc<Context>,
     hands: Vec<Hand>,
     most: usize,
+    /// Of inbound connections: what the application dials comes from the application.
+    sources: Option<RefCell<Sources>>,
 }
 
 /// Accepts on every listener, on tasks of the calling worker, which is the first.
 pub(super) fn start(
     context: &Rc<Context>,
-    most: usize,
+    limits: &ProcessLimits,
     listeners: Vec<(TcpListener, Direction)>,
     hands: Vec<Hand>,
 ) -> io::Result<()> {
     let dealer = Rc::new(Dealer {
         context: Rc::clone(context),
         hands,
-        most,
+        most: limits.connections,
+        sources: limits
+            .connections_per_source
+            .map(|most| RefCell::new(Sources::new(most))),
     });
     for (listener, direction) in listeners {
         let acceptor = Acceptor::new(listener)?;
@@ -83,14 +94,24 @@ impl Dealer {
     fn deal(&self, socket: TcpStream, origin: Origin) {
         let counts = self.hands.iter().map(|hand| hand.open.load(Ordering::Relaxed));
         if counts.clone().sum::<usize>() >= self.most {
-            return self.refuse(socket, origin.direction);
+            return self.refuse(socket, origin.direction, Reason::Overloaded);
         }
+        let seat = match (&self.sources, origin.direction) {
+            (Some(sources), Direction::Inbound) => match sources.borrow_mut().seat(origin.peer.ip()) {
+                None => return self.refuse(socket, origin.direction, Reason::TooManyConnections),
+                seat => seat,
+            },
+            _ => None,
+        };
         let Some((number, _)) = counts.enumerate().min_by_key(|(_, open)| *open) else {
             return;
         };
         let hand = &self.hands[number];
         hand.open.fetch_add(1, Ordering::Relaxed);
-        let card = Card(Arc::clone(&hand.open));
+        let card = Card {
+            open: Arc::clone(&hand.open),
+            _seat: seat,
+        };
         if number == 0 {
             return serve(&self.context, socket, origin, card);
         }
@@ -101,12 +122,12 @@ impl Dealer {
         }
     }
 
-    fn refuse(&self, socket: TcpStream, direction: Direction) {
+    fn refuse(&self, socket: TcpStream, direction: Direction, reason: Reason) {
         let label = match direction {
             Direction::Inbound => telemetry::Direction::Inbound,
             Direction::Outbound => telemetry::Direction::Outbound,
         };
-        ConnectionRecord::new(Arc::clone(&self.context.book), label).set_failure(Reason::Overloaded);
+        ConnectionRecord::new(Arc::clone(&self.context.book), label).set_failure(reason);
         Stream::Tcp(socket).reset();
     }
 }

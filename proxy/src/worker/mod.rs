@@ -5,14 +5,18 @@
 
 mod cpu_limit;
 mod dealing;
+mod sources;
 
 pub use cpu_limit::cpu_limit;
 
 use crate::balance::Dice;
+use crate::control::Usage;
+use crate::control::asking::Asking;
 use crate::flow;
 use crate::lifecycle::{Lifecycle, Phase};
-use crate::protocol::Context;
+use crate::net::backlog;
 use crate::protocol::detect::Learnt;
+use crate::protocol::{Bounds, Context};
 use crate::snapshot::Snapshot;
 use crate::telemetry::Book;
 use crate::telemetry::access_log::AccessLog;
@@ -20,7 +24,7 @@ use crate::upstream::own::Own;
 use crate::upstream::shared::Registry;
 use crate::upstream::{Parts, Upstreams};
 use dealing::Hand;
-use evenkeel_control_api::mesh::settings::ProcessLimits;
+use evenkeel_control_api::mesh::settings::{OnDemand, ProcessLimits};
 use evenkeel_control_api::resource::listener::Direction;
 use std::cell::RefCell;
 use std::io;
@@ -52,6 +56,8 @@ pub struct Common {
     pub epoch: Instant,
     /// Of the process.
     pub limits: ProcessLimits,
+    /// How destinations are asked for, and who asks for all workers; `None`: everything is known.
+    pub on_demand: Option<(OnDemand, mpsc::UnboundedSender<Usage>)>,
 }
 
 /// An order to a worker.
@@ -94,10 +100,11 @@ impl Workers {
         for (number, inbox) in inboxes.into_iter().enumerate() {
             let (book, common) = (Arc::clone(&workers.books[number]), Arc::clone(common));
             let listening = listeners.take();
+            let bounds = Bounds::new(&common.limits, count);
             let thread = std::thread::Builder::new().name(format!("worker-{number}"));
             workers
                 .threads
-                .push(thread.spawn(move || run(&common, book, inbox, listening))?);
+                .push(thread.spawn(move || run(&common, book, bounds, inbox, listening))?);
         }
         Ok(workers)
     }
@@ -146,12 +153,18 @@ pub struct Ended;
 type Listening = (Vec<(TcpListener, Direction)>, Vec<Hand>);
 
 /// A worker's thread.
-fn run(common: &Common, book: Arc<Book>, inbox: mpsc::UnboundedReceiver<Order>, listening: Option<Listening>) {
+fn run(
+    common: &Common,
+    book: Arc<Book>,
+    bounds: Bounds,
+    inbox: mpsc::UnboundedReceiver<Order>,
+    listening: Option<Listening>,
+) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build_local(LocalOptions::default());
     match runtime {
-        Ok(runtime) => runtime.block_on(work(common, book, inbox, listening)),
+        Ok(runtime) => runtime.block_on(work(common, book, bounds, inbox, listening)),
         Err(error) => tracing::error!(%error, "a worker cannot start: the system has no epoll or no descriptors left"),
     }
 }
@@ -159,10 +172,12 @@ fn run(common: &Common, book: Arc<Book>, inbox: mpsc::UnboundedReceiver<Order>, 
 async fn work(
     common: &Common,
     book: Arc<Book>,
+    bounds: Bounds,
     mut inbox: mpsc::UnboundedReceiver<Order>,
     mut listening: Option<Listening>,
 ) {
-    let context = context(common, book);
+    backlog::limit(bounds.buffered_bytes);
+    let context = context(common, book, bounds);
     flow::serve_ourselves(&context);
     let mut sweep = interval(SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -173,7 +188,7 @@ async fn work(
                     apply(&context, snapshot);
                     // Not before there is a configuration: until then clients wait in the backlog instead of failing.
                     if let Some((listeners, hands)) = listening.take()
-                        && let Err(error) = dealing::start(&context, common.limits.connections, listeners, hands)
+                        && let Err(error) = dealing::start(&context, &common.limits, listeners, hands)
                     {
                         tracing::error!(%error, "a listener cannot be registered");
                         return;
@@ -182,13 +197,19 @@ async fn work(
                 }
                 None => return,
             },
-            now = sweep.tick() => context.upstreams.sweep(now),
+            now = sweep.tick() => {
+                context.upstreams.sweep(now);
+                if let Some(asking) = &context.asking {
+                    asking.sweep(now);
+                }
+                backlog::review();
+            }
             () = common.lifecycle.reached(Phase::Quitting) => return,
         }
     }
 }
 
-fn context(common: &Common, book: Arc<Book>) -> Rc<Context> {
+fn context(common: &Common, book: Arc<Book>, bounds: Bounds) -> Rc<Context> {
     let upstreams = Upstreams::new(Parts {
         registry: Arc::clone(&common.registry),
         own: Arc::clone(&common.own),
@@ -201,8 +222,13 @@ fn context(common: &Common, book: Arc<Book>) -> Rc<Context> {
         upstreams: Rc::new(upstreams),
         book,
         access_log: common.access_log.clone(),
+        asking: common
+            .on_demand
+            .clone()
+            .map(|(settings, orders)| Rc::new(Asking::new(settings, orders))),
         lifecycle: Arc::clone(&common.lifecycle),
         learnt: RefCell::new(Learnt::new(common.limits.speculative)),
+        bounds,
     })
 }
 
@@ -218,17 +244,15 @@ fn apply(context: &Context, snapshot: Arc<Snapshot>) {
     let generation = snapshot.generation;
     context.upstreams.apply(snapshot);
     context.book.generation.set(generation as i64);
-    let names: std::collections::HashSet<_> = configured
-        .handlings()
-        .map(|handling| (handling.direction, &*handling.service))
-        .collect();
+    if let Some(asking) = &context.asking {
+        asking.news();
+    }
     context.book.retain(|label, service| {
-        let direction = if label == Label::Inbound {
-            Direction::Inbound
-        } else {
-            Direction::Outbound
+        let direction = match label {
+            Label::Inbound => Direction::Inbound,
+            Label::Outbound => Direction::Outbound,
         };
-        names.contains(&(direction, service))
+        configured.knows(direction, service)
     });
 }
 

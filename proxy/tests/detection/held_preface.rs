@@ -64,7 +64,7 @@ fn no_connection_is_opaque() {
         Ok(connections) => connections.parse().expect("EVENKEEL_HELD_PREFACES is a number"),
         Err(_) => CONNECTIONS,
     };
-    run_without_a_deadline(async {
+    run_without_a_deadline(async || {
         let calls = [Rc::default(), Rc::default()];
         let servers = [grpc(&calls[0]).await, grpc(&calls[1]).await];
         let bench = Rc::new(Bench::new(&document("auto", &servers)));

@@ -41,7 +41,7 @@ fn redis() -> Prologue {
 
 #[test]
 fn a_client_that_speaks_in_time_costs_no_connection_that_is_opened_ahead() {
-    run_on_a_paused_clock(async {
+    run_on_a_paused_clock(async || {
         let redis = redis();
         let road = convinced(&redis, Deed::Silence).await;
         let mut client = road.connect(b"").await;
@@ -55,7 +55,7 @@ fn a_client_that_speaks_in_time_costs_no_connection_that_is_opened_ahead() {
 
 #[test]
 fn a_server_that_speaks_first_all_the_same_is_heard_after_fifty_milliseconds_and_the_next_time_at_once() {
-    run_on_a_paused_clock(async {
+    run_on_a_paused_clock(async || {
         let banner = Deed::Banner.words();
         let road = convinced(&redis(), Deed::Banner).await;
         for wait in [PATIENCE, Duration::ZERO] {

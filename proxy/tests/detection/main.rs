@@ -4,6 +4,7 @@ mod client;
 mod held_preface;
 mod learnt;
 mod matrix;
+mod patience;
 mod prologues;
 mod road;
 mod server;

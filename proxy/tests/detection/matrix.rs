@@ -23,7 +23,7 @@ use crate::server::ANSWER;
 use crate::server::Deed;
 use crate::server::Served;
 use crate::server::Servers;
-use crate::support::run;
+use crate::support::over_both_families;
 
 /// Longer than any client hesitates in all.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -85,7 +85,7 @@ fn clients_that_hesitate_for_long() {
 
 #[test]
 fn clients_and_servers_on_sockets() {
-    run(async {
+    over_both_families(async || {
         let mut faults = Vec::new();
         for prologue in prologues::all() {
             for deed in Deed::ALL {
@@ -111,7 +111,7 @@ fn clients_and_servers_on_sockets() {
 }
 
 fn all_in_process(delay: Duration) {
-    run_on_a_paused_clock(async {
+    run_on_a_paused_clock(async || {
         let mut faults = Vec::new();
         for prologue in prologues::all() {
             for deed in Deed::ALL {

@@ -17,11 +17,13 @@ use tokio::task::spawn_local;
 use crate::client::Client;
 use crate::server::Servers;
 use crate::support::Bench;
-use crate::support::WEB;
 use crate::support::document;
 use crate::support::document_of;
+use crate::support::family;
+use crate::support::family::Family;
 use crate::support::server::Server;
 use crate::support::settle;
+use crate::support::web;
 
 /// More turns than any chain of tasks in a test has links.
 const TURNS: usize = 12;
@@ -37,7 +39,7 @@ pub(crate) struct Road {
 impl Road {
     /// Without a socket.
     pub(crate) fn in_process(servers: &Rc<Servers>) -> Self {
-        let addresses = [0, 1].map(|endpoint| ([127, 0, 0, 1], 7000 + endpoint).into());
+        let addresses = [0, 1].map(|endpoint| (Family::current().loopback(), 7000 + endpoint).into());
         let bench = Bench::new(&document_of("auto", addresses));
         let servers = Rc::clone(servers);
         bench.context.upstreams.serve_local(Box::new(move |address, stream| {
@@ -65,7 +67,7 @@ impl Road {
         }
     }
 
-    /// A client's connection to [`WEB`]; `early` is there before the proxy looks, where that is in our hands.
+    /// A client's connection to [`web`]; `early` is there before the proxy looks, where that is in our hands.
     pub(crate) async fn connect(&self, early: &[u8]) -> Client {
         if !self.is_timeless() {
             let mut client = Client::new(Stream::Tcp(self.bench.connect().await));
@@ -76,12 +78,11 @@ impl Road {
         let mut client = Client::new(Stream::Local(near));
         client.send(early).await;
         let context = Rc::clone(&self.bench.context);
-        let destination = WEB.parse().expect("an address");
         spawn_local(flow::carry(
             context,
             Direction::Outbound,
             Stream::Local(far),
-            destination,
+            web(),
             None,
         ));
         client
@@ -134,14 +135,14 @@ pub(crate) async fn breathe() {
     }
 }
 
-/// Runs a test on a clock that moves only when everybody waits for it. Its deadlines are its own.
-pub(crate) fn run_on_a_paused_clock(test: impl Future<Output = ()>) {
-    run(true, test);
+/// Runs a test over both families on a clock that moves only when everybody waits for it. Its deadlines are its own.
+pub(crate) fn run_on_a_paused_clock(test: impl AsyncFn()) {
+    family::over_both(|| run(true, test()));
 }
 
-/// Runs a test that may take as long as it was asked to.
-pub(crate) fn run_without_a_deadline(test: impl Future<Output = ()>) {
-    run(false, test);
+/// Runs a test over both families that may take as long as it was asked to.
+pub(crate) fn run_without_a_deadline(test: impl AsyncFn()) {
+    family::over_both(|| run(false, test()));
 }
 
 fn run(paused: bool, test: impl Future<Output = ()>) {

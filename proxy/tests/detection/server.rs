@@ -4,12 +4,14 @@ use std::cell::Cell;
 use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
+use std::time::Duration;
 
 use evenkeel_proxy::net::prefixed::Prefixed;
 use evenkeel_proxy::net::stream::Stream;
 use http::Response;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
+use tokio::time::sleep;
 
 use crate::prologues::Prologue;
 use crate::prologues::SETTINGS;
@@ -75,6 +77,7 @@ pub(crate) struct Servers {
     deed: Deed,
     served: RefCell<Vec<Served>>,
     ready: Cell<usize>,
+    thought: Cell<Duration>,
 }
 
 /// A request, or all the bytes of an opaque connection.
@@ -96,7 +99,13 @@ impl Servers {
             deed,
             served: RefCell::default(),
             ready: Cell::default(),
+            thought: Cell::default(),
         })
+    }
+
+    /// From now on an opaque server thinks for so long before it answers.
+    pub(crate) fn think(&self, time: Duration) {
+        self.thought.set(time);
     }
 
     /// What was served since this was asked the last time.
@@ -149,6 +158,9 @@ impl Servers {
     async fn serve_bytes(&self, mut stream: Stream, mut bytes: Vec<u8>, endpoint: usize, answers: bool) {
         loop {
             if answers && bytes == self.prologue.bytes {
+                if !self.thought.get().is_zero() {
+                    sleep(self.thought.get()).await;
+                }
                 let _ = stream.write_all(ANSWER).await;
             }
             let more = read(&mut stream).await;

@@ -7,16 +7,19 @@ use crate::support::ask::PAIRINGS;
 use crate::support::ask::Version;
 use crate::support::document;
 use crate::support::document_of;
+use crate::support::family::Family;
 use crate::support::nobody;
-use crate::support::run;
+use crate::support::over_both_families;
 use crate::support::server::Server;
 use crate::support::settle;
+use crate::support::web;
 use evenkeel_proxy::telemetry::access_log::AccessLog;
 use evenkeel_proxy::telemetry::access_log::Format;
 use http::Request;
 use serde_json::Value;
 use std::io;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -63,7 +66,7 @@ impl Logging {
 
 #[test]
 fn a_request_is_a_line_in_every_pairing() {
-    run(async {
+    over_both_families(async || {
         for (client, endpoint) in PAIRINGS {
             let server = Server::answering(endpoint, |ask| Answer::new(ask.into_body())).await;
             let logging = Logging::new(&document(endpoint.protocol(), [&server]));
@@ -79,7 +82,7 @@ fn a_request_is_a_line_in_every_pairing() {
                 ("direction", Value::from("outbound")),
                 ("protocol", protocol.into()),
                 ("service", "web.test:80".into()),
-                ("destination", "10.96.0.10:80".into()),
+                ("destination", web().to_string().into()),
                 ("upstream", server.address.to_string().into()),
                 ("method", "POST".into()),
                 ("path", "/a%20b?c=d".into()),
@@ -92,14 +95,15 @@ fn a_request_is_a_line_in_every_pairing() {
             ] {
                 assert_eq!(lines[0][key], value, "{key}: {client:?} to {endpoint:?}");
             }
-            assert!(lines[0]["client"].as_str().unwrap().starts_with("127.0.0.1:"));
+            let peer: SocketAddr = lines[0]["client"].as_str().unwrap().parse().unwrap();
+            assert_eq!(peer.ip(), Family::current().loopback());
         }
     });
 }
 
 #[test]
 fn a_request_that_fails_says_why_where_and_after_how_many_attempts() {
-    run(async {
+    over_both_families(async || {
         for client in [Version::One, Version::Two] {
             let (one, other) = (nobody(), nobody());
             let logging = Logging::new(&document_of("http", [one.address, other.address]));
@@ -119,7 +123,7 @@ fn a_request_that_fails_says_why_where_and_after_how_many_attempts() {
 
 #[test]
 fn an_opaque_connection_is_a_line_when_it_ends() {
-    run(async {
+    over_both_families(async || {
         let server = Server::echoing().await;
         let logging = Logging::new(&document("tcp", [&server]));
         let mut client = logging.bench.http1().await;

@@ -4,7 +4,7 @@ use crate::support::Bench;
 use crate::support::ask::Answer;
 use crate::support::ask::Content;
 use crate::support::ask::Version;
-use crate::support::run;
+use crate::support::over_both_families;
 use crate::support::server::Server;
 use crate::support::settle;
 use crate::support::two;
@@ -51,7 +51,7 @@ fn interim(status: u16) -> Response<()> {
 
 #[test]
 fn a_client_that_expects_100_gets_it_from_the_endpoint() {
-    run(async {
+    over_both_families(async || {
         for (server, protocol) in [(continuing().await, "http"), (continuing_h2().await, "http2")] {
             let bench = Bench::before(protocol, &server);
             let mut client = bench.http1().await;
@@ -77,7 +77,7 @@ fn a_client_that_expects_100_gets_it_from_the_endpoint() {
 
 #[test]
 fn a_refused_expectation_reaches_the_client_which_never_sends_its_body() {
-    run(async {
+    over_both_families(async || {
         let refusal = "HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\n\r\n";
         let endings = Rc::new(Cell::new(0));
         let ended = Rc::clone(&endings);
@@ -108,8 +108,29 @@ fn a_refused_expectation_reaches_the_client_which_never_sends_its_body() {
 }
 
 #[test]
+fn a_refused_expectation_of_an_http2_endpoint_reaches_the_client_as_well() {
+    over_both_families(async || {
+        let server = Server::h2(async |request, mut respond, _| {
+            respond.send_response(interim(417), true).unwrap();
+            // Whatever ends the stream, nothing came on it.
+            let sent = two::collect(request.into_body()).await;
+            assert!(sent.is_err() || sent.is_ok_and(|content| content.bytes.is_empty()));
+        });
+        let server = server.await;
+        let bench = Bench::before("http2", &server);
+        let mut client = bench.http1().await;
+        client.send(EXPECTING).await;
+        assert_eq!(client.message().await.status(), 417);
+        let mut request = two::request("POST", "/");
+        request.headers_mut().insert("expect", "100-continue".parse().unwrap());
+        let (response, _send) = bench.http2().await.open(request, false).await;
+        assert_eq!(response.await.unwrap().status(), 417);
+    });
+}
+
+#[test]
 fn an_expectation_without_a_body_is_forwarded_like_any_field() {
-    run(async {
+    over_both_families(async || {
         for endpoint in [Version::One, Version::Two] {
             let server = Server::answering(endpoint, |ask| {
                 assert_eq!(ask.headers()["expect"], "100-continue");
@@ -130,7 +151,7 @@ fn an_expectation_without_a_body_is_forwarded_like_any_field() {
 
 #[test]
 fn early_hints_are_relayed_before_the_answer_is_known() {
-    run(async {
+    over_both_families(async || {
         let hints = "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n";
         let one = Server::h1(async move |mut wire, _| {
             while wire.next_message().await.is_some() {
@@ -171,7 +192,7 @@ fn early_hints_are_relayed_before_the_answer_is_known() {
 
 #[test]
 fn a_client_of_http10_gets_no_interim_answer() {
-    run(async {
+    over_both_families(async || {
         let server = Server::saying("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
         let server = server.await;
         let bench = Bench::before("http", &server);
@@ -183,7 +204,7 @@ fn a_client_of_http10_gets_no_interim_answer() {
 
 #[test]
 fn a_client_that_finished_sending_still_gets_its_answers() {
-    run(async {
+    over_both_families(async || {
         for endpoint in [Version::One, Version::Two] {
             let server = Server::answering(endpoint, |ask| Answer::new(Content::from(ask.uri().path())));
             let server = server.await;
@@ -202,21 +223,26 @@ fn a_client_that_finished_sending_still_gets_its_answers() {
 
 #[test]
 fn the_fin_of_a_client_may_come_long_before_its_answer() {
-    run(async {
+    over_both_families(async || {
         let waiting = Rc::new(tokio::sync::Notify::new());
-        let go = Rc::clone(&waiting);
-        let server = Server::h1(async move |mut wire, _| {
+        let (go, also) = (Rc::clone(&waiting), Rc::clone(&waiting));
+        let one = Server::h1(async move |mut wire, _| {
             wire.message().await;
             go.notified().await;
             wire.send(OK).await;
         });
-        let server = server.await;
-        let bench = Bench::before("auto", &server);
-        let mut client = bench.http1().await;
-        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
-        client.finish().await;
-        settle().await;
-        waiting.notify_one();
-        assert_eq!(client.message().await.status(), 200);
+        let two = Server::h2(async move |_, mut respond, _| {
+            also.notified().await;
+            respond.send_response(Response::new(()), true).unwrap();
+        });
+        for (server, protocol) in [(one.await, "auto"), (two.await, "http2")] {
+            let bench = Bench::before(protocol, &server);
+            let mut client = bench.http1().await;
+            client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+            client.finish().await;
+            settle().await;
+            waiting.notify_one();
+            assert_eq!(client.message().await.status(), 200, "{protocol}");
+        }
     });
 }

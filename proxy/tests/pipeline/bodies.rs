@@ -5,7 +5,7 @@ use crate::support::ask::Answer;
 use crate::support::ask::Content;
 use crate::support::ask::PAIRINGS;
 use crate::support::ask::Version;
-use crate::support::run;
+use crate::support::over_both_families;
 use crate::support::server::Server;
 use crate::support::two;
 use crate::support::two::trailer;
@@ -26,7 +26,7 @@ fn pattern(length: usize) -> Bytes {
 
 #[test]
 fn a_mebibyte_each_way_arrives_byte_for_byte_in_every_pairing() {
-    run(async {
+    over_both_families(async || {
         for (client, endpoint) in PAIRINGS {
             let server = Server::answering(endpoint, |ask| Answer::new(ask.into_body())).await;
             let bench = Bench::before(endpoint.protocol(), &server);
@@ -43,7 +43,7 @@ fn a_mebibyte_each_way_arrives_byte_for_byte_in_every_pairing() {
 
 #[test]
 fn trailers_survive_in_both_directions_and_every_pairing() {
-    run(async {
+    over_both_families(async || {
         for (client, endpoint) in PAIRINGS {
             let server = Server::answering(endpoint, |ask| Answer::new(ask.into_body())).await;
             let bench = Bench::before(endpoint.protocol(), &server);
@@ -63,7 +63,7 @@ fn trailers_survive_in_both_directions_and_every_pairing() {
 
 #[test]
 fn chunks_in_tiny_pieces_arrive_whole() {
-    run(async {
+    over_both_families(async || {
         for endpoint in [Version::One, Version::Two] {
             let server = Server::answering(endpoint, |ask| Answer::new(ask.into_body())).await;
             let bench = Bench::before(endpoint.protocol(), &server);
@@ -87,7 +87,7 @@ fn chunks_in_tiny_pieces_arrive_whole() {
 
 #[test]
 fn requests_that_come_at_once_are_answered_in_their_order() {
-    run(async {
+    over_both_families(async || {
         for endpoint in [Version::One, Version::Two] {
             let server = Server::answering(endpoint, |ask| {
                 let path = ask.uri().path().to_owned();
@@ -131,7 +131,7 @@ async fn truncating(answer: &'static str) -> Server {
 
 #[test]
 fn a_truncated_answer_is_no_clean_end_for_http1() {
-    run(async {
+    over_both_families(async || {
         for answer in TRUNCATED {
             let server = truncating(answer).await;
             let bench = Bench::before("http", &server);
@@ -147,7 +147,7 @@ fn a_truncated_answer_is_no_clean_end_for_http1() {
 
 #[test]
 fn a_truncated_answer_resets_the_stream_and_not_the_connection() {
-    run(async {
+    over_both_families(async || {
         for answer in TRUNCATED {
             let server = truncating(answer).await;
             let bench = Bench::before("http", &server);
@@ -171,7 +171,7 @@ fn a_truncated_answer_resets_the_stream_and_not_the_connection() {
 
 #[test]
 fn an_answer_that_an_http2_endpoint_cuts_off_is_no_clean_end() {
-    run(async {
+    over_both_families(async || {
         let enough = Rc::new(Notify::new());
         let cut = Rc::clone(&enough);
         let server = Server::h2(async move |_, mut respond, _| {
@@ -202,7 +202,7 @@ fn an_answer_that_an_http2_endpoint_cuts_off_is_no_clean_end() {
 
 #[test]
 fn a_request_that_its_client_cuts_off_is_no_clean_end_for_the_endpoint() {
-    run(async {
+    over_both_families(async || {
         let (seen, mut ends) = tokio::sync::mpsc::unbounded_channel();
         let server = Server::h1(async move |mut wire, _| {
             wire.head().await;
@@ -227,7 +227,7 @@ fn a_request_that_its_client_cuts_off_is_no_clean_end_for_the_endpoint() {
 
 #[test]
 fn an_answer_that_ends_with_its_connection_is_framed_anew_and_the_client_stays() {
-    run(async {
+    over_both_families(async || {
         for answer in ["HTTP/1.1 200 OK\r\n\r\nabc", "HTTP/1.0 200 OK\r\n\r\nabc"] {
             let server = truncating(answer).await;
             let bench = Bench::before("http", &server);
@@ -249,7 +249,7 @@ fn an_answer_that_ends_with_its_connection_is_framed_anew_and_the_client_stays()
 
 #[test]
 fn a_client_of_http10_gets_no_chunks() {
-    run(async {
+    over_both_families(async || {
         for endpoint in [Version::One, Version::Two] {
             let server = Server::answering(endpoint, |_| {
                 Answer::new(Content {
@@ -273,7 +273,7 @@ fn a_client_of_http10_gets_no_chunks() {
 
 #[test]
 fn a_client_of_http10_that_wants_its_connection_kept_keeps_it() {
-    run(async {
+    over_both_families(async || {
         for endpoint in [Version::One, Version::Two] {
             let server = Server::answering(endpoint, |_| Answer::new(Content::from("abc")));
             let server = server.await;

@@ -6,7 +6,7 @@ use crate::support::ask::Content;
 use crate::support::ask::Version;
 use crate::support::document;
 use crate::support::nobody;
-use crate::support::run;
+use crate::support::over_both_families;
 use crate::support::server::Server;
 use crate::support::settle;
 use crate::support::two::Two;
@@ -20,7 +20,7 @@ async fn named(version: Version, name: &'static str) -> Server {
 
 #[test]
 fn an_unknown_destination_is_passed_through_whatever_is_spoken() {
-    run(async {
+    over_both_families(async || {
         let (known, one, two) = (
             named(Version::One, "known").await,
             named(Version::One, "one").await,
@@ -46,7 +46,7 @@ fn an_unknown_destination_is_passed_through_whatever_is_spoken() {
 
 #[test]
 fn an_unknown_destination_that_does_not_listen_resets_as_it_would_without_a_mesh() {
-    run(async {
+    over_both_families(async || {
         let known = named(Version::One, "known").await;
         let bench = Bench::before("auto", &known);
         let nobody = nobody();
@@ -57,7 +57,7 @@ fn an_unknown_destination_that_does_not_listen_resets_as_it_would_without_a_mesh
 
 #[test]
 fn a_mesh_that_refuses_unknown_destinations_resets_them() {
-    run(async {
+    over_both_families(async || {
         let server = named(Version::One, "one").await;
         let text = document("auto", []).replace("endpoints:\n", "endpoints: []\nunknown: refuse\n");
         let bench = Bench::new(&text);
@@ -69,7 +69,7 @@ fn a_mesh_that_refuses_unknown_destinations_resets_them() {
 
 #[test]
 fn the_address_of_an_endpoint_is_that_endpoint_and_no_other() {
-    run(async {
+    over_both_families(async || {
         let (one, two) = (named(Version::One, "one").await, named(Version::One, "two").await);
         let bench = Bench::new(&document("auto", [&one, &two]));
         let mut client = Wire::new(bench.connect_to(two.address).await);
@@ -87,7 +87,7 @@ fn the_address_of_an_endpoint_is_that_endpoint_and_no_other() {
 
 #[test]
 fn a_head_that_is_never_complete_is_given_up_and_so_is_a_connection_without_requests() {
-    run(async {
+    over_both_families(async || {
         let server = named(Version::One, "one").await;
         for protocol in ["http", "auto"] {
             let text = document(protocol, [&server]);

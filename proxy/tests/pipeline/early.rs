@@ -1,7 +1,7 @@
 //! Answers that come before their request is complete.
 
 use crate::support::Bench;
-use crate::support::run;
+use crate::support::over_both_families;
 use crate::support::server::Server;
 use crate::support::two;
 use http::Response;
@@ -11,7 +11,7 @@ const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 #[test]
 fn an_early_answer_is_read_by_a_client_that_is_still_sending() {
     const LENGTH: usize = 50 << 20;
-    run(async {
+    over_both_families(async || {
         let server = Server::h1(async |mut wire, _| {
             wire.head().await;
             wire.send("HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig")
@@ -46,7 +46,7 @@ fn an_early_answer_is_read_by_a_client_that_is_still_sending() {
 #[test]
 fn an_early_answer_of_an_http2_endpoint_is_read_as_well() {
     const LENGTH: usize = 8 << 20;
-    run(async {
+    over_both_families(async || {
         let server = Server::h2(async |_, mut respond, _| {
             let mut answer = Response::new(());
             *answer.status_mut() = http::StatusCode::PAYLOAD_TOO_LARGE;
@@ -78,7 +78,7 @@ fn an_early_answer_of_an_http2_endpoint_is_read_as_well() {
 
 #[test]
 fn an_endpoint_that_answers_early_and_goes_on_reading_gets_the_rest() {
-    run(async {
+    over_both_families(async || {
         let server = Server::h1(async |mut wire, _| {
             while wire.next_head().await.is_some() {
                 wire.send(OK).await;
@@ -101,7 +101,7 @@ fn an_endpoint_that_answers_early_and_goes_on_reading_gets_the_rest() {
 
 #[test]
 fn nothing_follows_an_expectation_that_failed() {
-    run(async {
+    over_both_families(async || {
         let server = Server::h1(async |mut wire, _| {
             while wire.next_head().await.is_some() {
                 wire.send("HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\n\r\n")
@@ -122,7 +122,7 @@ fn nothing_follows_an_expectation_that_failed() {
 
 #[test]
 fn an_early_answer_with_a_body_is_complete_although_the_stream_is_reset_behind_it() {
-    run(async {
+    over_both_families(async || {
         let server = Server::h2(async |_, mut respond, _| {
             let mut send = respond.send_response(Response::new(()), false).unwrap();
             send.send_data("enough".into(), true).unwrap();

@@ -7,7 +7,7 @@ use crate::support::ask::Version;
 use crate::support::document;
 use crate::support::document_of;
 use crate::support::nobody;
-use crate::support::run;
+use crate::support::over_both_families;
 use crate::support::server::Server;
 use crate::support::two;
 use crate::support::wire::Wire;
@@ -27,7 +27,7 @@ async fn status(client: &mut Wire, request: &str) -> u16 {
 
 #[test]
 fn an_endpoint_that_refuses_is_followed_by_another() {
-    run(async {
+    over_both_families(async || {
         for (endpoint, protocol) in [(Version::One, "http"), (Version::Two, "http2")] {
             let server = Server::answering(endpoint, |ask| Answer::new(ask.into_body())).await;
             let dead = nobody();
@@ -47,7 +47,7 @@ fn an_endpoint_that_refuses_is_followed_by_another() {
 
 #[test]
 fn a_dead_endpoint_attracts_nothing() {
-    run(async {
+    over_both_families(async || {
         for algorithm in ["peak_ewma", "least_request", "round_robin", "random"] {
             let (one, two, dead) = (named("one").await, named("two").await, nobody());
             let text = document_of("http", [one.address, dead.address, two.address]).replace("round_robin", algorithm);
@@ -65,8 +65,26 @@ fn a_dead_endpoint_attracts_nothing() {
 }
 
 #[test]
+fn an_http2_endpoint_that_accepts_and_closes_attracts_nothing() {
+    over_both_families(async || {
+        let well = Server::answering(Version::Two, |_| Answer::new(Content::default())).await;
+        let closing = Server::raw(async |stream, _| drop(stream)).await;
+        let bench = Bench::new(&document_of("http2", [well.address, closing.address]));
+        let mut client = bench.http2().await;
+        for _ in 0..300 {
+            assert_eq!(client.get("/").await.unwrap().status(), 200);
+        }
+        assert!(
+            closing.accepted() < 20,
+            "probed {} times in 300 requests",
+            closing.accepted()
+        );
+    });
+}
+
+#[test]
 fn a_service_that_nobody_serves_is_a_503_with_a_reason() {
-    run(async {
+    over_both_families(async || {
         let (one, other) = (nobody(), nobody());
         let dead = document_of("auto", [one.address, other.address]);
         let empty = document_of("auto", []).replace("endpoints:\n", "endpoints: []\n");
@@ -99,7 +117,7 @@ fn a_service_that_nobody_serves_is_a_503_with_a_reason() {
 
 #[test]
 fn an_endpoint_that_says_nothing_or_nonsense_is_a_502() {
-    run(async {
+    over_both_families(async || {
         for (answer, reason) in [
             ("", "upstream_closed"),
             ("HTTP/1.1 2x0 OK\r\n\r\n", "malformed_response"),
@@ -130,7 +148,7 @@ fn an_endpoint_that_says_nothing_or_nonsense_is_a_502() {
 
 #[test]
 fn a_request_on_an_old_connection_sees_the_configuration_of_its_own_time() {
-    run(async {
+    over_both_families(async || {
         let (old, new) = (named("old").await, named("new").await);
         let bench = Bench::before("http", &old);
         let (mut one, mut two) = (bench.http1().await, bench.http2().await);
@@ -147,7 +165,7 @@ fn a_request_on_an_old_connection_sees_the_configuration_of_its_own_time() {
 
 #[test]
 fn every_request_of_one_connection_is_balanced() {
-    run(async {
+    over_both_families(async || {
         let (one, two) = (named("one").await, named("two").await);
         let bench = Bench::new(&document("auto", [&one, &two]));
         let mut client = bench.http1().await;

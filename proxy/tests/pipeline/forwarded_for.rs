@@ -6,7 +6,9 @@ use crate::support::ask::Content;
 use crate::support::ask::PAIRINGS;
 use crate::support::ask::Version;
 use crate::support::ask::ask_wire;
-use crate::support::run;
+use crate::support::family::Family;
+use crate::support::family::anywhere;
+use crate::support::over_both_families;
 use crate::support::server::Server;
 use crate::support::two;
 use crate::support::two::Two;
@@ -20,15 +22,18 @@ use std::rc::Rc;
 use tokio::net::TcpListener;
 use tokio::net::TcpStream;
 
-/// What has come, and what the application sees of it when 192.0.2.9 has asked.
+/// What has come, and what the application sees of it before the address of who has asked.
 const LISTS: [(&[&str], &str); 4] = [
-    (&[], "192.0.2.9"),
-    (&["198.51.100.1"], "198.51.100.1, 192.0.2.9"),
-    (&["a, b", "fd00::7"], "a, b, fd00::7, 192.0.2.9"),
-    (&["", "unknown"], "unknown, 192.0.2.9"),
+    (&[], ""),
+    (&["198.51.100.1"], "198.51.100.1, "),
+    (&["a, b", "fd00::7"], "a, b, fd00::7, "),
+    (&["", "unknown"], "unknown, "),
 ];
 
-const PEER: &str = "192.0.2.9:4321";
+/// Who asks.
+fn peer() -> SocketAddr {
+    SocketAddr::new(Family::current().stranger(), 4321)
+}
 
 /// A server that answers with the lines that it was sent.
 async fn application(version: Version) -> Server {
@@ -47,7 +52,7 @@ fn document(server: &Server, endpoint: Version, forwarded_for: &str) -> String {
 
 /// A client's connection to the application; without a peer it is the pod's own.
 async fn connect(bench: &Bench, server: &Server, peer: Option<SocketAddr>) -> TcpStream {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind(anywhere()).await.unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (accepted, _) = listener.accept().await.unwrap();
     let (context, destination) = (Rc::clone(&bench.context), server.address);
@@ -78,15 +83,15 @@ async fn seen(client: TcpStream, version: Version, lines: &[&str]) -> String {
 
 #[test]
 fn the_client_is_added_to_one_list_in_every_pairing() {
-    run(async {
+    over_both_families(async || {
         for (client, endpoint) in PAIRINGS {
             let server = application(endpoint).await;
             let bench = Bench::new(&document(&server, endpoint, "append"));
             for (came, expected) in LISTS {
-                let stream = connect(&bench, &server, Some(PEER.parse().unwrap())).await;
+                let stream = connect(&bench, &server, Some(peer())).await;
                 assert_eq!(
                     seen(stream, client, came).await,
-                    expected,
+                    format!("{expected}{}", peer().ip()),
                     "{client:?} to {endpoint:?}: {came:?}"
                 );
             }
@@ -96,14 +101,14 @@ fn the_client_is_added_to_one_list_in_every_pairing() {
 
 #[test]
 fn the_pod_itself_is_known_by_its_own_address() {
-    run(async {
+    over_both_families(async || {
         for (client, endpoint) in PAIRINGS {
             let server = application(endpoint).await;
             let bench = Bench::new(&document(&server, endpoint, "append"));
             let stream = connect(&bench, &server, None).await;
             assert_eq!(
                 seen(stream, client, &[]).await,
-                "127.0.0.1",
+                server.address.ip().to_string(),
                 "{client:?} to {endpoint:?}"
             );
         }
@@ -112,12 +117,12 @@ fn the_pod_itself_is_known_by_its_own_address() {
 
 #[test]
 fn what_came_stays_as_it_is_where_nothing_is_asked_for() {
-    run(async {
+    over_both_families(async || {
         for (client, endpoint) in PAIRINGS {
             let server = application(endpoint).await;
             let bench = Bench::new(&document(&server, endpoint, "off"));
             for (came, as_it_is) in [(&[][..], ""), (&["a", "b, c"][..], "a|b, c")] {
-                let stream = connect(&bench, &server, Some(PEER.parse().unwrap())).await;
+                let stream = connect(&bench, &server, Some(peer())).await;
                 assert_eq!(seen(stream, client, came).await, as_it_is, "{client:?} to {endpoint:?}");
             }
         }
@@ -126,28 +131,32 @@ fn what_came_stays_as_it_is_where_nothing_is_asked_for() {
 
 #[test]
 fn every_request_of_a_connection_gets_its_own_list() {
-    run(async {
+    over_both_families(async || {
         let server = application(Version::One).await;
         let bench = Bench::new(&document(&server, Version::One, "append"));
-        let mut client = Wire::new(connect(&bench, &server, Some(PEER.parse().unwrap())).await);
-        for (line, expected) in [("X-Forwarded-For: a\r\n", "a, 192.0.2.9"), ("", "192.0.2.9")] {
+        let mut client = Wire::new(connect(&bench, &server, Some(peer())).await);
+        for (line, expected) in [("X-Forwarded-For: a\r\n", "a, "), ("", "")] {
             client.send(format!("GET / HTTP/1.1\r\nHost: a\r\n{line}\r\n")).await;
-            assert_eq!(client.message().await.text(), expected);
+            assert_eq!(client.message().await.text(), format!("{expected}{}", peer().ip()));
         }
     });
 }
 
 #[test]
 fn a_client_cannot_have_the_list_dropped_as_a_field_of_its_connection() {
-    run(async {
+    over_both_families(async || {
         for endpoint in [Version::One, Version::Two] {
             let server = application(endpoint).await;
             let bench = Bench::new(&document(&server, endpoint, "append"));
-            let mut client = Wire::new(connect(&bench, &server, Some(PEER.parse().unwrap())).await);
+            let mut client = Wire::new(connect(&bench, &server, Some(peer())).await);
             client
                 .send("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: a\r\nConnection: x-forwarded-for\r\n\r\n")
                 .await;
-            assert_eq!(client.message().await.text(), "192.0.2.9", "to {endpoint:?}");
+            assert_eq!(
+                client.message().await.text(),
+                peer().ip().to_string(),
+                "to {endpoint:?}"
+            );
         }
     });
 }

@@ -7,7 +7,7 @@ use crate::support::ask::Content;
 use crate::support::ask::PAIRINGS;
 use crate::support::ask::Version;
 use crate::support::ask::ask_wire;
-use crate::support::run;
+use crate::support::over_both_families;
 use crate::support::server::Server;
 use crate::support::two;
 use crate::support::wire::Message;
@@ -41,7 +41,7 @@ async fn witness_of_bytes() -> (Server, UnboundedReceiver<Message>) {
 
 #[test]
 fn the_authority_keeps_its_bytes_and_its_port_in_every_pairing() {
-    run(async {
+    over_both_families(async || {
         for (client, endpoint) in PAIRINGS {
             let (server, mut asked) = witness(endpoint).await;
             let bench = Bench::before(endpoint.protocol(), &server);
@@ -56,7 +56,7 @@ fn the_authority_keeps_its_bytes_and_its_port_in_every_pairing() {
 
 #[test]
 fn an_http2_request_may_name_its_host_in_the_field_alone() {
-    run(async {
+    over_both_families(async || {
         for endpoint in [Version::One, Version::Two] {
             let (server, mut asked) = witness(endpoint).await;
             let bench = Bench::before(endpoint.protocol(), &server);
@@ -72,7 +72,7 @@ fn an_http2_request_may_name_its_host_in_the_field_alone() {
 
 #[test]
 fn the_authority_of_an_absolute_form_wins_over_host() {
-    run(async {
+    over_both_families(async || {
         for endpoint in [Version::One, Version::Two] {
             let (server, mut asked) = witness(endpoint).await;
             let bench = Bench::before(endpoint.protocol(), &server);
@@ -90,7 +90,7 @@ fn the_authority_of_an_absolute_form_wins_over_host() {
 
 #[test]
 fn fields_that_any_connection_line_names_end_with_the_hop() {
-    run(async {
+    over_both_families(async || {
         for endpoint in [Version::One, Version::Two] {
             let (server, mut asked) = witness(endpoint).await;
             let bench = Bench::before(endpoint.protocol(), &server);
@@ -115,7 +115,7 @@ fn fields_that_any_connection_line_names_end_with_the_hop() {
 
 #[test]
 fn hop_by_hop_fields_of_an_answer_end_with_the_hop() {
-    run(async {
+    over_both_families(async || {
         let answer = "HTTP/1.1 200 OK\r\nConnection: x-mine\r\nX-Mine: 1\r\nKeep-Alive: timeout=9\r\nX-Yours: 2\r\n\
                       Content-Length: 2\r\nConnection: x-also\r\nX-Also: 3\r\n\r\nok";
         let server = Server::saying(answer).await;
@@ -132,7 +132,7 @@ fn hop_by_hop_fields_of_an_answer_end_with_the_hop() {
 
 #[test]
 fn paths_are_not_normalised_and_nothing_is_invented() {
-    run(async {
+    over_both_families(async || {
         for (client, endpoint) in PAIRINGS {
             let (server, mut asked) = witness(endpoint).await;
             let bench = Bench::before(endpoint.protocol(), &server);
@@ -157,20 +157,37 @@ fn paths_are_not_normalised_and_nothing_is_invented() {
 }
 
 #[test]
-fn options_of_the_server_itself_is_forwarded_as_such() {
-    run(async {
-        let (server, mut asked) = witness_of_bytes().await;
-        let bench = Bench::before("http", &server);
-        let mut client = bench.http1().await;
-        client.send("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n").await;
-        assert_eq!(client.message().await.status(), 200);
-        assert_eq!(asked.recv().await.unwrap().line(), "OPTIONS * HTTP/1.1");
+fn options_of_the_server_itself_is_forwarded_as_such_in_every_pairing() {
+    over_both_families(async || {
+        for (client, endpoint) in PAIRINGS {
+            let (server, mut asked) = witness(endpoint).await;
+            let bench = Bench::before(endpoint.protocol(), &server);
+            let status = match client {
+                Version::One => {
+                    let mut client = bench.http1().await;
+                    client.send("OPTIONS * HTTP/1.1\r\nHost: web.test\r\n\r\n").await;
+                    client.message().await.status()
+                }
+                Version::Two => {
+                    let ask = Request::options("*").version(http::Version::HTTP_11);
+                    let ask = ask.header("host", "web.test").body(Content::default()).unwrap();
+                    bench.ask(client, ask).await.status().as_u16()
+                }
+            };
+            assert_eq!(status, 200, "{client:?} to {endpoint:?}");
+            let asked = asked.recv().await.unwrap();
+            assert_eq!(
+                (asked.method().as_str(), asked.uri().path()),
+                ("OPTIONS", "*"),
+                "{client:?} to {endpoint:?}"
+            );
+        }
     });
 }
 
 #[test]
 fn cookie_crumbs_are_joined_for_http1() {
-    run(async {
+    over_both_families(async || {
         let (server, mut asked) = witness_of_bytes().await;
         let bench = Bench::before("http", &server);
         let mut request = two::get("/");
@@ -185,24 +202,26 @@ fn cookie_crumbs_are_joined_for_http1() {
 
 #[test]
 fn h2c_is_never_offered_to_an_upstream() {
-    run(async {
-        let (server, mut asked) = witness_of_bytes().await;
-        let bench = Bench::before("http", &server);
-        let mut client = bench.http1().await;
-        client
-            .send("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n")
-            .await;
-        assert_eq!(client.message().await.status(), 200);
-        let asked = asked.recv().await.unwrap();
-        for gone in ["upgrade", "http2-settings", "connection"] {
-            assert_eq!(asked.field(gone), None);
+    over_both_families(async || {
+        for endpoint in [Version::One, Version::Two] {
+            let (server, mut asked) = witness(endpoint).await;
+            let bench = Bench::before(endpoint.protocol(), &server);
+            let mut client = bench.http1().await;
+            client
+                .send("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n")
+                .await;
+            assert_eq!(client.message().await.status(), 200);
+            let asked = asked.recv().await.unwrap();
+            for gone in ["upgrade", "http2-settings", "connection"] {
+                assert!(!asked.headers().contains_key(gone), "{gone} to {endpoint:?}");
+            }
         }
     });
 }
 
 #[test]
 fn answers_without_a_body_leave_the_connection_usable() {
-    run(async {
+    over_both_families(async || {
         for endpoint in [Version::One, Version::Two] {
             let server = Server::answering(endpoint, |ask| {
                 let status: u16 = ask.uri().path()[1..].parse().unwrap();
@@ -230,17 +249,69 @@ fn answers_without_a_body_leave_the_connection_usable() {
 }
 
 #[test]
-fn a_head_over_http2_keeps_its_length_and_has_no_body() {
-    run(async {
-        let server = Server::saying("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n").await;
-        let bench = Bench::before("http", &server);
-        let mut client = bench.http2().await;
-        for _ in 0..2 {
-            let (response, _) = client.open(two::request("HEAD", "/"), true).await;
-            let answer = two::whole(response.await.unwrap()).await.unwrap();
-            assert_eq!(answer.headers()["content-length"], "1000");
-            assert!(answer.body().bytes.is_empty());
+fn answers_without_a_body_keep_their_length_over_http2() {
+    over_both_families(async || {
+        for endpoint in [Version::One, Version::Two] {
+            let server = Server::answering(endpoint, |ask| {
+                let status: u16 = ask.uri().path()[1..].parse().unwrap();
+                let mut answer = Answer::new(Content::default());
+                *answer.status_mut() = status.try_into().unwrap();
+                if status != 204 {
+                    answer.headers_mut().insert("content-length", 1000.into());
+                }
+                answer
+            });
+            let server = server.await;
+            let bench = Bench::before(endpoint.protocol(), &server);
+            let mut client = bench.http2().await;
+            for (method, status) in [("HEAD", 200), ("GET", 204), ("GET", 304), ("HEAD", 404)] {
+                let (response, _) = client.open(two::request(method, &format!("/{status}")), true).await;
+                let answer = two::whole(response.await.unwrap()).await.unwrap();
+                assert_eq!(answer.status(), status, "{method} to {endpoint:?}");
+                assert!(answer.body().bytes.is_empty());
+                let length = answer
+                    .headers()
+                    .get("content-length")
+                    .map(|length| length.to_str().unwrap());
+                let expected = if status == 204 { None } else { Some("1000") };
+                assert_eq!(length, expected, "{method} {status} to {endpoint:?}");
+            }
+            assert_eq!(server.accepted(), 1, "to {endpoint:?}");
         }
-        assert_eq!(server.accepted(), 1);
+    });
+}
+
+#[test]
+fn what_a_connection_line_names_takes_no_field_away_that_everyone_must_see() {
+    over_both_families(async || {
+        for endpoint in [Version::One, Version::Two] {
+            let (server, mut asked) = witness(endpoint).await;
+            let bench = Bench::before(endpoint.protocol(), &server);
+            let mut client = bench.http1().await;
+            client
+                .send("POST / HTTP/1.1\r\nHost: a\r\nConnection: host, content-length\r\nContent-Length: 2\r\n\r\nhi")
+                .await;
+            assert_eq!(client.message().await.status(), 200);
+            let asked = asked.recv().await.unwrap();
+            assert_eq!(
+                (&asked.headers()["host"], &asked.body().bytes[..]),
+                (&"a".parse().unwrap(), &b"hi"[..])
+            );
+            assert_eq!(asked.headers()["content-length"], "2", "to {endpoint:?}");
+        }
+    });
+}
+
+#[test]
+fn a_request_of_http10_needs_no_host() {
+    over_both_families(async || {
+        for endpoint in [Version::One, Version::Two] {
+            let (server, mut asked) = witness(endpoint).await;
+            let bench = Bench::before(endpoint.protocol(), &server);
+            let mut client = bench.http1().await;
+            client.send("GET /a HTTP/1.0\r\n\r\n").await;
+            assert_eq!(client.message().await.status(), 200, "to {endpoint:?}");
+            assert_eq!(asked.recv().await.unwrap().uri().path(), "/a");
+        }
     });
 }

@@ -4,7 +4,7 @@ use crate::support::Bench;
 use crate::support::ask::Answer;
 use crate::support::ask::Content;
 use crate::support::ask::Version;
-use crate::support::run;
+use crate::support::over_both_families;
 use crate::support::server::Server;
 use crate::support::two;
 use h2::Reason;
@@ -13,12 +13,13 @@ use std::cell::Cell;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
+use tokio::sync::Notify;
 use tokio::sync::mpsc;
 use tokio::task::spawn_local;
 
 #[test]
 fn a_stream_that_its_client_resets_is_cancelled_at_the_endpoint_at_once() {
-    run(async {
+    over_both_families(async || {
         let (seen, mut ends) = mpsc::unbounded_channel();
         let server = Server::h2(async move |_request, mut respond, _| {
             seen.send(None).unwrap();
@@ -51,7 +52,7 @@ fn a_stream_that_its_client_resets_is_cancelled_at_the_endpoint_at_once() {
 
 #[test]
 fn a_stream_that_its_client_resets_closes_the_connection_to_an_http1_endpoint() {
-    run(async {
+    over_both_families(async || {
         let (seen, mut ends) = mpsc::unbounded_channel();
         let server = Server::h1(async move |mut wire, _| {
             wire.head().await;
@@ -76,7 +77,7 @@ fn a_stream_that_its_client_resets_closes_the_connection_to_an_http1_endpoint() 
 
 #[test]
 fn more_streams_than_an_endpoint_takes_at_once_are_all_served() {
-    run(async {
+    over_both_families(async || {
         let most = Rc::new(Cell::new(0));
         let high = Rc::clone(&most);
         let server = Server::raw(async move |stream, _| {
@@ -113,7 +114,7 @@ fn more_streams_than_an_endpoint_takes_at_once_are_all_served() {
 
 #[test]
 fn a_call_without_an_answer_body_stays_trailers_only() {
-    run(async {
+    over_both_families(async || {
         let server = Server::h2(async |_, mut respond, _| {
             let mut answer = Response::new(());
             answer.headers_mut().insert("grpc-status", 5.into());
@@ -129,9 +130,48 @@ fn a_call_without_an_answer_body_stays_trailers_only() {
 }
 
 #[test]
+fn a_call_that_its_endpoint_cancels_ends_with_a_status() {
+    over_both_families(async || {
+        let server = Server::h2(async |_, mut respond, _| respond.send_reset(Reason::CANCEL)).await;
+        let bench = Bench::before("grpc", &server);
+        let (response, _send) = bench.http2().await.open(two::call("/a/B"), false).await;
+        let response = response.await.unwrap();
+        assert!(response.body().is_end_stream(), "trailers alone");
+        assert_eq!(response.headers()["x-evenkeel-reason"], "upstream_reset");
+        assert_ne!(response.headers()["grpc-status"], "0");
+    });
+}
+
+#[test]
+fn a_call_that_its_endpoint_cancels_in_the_middle_is_reset() {
+    over_both_families(async || {
+        let go = Rc::new(Notify::new());
+        let enough = Rc::clone(&go);
+        let server = Server::h2(async move |_, mut respond, _| {
+            let mut send = respond.send_response(Response::new(()), false).unwrap();
+            send.send_data("abc".into(), false).unwrap();
+            enough.notified().await;
+            send.send_reset(Reason::CANCEL);
+        });
+        let server = server.await;
+        let bench = Bench::before("grpc", &server);
+        let (response, _send) = bench.http2().await.open(two::call("/a/B"), false).await;
+        let mut body = response.await.unwrap().into_body();
+        assert_eq!(body.data().await.unwrap().unwrap(), "abc");
+        go.notify_one();
+        let error = body
+            .data()
+            .await
+            .unwrap()
+            .expect_err("a reset, which libraries make a status of");
+        assert!(error.is_reset() && error.reason() != Some(Reason::NO_ERROR), "{error}");
+    });
+}
+
+#[test]
 fn a_slow_reader_of_one_stream_does_not_stall_the_others_and_its_writer_waits() {
     const LENGTH: usize = 64 << 20;
-    run(async {
+    over_both_families(async || {
         for endpoint in [Version::One, Version::Two] {
             let large = vec![b'x'; LENGTH];
             let taken = Rc::new(Cell::new(0));
@@ -193,7 +233,7 @@ fn a_slow_reader_of_one_stream_does_not_stall_the_others_and_its_writer_waits() 
 
 #[test]
 fn many_streams_of_one_connection_get_their_own_answers() {
-    run(async {
+    over_both_families(async || {
         for endpoint in [Version::One, Version::Two] {
             let server = Server::answering(endpoint, |ask| Answer::new(Content::from(ask.uri().path()))).await;
             let bench = Bench::before(endpoint.protocol(), &server);

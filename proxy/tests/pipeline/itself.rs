@@ -4,7 +4,7 @@ use crate::support::Bench;
 use crate::support::ask::Answer;
 use crate::support::ask::Content;
 use crate::support::ask::Version;
-use crate::support::run;
+use crate::support::over_both_families;
 use crate::support::server::Server;
 use crate::support::two;
 use evenkeel_proxy::flow;
@@ -19,7 +19,7 @@ fn within(protocol: &str, server: &Server) -> Bench {
 
 #[test]
 fn requests_of_both_versions_reach_the_application() {
-    run(async {
+    over_both_families(async || {
         for version in [Version::One, Version::Two] {
             let server = Server::answering(version, |ask| Answer::new(ask.into_body())).await;
             let bench = within("auto", &server);
@@ -36,7 +36,7 @@ fn requests_of_both_versions_reach_the_application() {
 
 #[test]
 fn one_connection_carries_one_request_after_the_other() {
-    run(async {
+    over_both_families(async || {
         let server = Server::answering(Version::One, |_| Answer::new(Content::from("ok"))).await;
         let bench = within("auto", &server);
         let mut client = bench.http1().await;
@@ -50,7 +50,7 @@ fn one_connection_carries_one_request_after_the_other() {
 
 #[test]
 fn bytes_are_relayed_with_their_half_close() {
-    run(async {
+    over_both_families(async || {
         for protocol in ["auto", "tcp"] {
             let server = Server::h1(async |mut wire, _| {
                 let all = wire.rest().await.unwrap();
@@ -69,7 +69,7 @@ fn bytes_are_relayed_with_their_half_close() {
 
 #[test]
 fn an_upgrade_is_a_tunnel_through_both_sides() {
-    run(async {
+    over_both_families(async || {
         let server = Server::h1(async |mut wire, _| {
             wire.head().await;
             wire.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\nhello;")
@@ -91,7 +91,7 @@ fn an_upgrade_is_a_tunnel_through_both_sides() {
 
 #[test]
 fn a_truncated_answer_stays_truncated() {
-    run(async {
+    over_both_families(async || {
         let server = Server::h1(async |mut wire, _| {
             wire.message().await;
             wire.send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc").await;
@@ -106,7 +106,7 @@ fn a_truncated_answer_stays_truncated() {
 
 #[test]
 fn an_application_that_does_not_listen_is_a_503() {
-    run(async {
+    over_both_families(async || {
         let server = Server::saying("").await;
         let bench = within("auto", &server);
         drop(server);

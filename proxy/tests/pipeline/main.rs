@@ -5,6 +5,8 @@
 mod access_log;
 mod answers;
 mod bodies;
+mod budget;
+mod clusters;
 mod connections;
 mod destinations;
 mod early;
@@ -12,13 +14,20 @@ mod endpoints;
 mod forwarded_for;
 mod goodbyes;
 mod heads;
+mod hops;
 mod http2;
+mod idle_race;
 mod itself;
+mod limits;
+mod malformed;
 mod opaque;
 mod races;
 mod refusals;
 mod refused;
+mod replays;
 mod retries;
+mod routes;
+mod truncated;
 mod upgrades;
 
 #[path = "../support/mod.rs"]

@@ -3,7 +3,7 @@
 use crate::support::Bench;
 use crate::support::document_of;
 use crate::support::nobody;
-use crate::support::run;
+use crate::support::over_both_families;
 use crate::support::server::Server;
 use crate::support::settle;
 use std::cell::Cell;
@@ -13,7 +13,7 @@ const GET: &str = "GET /a HTTP/1.1\r\nHost: a\r\n\r\n";
 
 #[test]
 fn bytes_of_no_protocol_are_relayed_as_they_are_however_they_are_split() {
-    run(async {
+    over_both_families(async || {
         let prologues: [&[u8]; 6] = [
             b"xxxx",
             b"*1\r\n$4\r\nPING\r\n",
@@ -40,7 +40,7 @@ fn bytes_of_no_protocol_are_relayed_as_they_are_however_they_are_split() {
 
 #[test]
 fn a_client_that_leaves_before_it_says_anything_is_carried_over() {
-    run(async {
+    over_both_families(async || {
         let server = Server::h1(async |mut wire, _| {
             assert_eq!(wire.rest().await.unwrap(), b"");
             wire.send("bye").await;
@@ -57,7 +57,7 @@ fn a_client_that_leaves_before_it_says_anything_is_carried_over() {
 
 #[test]
 fn a_client_that_leaves_amid_a_request_line_is_relayed() {
-    run(async {
+    over_both_families(async || {
         let server = Server::echoing().await;
         let bench = Bench::before("auto", &server);
         let mut client = bench.http1().await;
@@ -69,7 +69,7 @@ fn a_client_that_leaves_amid_a_request_line_is_relayed() {
 
 #[test]
 fn a_refused_upstream_is_a_reset_for_bytes_and_an_answer_for_http() {
-    run(async {
+    over_both_families(async || {
         for protocol in ["auto", "tcp"] {
             let dead = nobody();
             let bench = Bench::new(&document_of(protocol, [dead.address]));
@@ -92,7 +92,7 @@ fn a_refused_upstream_is_a_reset_for_bytes_and_an_answer_for_http() {
 
 #[test]
 fn resets_of_opaque_connections_are_carried_over_both_ways() {
-    run(async {
+    over_both_families(async || {
         for protocol in ["auto", "tcp"] {
             let reset = Rc::new(Cell::new(false));
             let seen = Rc::clone(&reset);
@@ -119,6 +119,34 @@ fn resets_of_opaque_connections_are_carried_over_both_ways() {
             client.reset();
             while !reset.get() {
                 tokio::task::yield_now().await;
+            }
+        }
+    });
+}
+
+#[test]
+fn a_port_scan_leaves_nothing_behind() {
+    over_both_families(async || {
+        for protocol in ["auto", "tcp", "http"] {
+            let server = Server::echoing().await;
+            let bench = Bench::before(protocol, &server);
+            for number in 0..20 {
+                let mut client = bench.http1().await;
+                if number % 2 == 0 {
+                    client.finish().await;
+                } else {
+                    client.reset();
+                }
+            }
+            while bench.context.book.in_flight() > 0 {
+                tokio::task::yield_now().await;
+            }
+            // And the next one is served.
+            if protocol != "http" {
+                let mut client = bench.http1().await;
+                client.send("xxxx").await;
+                client.finish().await;
+                assert_eq!(client.rest().await.unwrap(), b"xxxx", "{protocol}");
             }
         }
     });

@@ -5,10 +5,12 @@ use crate::support::ask::Answer;
 use crate::support::ask::Content;
 use crate::support::ask::Version;
 use crate::support::document;
-use crate::support::run;
+use crate::support::family::Family;
+use crate::support::over_both_families;
 use crate::support::server::Server;
 use crate::support::settle;
 use crate::support::two::Two;
+use crate::support::web;
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -24,7 +26,7 @@ async fn pair(version: Version) -> (Server, Server) {
 
 #[test]
 fn a_server_that_speaks_first_is_heard_at_once() {
-    run(async {
+    over_both_families(async || {
         let banners = [
             "220 mail.test ESMTP\r\n",
             "SSH-2.0-OpenSSH_9.2\r\n",
@@ -50,7 +52,7 @@ fn a_server_that_speaks_first_is_heard_at_once() {
 
 #[test]
 fn a_client_that_is_silent_for_long_is_still_http() {
-    run(async {
+    over_both_families(async || {
         let (one, two) = pair(Version::One).await;
         let bench = Bench::new(&document("auto", [&one, &two]));
         let mut client = bench.http1().await;
@@ -77,7 +79,7 @@ fn a_client_that_is_silent_for_long_is_still_http() {
 
 #[test]
 fn http_that_dribbles_in_is_http() {
-    run(async {
+    over_both_families(async || {
         let (one, two) = pair(Version::One).await;
         let bench = Bench::new(&document("auto", [&one, &two]));
         let mut client = bench.http1().await;
@@ -98,7 +100,7 @@ fn http_that_dribbles_in_is_http() {
 
 #[test]
 fn a_preface_that_is_held_back_is_http2_though_the_server_sends_its_settings_first() {
-    run(async {
+    over_both_families(async || {
         let (one, two) = pair(Version::Two).await;
         let bench = Bench::new(&document("auto", [&one, &two]));
         for _ in 0..6 {
@@ -120,7 +122,7 @@ fn a_preface_that_is_held_back_is_http2_though_the_server_sends_its_settings_fir
 
 #[test]
 fn a_status_line_that_comes_unasked_is_not_relayed() {
-    run(async {
+    over_both_families(async || {
         let server = Server::h1(async |mut wire, number| {
             if number == 0 {
                 wire.send("HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
@@ -146,7 +148,7 @@ fn a_status_line_that_comes_unasked_is_not_relayed() {
 
 #[test]
 fn the_end_of_a_silent_server_is_carried_over_unless_its_clients_are_known_to_speak_http() {
-    run(async {
+    over_both_families(async || {
         let silent = Rc::new(Cell::new(true));
         let state = Rc::clone(&silent);
         let server = Server::h1(async move |mut wire, _| {
@@ -185,7 +187,7 @@ fn the_end_of_a_silent_server_is_carried_over_unless_its_clients_are_known_to_sp
 /// What a server may do to a connection that it has not heard from, each no end for a client that speaks HTTP.
 #[test]
 fn a_server_that_ends_an_idle_connection_rudely_does_not_end_that_of_an_http_client() {
-    run(async {
+    over_both_families(async || {
         for last_words in ["HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n", ""] {
             let rude = Rc::new(Cell::new(false));
             let state = Rc::clone(&rude);
@@ -226,7 +228,7 @@ fn a_server_that_ends_an_idle_connection_rudely_does_not_end_that_of_an_http_cli
 
 #[test]
 fn bytes_that_contradict_a_declared_protocol_are_refused() {
-    run(async {
+    over_both_families(async || {
         let server = Server::echoing().await;
         let bench = Bench::before("http", &server);
         let mut client = bench.http1().await;
@@ -238,7 +240,7 @@ fn bytes_that_contradict_a_declared_protocol_are_refused() {
 
 #[test]
 fn a_preface_that_is_broken_is_not_taken_for_http1() {
-    run(async {
+    over_both_families(async || {
         let server = Server::echoing().await;
         let bench = Bench::before("auto", &server);
         let mut client = bench.http1().await;
@@ -249,7 +251,7 @@ fn a_preface_that_is_broken_is_not_taken_for_http1() {
 
 #[test]
 fn a_configuration_that_changes_while_a_client_hesitates_does_not_mix_up_its_clusters() {
-    run(async {
+    over_both_families(async || {
         let server = Server::h1(async |mut wire, _| {
             if let Some(_head) = wire.next_head().await {
                 wire.send(OK).await;
@@ -269,7 +271,7 @@ fn a_configuration_that_changes_while_a_client_hesitates_does_not_mix_up_its_clu
         // Another service takes the first place.
         let other = document("tcp", [&wrong])
             .replace("web.test", "a.test")
-            .replace("10.96.0.10", "10.96.0.9");
+            .replace(&web().ip().to_string(), &Family::current().vip(9).to_string());
         let web = document("auto", [&right]).replace("services:\n", "");
         bench.apply(&format!("{other}{web}"));
         client.send("xxxx\r\n\r\n").await;

@@ -1,7 +1,7 @@
 //! Heads that are refused, and that no upstream sees.
 
 use crate::support::Bench;
-use crate::support::run;
+use crate::support::over_both_families;
 use crate::support::server::Server;
 use crate::support::two;
 
@@ -9,7 +9,7 @@ const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 
 #[test]
 fn a_request_whose_framing_is_doubtful_is_refused_and_no_upstream_sees_it() {
-    run(async {
+    over_both_families(async || {
         let server = Server::saying(OK).await;
         let bench = Bench::before("auto", &server);
         let doubtful = [
@@ -44,7 +44,7 @@ fn a_request_whose_framing_is_doubtful_is_refused_and_no_upstream_sees_it() {
 
 #[test]
 fn a_coding_that_nobody_here_knows_is_not_implemented() {
-    run(async {
+    over_both_families(async || {
         let server = Server::saying(OK).await;
         let bench = Bench::before("http", &server);
         let mut client = bench.http1().await;
@@ -57,7 +57,7 @@ fn a_coding_that_nobody_here_knows_is_not_implemented() {
 
 #[test]
 fn heads_beyond_the_limits_are_refused_in_both_versions() {
-    run(async {
+    over_both_families(async || {
         let server = Server::saying(OK).await;
         let bench = Bench::before("http", &server);
         let large = "x".repeat(70_000);

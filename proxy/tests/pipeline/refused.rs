@@ -1,7 +1,7 @@
 //! Streams that an endpoint refuses or resets before it answers.
 
 use crate::support::Bench;
-use crate::support::run;
+use crate::support::over_both_families;
 use crate::support::server::Server;
 use crate::support::settle;
 use crate::support::two;
@@ -28,7 +28,7 @@ async fn refusing(count: usize) -> Server {
 
 #[test]
 fn a_refused_stream_is_tried_again() {
-    run(async {
+    over_both_families(async || {
         let server = refusing(2).await;
         let bench = Bench::before("http2", &server);
         let answer = bench.http2().await.get("/a").await.unwrap();
@@ -44,7 +44,7 @@ fn a_refused_stream_is_tried_again() {
 
 #[test]
 fn a_stream_that_is_refused_for_ever_is_a_503() {
-    run(async {
+    over_both_families(async || {
         let server = refusing(100).await;
         let bench = Bench::before("http2", &server);
         let answer = bench.http2().await.get("/a").await.unwrap();
@@ -75,7 +75,7 @@ async fn refusing_later(begun: &Rc<Notify>, go: &Rc<Notify>) -> Server {
 
 #[test]
 fn what_a_client_sends_meanwhile_survives_the_retry() {
-    run(async {
+    over_both_families(async || {
         let (begun, go) = (Rc::new(Notify::new()), Rc::new(Notify::new()));
         let server = refusing_later(&begun, &go).await;
         let bench = Bench::before("http2", &server);
@@ -92,7 +92,7 @@ fn what_a_client_sends_meanwhile_survives_the_retry() {
 
 #[test]
 fn a_client_that_finished_sending_gets_the_answer_of_the_retry() {
-    run(async {
+    over_both_families(async || {
         let (begun, go) = (Rc::new(Notify::new()), Rc::new(Notify::new()));
         let server = refusing_later(&begun, &go).await;
         let bench = Bench::before("http2", &server);
@@ -109,7 +109,7 @@ fn a_client_that_finished_sending_gets_the_answer_of_the_retry() {
 
 #[test]
 fn a_call_whose_stream_is_reset_after_its_body_was_read_is_answered() {
-    run(async {
+    over_both_families(async || {
         let server = Server::h2(async |request, mut respond, _| {
             two::collect(request.into_body()).await.unwrap();
             respond.send_reset(Reason::INTERNAL_ERROR);

@@ -5,13 +5,15 @@ use crate::support::ask::Ask;
 use crate::support::ask::Content;
 use crate::support::ask::Version;
 use crate::support::document;
-use crate::support::run;
+use crate::support::over_both_families;
 use crate::support::server::Server;
 use crate::support::settle;
 use crate::support::two;
 use bytes::Bytes;
 use evenkeel_control_api::mesh;
 use evenkeel_control_api::resource::Resources;
+use evenkeel_control_api::resource::route::Action;
+use evenkeel_control_api::resource::route::Route;
 use evenkeel_control_api::resource::listener::NetworkFilter;
 use evenkeel_control_api::resource::listener::RouteSource;
 use h2::Reason;
@@ -59,7 +61,7 @@ fn post(length: usize, trailers: HeaderMap) -> Ask {
 
 #[test]
 fn the_body_of_a_request_that_is_sent_once_more_is_the_same() {
-    run(async {
+    over_both_families(async || {
         for client in [Version::One, Version::Two] {
             for refusal in REFUSALS {
                 for (length, trailers) in [(5, HeaderMap::new()), (60_000, two::trailer("x-sum", "1"))] {
@@ -77,7 +79,7 @@ fn the_body_of_a_request_that_is_sent_once_more_is_the_same() {
 
 #[test]
 fn a_body_that_is_too_large_to_be_kept_is_not_sent_in_part() {
-    run(async {
+    over_both_families(async || {
         for client in [Version::One, Version::Two] {
             let server = refusing(Refusal::AfterAll).await;
             let bench = Bench::before("http2", &server);
@@ -90,7 +92,7 @@ fn a_body_that_is_too_large_to_be_kept_is_not_sent_in_part() {
 
 #[test]
 fn a_body_that_comes_slowly_is_sent_once_more_as_it_came() {
-    run(async {
+    over_both_families(async || {
         let server = refusing(Refusal::AfterSome).await;
         let bench = Bench::before("http2", &server);
         let mut client = bench.http1().await;
@@ -107,6 +109,12 @@ fn a_body_that_comes_slowly_is_sent_once_more_as_it_came() {
     });
 }
 
+fn limit(route: &mut Route, timeout: Duration) {
+    if let Action::Forward(forward) = &mut route.action {
+        forward.timeouts.answer = Some(timeout);
+    }
+}
+
 /// The resources of a mesh document whose routes have a timeout, which the document has no word for.
 fn with_timeout(document: &str, timeout: Duration) -> Resources {
     let mut resources = mesh::load(document).unwrap().resources;
@@ -117,19 +125,19 @@ fn with_timeout(document: &str, timeout: Duration) -> Resources {
             };
             if let RouteSource::Inline(routes) = &mut manager.routes {
                 let routes = routes.virtual_hosts.iter_mut().flat_map(|host| &mut host.routes);
-                routes.for_each(|route| route.timeout = Some(timeout));
+                routes.for_each(|route| limit(route, timeout));
             }
         }
     }
     for route in resources.routes.iter_mut().flat_map(|routes| &mut routes.virtual_hosts) {
-        route.routes.iter_mut().for_each(|route| route.timeout = Some(timeout));
+        route.routes.iter_mut().for_each(|route| limit(route, timeout));
     }
     resources
 }
 
 #[test]
 fn an_endpoint_that_does_not_answer_in_time_is_a_504() {
-    run(async {
+    over_both_families(async || {
         let server = Server::h1(async |mut wire, _| drop(wire.rest_lossy().await)).await;
         let text = document("http", [&server]);
         let bench = Bench::new(&text);
@@ -151,7 +159,7 @@ fn an_endpoint_that_does_not_answer_in_time_is_a_504() {
 
 #[test]
 fn an_answer_that_does_not_end_in_time_is_cut_off_and_nothing_is_put_into_it() {
-    run(async {
+    over_both_families(async || {
         let server = Server::h1(async |mut wire, _| {
             wire.message().await;
             wire.send("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nabc").await;

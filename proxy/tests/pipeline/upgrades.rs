@@ -1,8 +1,9 @@
 //! Connections that stop being HTTP: upgrades, CONNECT, and bytes that come with the handshake.
 
 use crate::support::Bench;
-use crate::support::run;
+use crate::support::over_both_families;
 use crate::support::server::Server;
+use crate::support::two;
 
 const ASKING: &str = "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
 const AGREED: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
@@ -22,7 +23,7 @@ async fn agreeing() -> Server {
 
 #[test]
 fn bytes_that_come_with_the_handshake_are_not_lost_either_way() {
-    run(async {
+    over_both_families(async || {
         for protocol in ["auto", "http", "http2"] {
             let server = agreeing().await;
             let bench = Bench::before(protocol, &server);
@@ -41,7 +42,7 @@ fn bytes_that_come_with_the_handshake_are_not_lost_either_way() {
 
 #[test]
 fn a_token_that_nobody_knows_is_forwarded_and_an_ordinary_answer_comes_back() {
-    run(async {
+    over_both_families(async || {
         let server = Server::h1(async |mut wire, number| {
             while let Some(message) = wire.next_message().await {
                 let upgrade = message.field("upgrade").unwrap_or("none");
@@ -67,7 +68,7 @@ fn a_token_that_nobody_knows_is_forwarded_and_an_ordinary_answer_comes_back() {
 
 #[test]
 fn an_upgrade_with_a_body_is_forwarded_whole() {
-    run(async {
+    over_both_families(async || {
         let server = Server::h1(async |mut wire, _| {
             let message = wire.message().await;
             assert_eq!(message.text(), "hello");
@@ -89,7 +90,7 @@ fn an_upgrade_with_a_body_is_forwarded_whole() {
 
 #[test]
 fn a_101_that_nobody_asked_for_is_not_believed() {
-    run(async {
+    over_both_families(async || {
         let server = Server::saying(AGREED).await;
         let bench = Bench::before("http", &server);
         let mut client = bench.http1().await;
@@ -103,7 +104,7 @@ fn a_101_that_nobody_asked_for_is_not_believed() {
 
 #[test]
 fn the_reset_of_an_upgraded_connection_is_carried_over() {
-    run(async {
+    over_both_families(async || {
         let server = Server::h1(async |mut wire, _| {
             wire.head().await;
             wire.send(AGREED).await;
@@ -122,7 +123,7 @@ fn the_reset_of_an_upgraded_connection_is_carried_over() {
 
 #[test]
 fn connect_opens_a_tunnel_when_the_endpoint_agrees() {
-    run(async {
+    over_both_families(async || {
         let server = Server::h1(async |mut wire, _| {
             let head = wire.head().await;
             assert!(head.starts_with("CONNECT far.test:443 HTTP/1.1\r\n"), "{head}");
@@ -144,7 +145,7 @@ fn connect_opens_a_tunnel_when_the_endpoint_agrees() {
 
 #[test]
 fn connect_over_http2_opens_a_tunnel_through_an_endpoint_of_http1() {
-    run(async {
+    over_both_families(async || {
         let server = Server::h1(async |mut wire, _| {
             let head = wire.head().await;
             assert!(head.starts_with("CONNECT far.test:443 HTTP/1.1\r\n"), "{head}");
@@ -179,5 +180,46 @@ fn connect_over_http2_opens_a_tunnel_through_an_endpoint_of_http1() {
         assert_eq!(said, b"hellopong");
         send.send_data("".into(), true).unwrap();
         assert!(body.data().await.is_none_or(|data| data.unwrap().is_empty()));
+    });
+}
+
+#[test]
+fn bytes_that_come_with_a_connect_over_http2_are_not_lost() {
+    over_both_families(async || {
+        let server = Server::h1(async |mut wire, _| {
+            wire.head().await;
+            wire.send("HTTP/1.1 200 OK\r\n\r\nhello;").await;
+            let all = wire.rest().await.unwrap();
+            wire.send(&all).await;
+        });
+        let server = server.await;
+        let bench = Bench::before("http", &server);
+        let request = http::Request::builder().method("CONNECT").uri("far.test:443").body(());
+        let (response, mut send) = bench.http2().await.open(request.unwrap(), false).await;
+        send.send_data("early".into(), true).unwrap();
+        let answer = two::whole(response.await.unwrap()).await.unwrap();
+        assert_eq!(answer.body().bytes, "hello;early");
+    });
+}
+
+#[test]
+fn connect_over_http2_opens_a_tunnel_through_an_endpoint_of_http2() {
+    over_both_families(async || {
+        let server = Server::h2(async |request, mut respond, _| {
+            assert_eq!(
+                (request.method().as_str(), request.uri().to_string().as_str()),
+                ("CONNECT", "far.test:443")
+            );
+            let mut send = respond.send_response(http::Response::new(()), false).unwrap();
+            send.send_data("hello;".into(), false).unwrap();
+            two::deliver(&mut send, &two::collect(request.into_body()).await.unwrap());
+        });
+        let server = server.await;
+        let bench = Bench::before("http2", &server);
+        let request = http::Request::builder().method("CONNECT").uri("far.test:443").body(());
+        let (response, mut send) = bench.http2().await.open(request.unwrap(), false).await;
+        send.send_data("early".into(), true).unwrap();
+        let answer = two::whole(response.await.unwrap()).await.unwrap();
+        assert_eq!(answer.body().bytes, "hello;early");
     });
 }

@@ -1,6 +1,8 @@
 //! A proxy without a process: one worker's context on a local runtime, with loopback sockets on both sides.
 
 pub(crate) mod ask;
+pub(crate) mod family;
+pub(crate) mod frames;
 pub(crate) mod server;
 pub(crate) mod two;
 pub(crate) mod wire;
@@ -12,6 +14,7 @@ use evenkeel_proxy::balance::Dice;
 use evenkeel_proxy::flow;
 use evenkeel_proxy::lifecycle::Lifecycle;
 use evenkeel_proxy::net::stream::Stream;
+use evenkeel_proxy::protocol::Bounds;
 use evenkeel_proxy::protocol::Context;
 use evenkeel_proxy::protocol::detect::Learnt;
 use evenkeel_proxy::snapshot::compile;
@@ -21,6 +24,8 @@ use evenkeel_proxy::upstream::Parts;
 use evenkeel_proxy::upstream::Upstreams;
 use evenkeel_proxy::upstream::own::Own;
 use evenkeel_proxy::upstream::shared::Registry;
+use family::Family;
+use family::anywhere;
 use server::Server;
 use std::cell::Cell;
 use std::cell::RefCell;
@@ -41,10 +46,20 @@ use tokio::time::timeout;
 use two::Two;
 use wire::Wire;
 
-/// Where clients think that the service is.
-pub(crate) const WEB: &str = "10.96.0.10:80";
+/// The last part of the service's address.
+const WEB: u8 = 10;
 /// What no test may take.
 const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Where clients think that the service is.
+pub(crate) fn web() -> SocketAddr {
+    SocketAddr::new(Family::current().vip(WEB), 80)
+}
+
+/// Runs a test over IPv4 and over IPv6.
+pub(crate) fn over_both_families(test: impl AsyncFn()) {
+    family::over_both(|| run(test()));
+}
 
 /// Runs a test as a worker runs: on one thread, on a runtime of its own. It fails at its deadline.
 pub(crate) fn run(test: impl Future<Output = ()>) {
@@ -62,7 +77,7 @@ pub(crate) fn run(test: impl Future<Output = ()>) {
 /// Lets every task do what it can with the bytes that have been sent so far. A byte of ours that has made its way over
 /// loopback shows that the runtime has seen every event before it; a few in a row let one thing lead to the next.
 pub(crate) async fn settle() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind(anywhere()).await.unwrap();
     let mut near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (mut far, _) = listener.accept().await.unwrap();
     for _ in 0..5 {
@@ -74,7 +89,7 @@ pub(crate) async fn settle() {
     }
 }
 
-/// A mesh document with one service at [`WEB`].
+/// A mesh document with one service at [`web`].
 pub(crate) fn document<'a>(protocol: &str, servers: impl IntoIterator<Item = &'a Server>) -> String {
     let addresses = servers.into_iter().map(|server| server.address);
     document_of(protocol, addresses)
@@ -83,7 +98,8 @@ pub(crate) fn document<'a>(protocol: &str, servers: impl IntoIterator<Item = &'a
 /// The same for endpoints that need not exist.
 pub(crate) fn document_of(protocol: &str, addresses: impl IntoIterator<Item = SocketAddr>) -> String {
     let mut text = format!(
-        "services:\n- name: web.test\n  vips: [10.96.0.10]\n  ports:\n  - port: 80\n    protocol: {protocol}\n    balance: {{algorithm: round_robin}}\n    endpoints:\n"
+        "services:\n- name: web.test\n  vips: [\"{}\"]\n  ports:\n  - port: 80\n    protocol: {protocol}\n    balance: {{algorithm: round_robin}}\n    endpoints:\n",
+        web().ip()
     );
     for address in addresses {
         writeln!(text, "    - {{address: \"{address}\"}}").unwrap();
@@ -98,8 +114,12 @@ pub(crate) struct Nobody {
 }
 
 pub(crate) fn nobody() -> Nobody {
-    let bound = TcpSocket::new_v4().unwrap();
-    bound.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let bound = match Family::current() {
+        Family::V4 => TcpSocket::new_v4(),
+        Family::V6 => TcpSocket::new_v6(),
+    };
+    let bound = bound.unwrap();
+    bound.bind(anywhere()).unwrap();
     Nobody {
         address: bound.local_addr().unwrap(),
         _bound: bound,
@@ -124,6 +144,7 @@ impl Bench {
         let book = Book::new(0);
         let limits = mesh::load(document).unwrap().settings.limits;
         let speculative = limits.speculative;
+        let bounds = Bounds::new(&limits, 1);
         let registry = Arc::new(Registry::default());
         let upstreams = Upstreams::new(Parts {
             registry: Arc::clone(&registry),
@@ -137,8 +158,10 @@ impl Bench {
             upstreams: Rc::new(upstreams),
             book,
             access_log,
+            asking: None,
             lifecycle: Arc::new(Lifecycle::default()),
             learnt: RefCell::new(Learnt::new(speculative)),
+            bounds,
         };
         let bench = Self {
             context: Rc::new(context),
@@ -162,18 +185,18 @@ impl Bench {
     /// The same for what a mesh document has no word for.
     pub(crate) fn enforce(&self, resources: &Resources) {
         self.generation.set(self.generation.get() + 1);
-        let snapshot = compile(resources, self.generation.get()).unwrap();
+        let snapshot = compile(resources.clone(), self.generation.get());
         self.context.upstreams.apply(Arc::new(snapshot));
     }
 
-    /// A client's connection that was on its way to [`WEB`].
+    /// A client's connection that was on its way to [`web`].
     pub(crate) async fn connect(&self) -> TcpStream {
-        self.connect_to(WEB.parse().unwrap()).await
+        self.connect_to(web()).await
     }
 
     /// A client's connection that was on its way to `destination`.
     pub(crate) async fn connect_to(&self, destination: SocketAddr) -> TcpStream {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = TcpListener::bind(anywhere()).await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         client.set_nodelay(true).unwrap();
         let (accepted, peer) = listener.accept().await.unwrap();

@@ -1,5 +1,6 @@
 //! Upstream servers that do as their script says.
 
+use super::family::anywhere;
 use super::wire::Wire;
 use bytes::Bytes;
 use h2::RecvStream;
@@ -27,7 +28,7 @@ impl Server {
     where
         F: AsyncFn(TcpStream, usize) + 'static,
     {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = TcpListener::bind(anywhere()).await.unwrap();
         let address = listener.local_addr().unwrap();
         let accepted = Rc::new(Cell::new(0));
         let count = Rc::clone(&accepted);

@@ -82,6 +82,16 @@ impl Wire {
         self.ahead.drain(..length).collect()
     }
 
+    /// So many bytes; `None` where the connection ends before.
+    pub(crate) async fn next_bytes(&mut self, length: usize) -> Option<Vec<u8>> {
+        while self.ahead.len() < length {
+            if self.more().await.ok()? == 0 {
+                return None;
+            }
+        }
+        Some(self.ahead.drain(..length).collect())
+    }
+
     /// Everything up to and with these bytes.
     pub(crate) async fn until(&mut self, end: &str) -> String {
         loop {

@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::io::Read;
 use std::io::Write;
 use std::net::SocketAddr;
+use std::net::TcpListener;
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ use crate::world::World;
 const IDLE: u64 = 6 << 10;
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+const OPAQUE: &[u8] = b"\0 no protocol";
 
 fn connections(from: &Namespace, to: SocketAddr, count: usize) -> Result<Vec<TcpStream>> {
     Ok(from.enter(|| (0..count).map(|_| TcpStream::connect(to)).collect::<Result<_, _>>())??)
@@ -56,6 +58,41 @@ fn five_thousand_idle_connections_cost_a_few_kibibytes_each() -> Result<()> {
     open(5000.0)?;
     world.is_served()?;
     world.held_at_most(5000 * IDLE + (8 << 20))
+}
+
+#[test]
+fn an_idle_opaque_connection_costs_a_few_kibibytes_with_its_upstream_side() -> Result<()> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+    let world = World::new(|port| port)?;
+    let listener = world.server.listen(world.own_endpoint())?;
+    // The first of them pay for what all share.
+    let mut pairs = exchanged(&world, &listener, 500)?;
+    let before = Usage::of(world.mesh.proxy())?.resident;
+    let count = 2500;
+    pairs.extend(exchanged(&world, &listener, count)?);
+    let each = Usage::of(world.mesh.proxy())?.resident.saturating_sub(before) / count as u64;
+    ensure!(each <= IDLE, "{each} bytes for each of {count}");
+    world.witness()
+}
+
+/// So many connections over which bytes that are no protocol went there and back: both ends of each. One after the other: the
+/// server's end is then that of the client who waits.
+fn exchanged(world: &World, listener: &TcpListener, count: usize) -> Result<Vec<(TcpStream, TcpStream)>> {
+    let exchange = |_| {
+        let mut client = TcpStream::connect(world.own())?;
+        client.set_read_timeout(Some(DEADLINE))?;
+        client.write_all(OPAQUE)?;
+        let (mut server, _) = listener.accept()?;
+        server.set_read_timeout(Some(DEADLINE))?;
+        let mut heard = [0; OPAQUE.len()];
+        server.read_exact(&mut heard)?;
+        server.write_all(&heard)?;
+        client.read_exact(&mut heard)?;
+        ensure!(heard == OPAQUE, "{heard:?}");
+        Ok((client, server))
+    };
+    world.client.enter(|| (0..count).map(exchange).collect())?
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //!  floods       one client that sends HTTP/2 frames without end
 //!  readers      clients that ask for much and read nothing
 //!  connections  clients that are too many
+//!  crowds       clients that are many and take what they may
 //!  upstreams    servers that answer nonsense without end
 //!  world        the pods, the witness, the bound
 //!  frames       HTTP/2 frames by hand: the `h2` crate does not misbehave
@@ -13,6 +14,7 @@
 
 mod bulk;
 mod connections;
+mod crowds;
 mod floods;
 mod frames;
 mod readers;

@@ -9,7 +9,9 @@ use evenkeel_tests::script::Step;
 use evenkeel_tests::script::ask;
 
 use crate::frames::CONTINUATION;
+use crate::frames::DATA;
 use crate::frames::END_HEADERS;
+use crate::frames::END_STREAM;
 use crate::frames::HEADERS;
 use crate::frames::SETTINGS;
 use crate::frames::frame;
@@ -30,8 +32,12 @@ fn endless(beginning: &[u8], piece: &[u8]) -> Vec<u8> {
 
 /// What the client hears from a server that waits for `question` and says `answer`; the witness is served meanwhile.
 fn heard(protocol: &'static str, question: &[u8], answer: Vec<u8>) -> Result<(String, End)> {
+    told(protocol, vec![Step::Receive(question.to_vec()), Step::Send(answer)])
+}
+
+/// The same for a server that does this.
+fn told(protocol: &'static str, steps: Vec<Step>) -> Result<(String, End)> {
     let world = World::new(|port| port.protocol(protocol))?;
-    let steps = vec![Step::Receive(question.to_vec()), Step::Send(answer)];
     let _server = Script::start(&world.server, world.own_endpoint(), vec![steps])?;
     let story = std::thread::scope(|scope| -> Result<_> {
         let client = scope.spawn(|| ask(&world.client, world.own(), REQUEST));
@@ -112,6 +118,36 @@ fn trailers_without_end_cut_the_answer_short() -> Result<()> {
 }
 
 #[test]
+fn http2_trailers_without_end_cut_the_answer_short() -> Result<()> {
+    let field = [b"\x00\x01x\x64".as_slice(), &[b'a'; 100]].concat();
+    let beginning = [
+        frame(HEADERS, END_HEADERS, 1, b"\x88"),
+        frame(DATA, 0, 1, b"body"),
+        frame(HEADERS, END_STREAM, 1, &field),
+    ]
+    .concat();
+    let steps = vec![
+        Step::Receive(PREFACE.to_vec()),
+        Step::Send(frame(SETTINGS, 0, 0, b"")),
+        // The head of the request's HEADERS: its flags, and the first stream.
+        Step::Receive(vec![HEADERS, END_HEADERS | END_STREAM, 0, 0, 0, 1]),
+        Step::Send(endless(&beginning, &frame(CONTINUATION, 0, 1, &field))),
+    ];
+    let (answer, end) = told("http2", steps)?;
+    ensure!(answer.starts_with("HTTP/1.1 200 "), "{answer:?}");
+    ensure!(
+        answer.len() < 128 << 10,
+        "{} bytes of it reached the client",
+        answer.len()
+    );
+    ensure!(
+        end == End::Reset || !answer.ends_with("0\r\n\r\n"),
+        "whole, for the client: {end:?}"
+    );
+    Ok(())
+}
+
+#[test]
 fn a_chunk_extension_without_end_cuts_the_answer_short() -> Result<()> {
     let beginning = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4;";
     let (answer, end) = heard("http", HEAD, endless(beginning, b"extension"))?;
@@ -128,13 +164,21 @@ fn a_chunk_extension_without_end_cuts_the_answer_short() -> Result<()> {
 }
 
 #[test]
-fn interim_answers_without_end_pass_and_are_not_collected() -> Result<()> {
+fn interim_answers_without_end_are_a_bad_gateway() -> Result<()> {
     let (answer, _) = heard(
         "http",
         HEAD,
         endless(b"", b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"),
     )?;
     ensure!(answer.starts_with("HTTP/1.1 103 "), "{:?}", answer.get(..100));
-    ensure!(!answer.contains(" 200 "), "nobody said that");
+    ensure!(
+        answer.matches(" 103 ").count() == 16,
+        "{} were passed on",
+        answer.matches(" 103 ").count()
+    );
+    ensure!(
+        answer.contains("HTTP/1.1 502 ") && answer.contains("too_many_interim"),
+        "{answer:?}"
+    );
     Ok(())
 }

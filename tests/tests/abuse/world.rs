@@ -48,6 +48,12 @@ pub(crate) struct World {
 impl World {
     /// One worker, so that nobody can be served by another. The test's own server is behind port 81, as `shape` says.
     pub(crate) fn new(shape: impl Fn(Port) -> Port) -> Result<Self> {
+        // A client that reads nothing: fewer answers to its PINGs than the kernel would stop at.
+        Self::limited("limits: {idle_total: 64, flood: {control_frames: 2000}}", shape)
+    }
+
+    /// The same with these limits.
+    pub(crate) fn limited(limits: &'static str, shape: impl Fn(Port) -> Port) -> Result<Self> {
         let cluster = Cluster::new()?;
         let replica = cluster.replica("r1", 0)?;
         let (client, server) = (cluster.pod("client")?, cluster.pod("server")?);
@@ -55,7 +61,7 @@ impl World {
             .with(Port::http(80, std::slice::from_ref(&replica), Family::V4))
             .with(shape(Port::new(81, [server.at(Family::V4, SERVER)])));
         cluster.expose(&service)?;
-        let mesh = client.mesh(&Document::of(&[&service]).with("limits: {idle_total: 64}"))?;
+        let mesh = client.mesh(&Document::of(&[&service]).with(limits))?;
         let before = Usage::of(mesh.proxy())?;
         let world = Self {
             client,

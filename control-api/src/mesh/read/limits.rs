@@ -4,27 +4,36 @@ use crate::mesh::model::TrafficLimits;
 use crate::mesh::place::Fields;
 use crate::mesh::place::Place;
 use crate::mesh::settings::Drain;
+use crate::mesh::settings::Flood;
 use crate::mesh::settings::ProcessLimits;
 use crate::resource::cluster::TcpOptions;
 use crate::resource::listener::Http2Options;
+use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// What may also stand under a port.
-const OF_A_PORT: [&str; 9] = [
+const OF_A_PORT: [&str; 10] = [
     "connect_timeout",
     "upstream_idle",
     "downstream_idle",
     "head_timeout",
     "header_bytes",
     "header_fields",
+    "requests_per_connection",
     "keepalive",
     "user_timeout",
     "http2",
 ];
 /// What holds for the process.
-const OF_THE_PROCESS: [&str; 6] = [
+const OF_THE_PROCESS: [&str; 12] = [
     "connections",
+    "connections_per_source",
+    "requests",
+    "buffered_bytes",
+    "body_timeout",
+    "interim_answers",
+    "flood",
     "idle_per_endpoint",
     "idle_total",
     "speculative",
@@ -46,6 +55,10 @@ const HEADER_FIELDS: RangeInclusive<u64> = 1..=1 << 16;
 const WINDOW: RangeInclusive<u64> = 65_535..=(1 << 31) - 1;
 /// For counts of the process.
 const COUNT: RangeInclusive<u64> = 1..=1 << 24;
+/// Less than a few reads would hold up traffic that nobody is slow for.
+const BUFFERED: RangeInclusive<u64> = 1 << 20..=1 << 40;
+/// The preface of a connection and its first requests need some; browsers begin with a few dozens.
+const CONTROL_FRAMES: RangeInclusive<u64> = 100..=1 << 24;
 
 /// `limits:` of the document: what holds for traffic that says nothing of its own, and for the process.
 pub(super) fn of_document(place: Option<&Place<'_>>) -> (TrafficLimits, ProcessLimits) {
@@ -87,6 +100,12 @@ fn traffic(fields: &Fields<'_>, base: TrafficLimits) -> TrafficLimits {
         head_timeout: time_or_off(fields, "head_timeout", base.head_timeout),
         header_bytes: header_bytes.unwrap_or(base.header_bytes),
         header_fields: count(fields, "header_fields", HEADER_FIELDS).unwrap_or(base.header_fields),
+        requests_per_connection: count_or_off(
+            fields,
+            "requests_per_connection",
+            1..=u64::from(u32::MAX),
+            base.requests_per_connection,
+        ),
         tcp: TcpOptions {
             user_timeout: time(fields, "user_timeout").unwrap_or(base.tcp.user_timeout),
             ..tcp
@@ -139,6 +158,24 @@ fn process(fields: &Fields<'_>) -> ProcessLimits {
     };
     ProcessLimits {
         connections: number("connections").unwrap_or(base.connections),
+        connections_per_source: count_or_off(
+            fields,
+            "connections_per_source",
+            COUNT,
+            base.connections_per_source
+                .and_then(|most| NonZeroU32::new(most as u32)),
+        )
+        .map(|most| most.get() as usize),
+        requests: number("requests").unwrap_or(base.requests),
+        buffered_bytes: fields
+            .optional("buffered_bytes")
+            .and_then(|place| place.size(&BUFFERED))
+            .map_or(base.buffered_bytes, |bytes| bytes as usize),
+        body_timeout: time_or_off(fields, "body_timeout", base.body_timeout),
+        interim_answers: count(fields, "interim_answers", 1..=1 << 16).unwrap_or(base.interim_answers),
+        flood: fields
+            .optional("flood")
+            .map_or(base.flood, |place| flood(&place, base.flood)),
         idle_per_endpoint: number("idle_per_endpoint").unwrap_or(base.idle_per_endpoint),
         idle_total: number("idle_total").unwrap_or(base.idle_total),
         speculative: number("speculative").unwrap_or(base.speculative),
@@ -147,6 +184,14 @@ fn process(fields: &Fields<'_>) -> ProcessLimits {
         drain: fields
             .optional("drain")
             .map_or(base.drain, |place| drain(&place, base.drain)),
+    }
+}
+
+fn flood(place: &Place<'_>, base: Flood) -> Flood {
+    let fields = place.fields(&["control_frames", "resets"]);
+    Flood {
+        control_frames: count(&fields, "control_frames", CONTROL_FRAMES).unwrap_or(base.control_frames),
+        resets: count(&fields, "resets", COUNT).unwrap_or(base.resets),
     }
 }
 
@@ -188,4 +233,19 @@ fn time_or_off(fields: &Fields<'_>, key: &str, base: Option<Duration>) -> Option
 
 fn count(fields: &Fields<'_>, key: &str, range: RangeInclusive<u64>) -> Option<u32> {
     fields.optional(key)?.integer(range).map(|number| number as u32)
+}
+
+fn count_or_off(
+    fields: &Fields<'_>,
+    key: &str,
+    range: RangeInclusive<u64>,
+    base: Option<NonZeroU32>,
+) -> Option<NonZeroU32> {
+    match fields.optional(key) {
+        None => base,
+        Some(place) if place.is_word("off") => None,
+        Some(place) => place
+            .integer_or(range, ", or off")
+            .map_or(base, |number| NonZeroU32::new(number as u32)),
+    }
 }

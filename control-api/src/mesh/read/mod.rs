@@ -5,6 +5,7 @@
 
 mod address;
 mod balance;
+mod control_plane;
 mod inbound;
 mod limits;
 mod process;
@@ -33,7 +34,7 @@ const PROTOCOLS: [(&str, Protocol); 6] = [
 /// Reads a whole document. The result is right only when no fault was added.
 pub(super) fn document(root: &Node, faults: &FaultList) -> MeshDocument {
     let root = Place::root(root, faults);
-    let fields = root.fields(&["services", "inbound", "unknown", "limits", "proxy"]);
+    let fields = root.fields(&["services", "inbound", "unknown", "limits", "proxy", "control_plane"]);
     let section = fields.optional("limits");
     let (limits, process) = limits::of_document(section.as_ref());
     let section = fields.optional("inbound");
@@ -43,7 +44,15 @@ pub(super) fn document(root: &Node, faults: &FaultList) -> MeshDocument {
         .and_then(|place| place.word(&[("passthrough", Unknown::Passthrough), ("refuse", Unknown::Refuse)]))
         .unwrap_or(Unknown::Passthrough);
     let section = fields.optional("proxy");
-    let settings = process::settings(section.as_ref(), process);
+    let mut settings = process::settings(section.as_ref(), process);
+    if let Some(place) = fields.optional("control_plane") {
+        settings.control_plane = control_plane::control_plane(&place);
+        for own in ["services", "inbound", "unknown"] {
+            if let Some(section) = fields.optional(own) {
+                section.refuse("comes from the control plane, and so cannot be here as well");
+            }
+        }
+    }
     let section = fields.optional("services");
     let mut reader = ServiceReader::new(limits, &settings);
     let services = section.map(|place| reader.services(&place)).unwrap_or_default();

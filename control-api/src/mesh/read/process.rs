@@ -61,6 +61,7 @@ pub(super) fn settings(place: Option<&Place<'_>>, limits: ProcessLimits) -> Prox
         telemetry: telemetry.addresses,
         access_log: access_log.unwrap_or(base.access_log),
         limits: base.limits,
+        control_plane: None,
     }
 }
 

@@ -45,6 +45,7 @@ pub(super) fn connection_manager(
         common_http_protocol_options: Some(CommonOptions {
             idle_timeout: Some(value::limit(limits.downstream_idle)),
             max_headers_count: Some(value::number(limits.header_fields)),
+            max_requests_per_connection: limits.requests_per_connection.map(|most| value::number(most.get())),
             ..CommonOptions::default()
         }),
         http_protocol_options: Some(value::http1()),

@@ -22,8 +22,13 @@ use envoy_types::pb::google::protobuf::Any;
 use envoy_types::util::pack_any;
 use std::net::SocketAddr;
 
-/// The listener at a service's VIPs; `None` for a headless one.
-pub(super) fn service(service: &Service, port: &ServicePort, cluster: &str, stat_name: &str) -> Option<Listener> {
+/// The listeners at a service's VIPs, equal but for the address: each must be found by that alone.
+pub(super) fn service(
+    service: &Service,
+    port: &ServicePort,
+    cluster: &str,
+    stat_name: &str,
+) -> impl Iterator<Item = Listener> {
     let traffic = Traffic {
         port: None,
         protocol: port.protocol,
@@ -33,26 +38,19 @@ pub(super) fn service(service: &Service, port: &ServicePort, cluster: &str, stat
         cluster,
         limits: &port.limits,
     };
-    let addresses: Vec<SocketAddr> = service
-        .vips
-        .iter()
-        .map(|vip| SocketAddr::new(*vip, port.port.get()))
-        .collect();
-    let listener = Listener {
-        bind_to_port: Some(value::truth(false)),
-        listener_filters: inspectors(port.protocol),
-        ..at(stat_name, &addresses, TrafficDirection::Outbound)?
+    let (filter_chains, default_filter_chain) = match port.protocol {
+        Protocol::Tcp => (traffic.remainder().into_iter().collect(), None),
+        _ => (traffic.chains(), Some(traffic.default_chain())),
     };
-    Some(match port.protocol {
-        Protocol::Tcp => Listener {
-            filter_chains: traffic.remainder().into_iter().collect(),
-            ..listener
-        },
-        _ => Listener {
-            filter_chains: traffic.chains(),
-            default_filter_chain: Some(traffic.default_chain()),
-            ..listener
-        },
+    let addresses = service.vips.iter().map(|vip| SocketAddr::new(*vip, port.port.get()));
+    addresses.filter_map(move |address| {
+        Some(Listener {
+            bind_to_port: Some(value::truth(false)),
+            listener_filters: inspectors(port.protocol),
+            filter_chains: filter_chains.clone(),
+            default_filter_chain: default_filter_chain.clone(),
+            ..at(&address.to_string(), &[address], TrafficDirection::Outbound)?
+        })
     })
 }
 

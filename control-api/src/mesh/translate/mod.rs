@@ -2,89 +2,81 @@
 //!
 //! | of the document | becomes |
 //! |---|---|
-//! | a service port | the cluster `outbound\|PORT\|\|NAME`, its assignment, and a virtual listener `NAME:PORT` at the VIPs |
+//! | a service port | the cluster `outbound\|PORT\|\|NAME`, its assignment, and at each VIP a virtual listener `VIP:PORT` |
 //! | `unknown` | the default chain of the bound listener `outbound`, to the cluster `passthrough` |
 //! | an inbound port | chains of the bound listener `inbound` for that destination port, to the cluster `inbound\|PORT` |
 //! | `inbound.default` | chains for any port and the default chain of `inbound`, to the cluster `inbound` |
 //!
-//! A service without VIPs gets no listener, for xDS has none without an address: its endpoints are found through the
-//! assignment.
+//! A virtual listener is named by its address, as Rust prints a `SocketAddr` (`10.96.0.10:80`, `[fd00::1]:80`): a client that
+//! knows nothing but where a connection was going can ask for it. A service without VIPs gets no listener, for xDS has none
+//! without an address: its endpoints are found through the assignment.
 
 mod chain;
 mod cluster;
 mod endpoint;
 mod filter;
 mod listener;
+mod skew;
 mod value;
 
 use super::model::MeshDocument;
 use super::model::Protocol;
 use super::model::Unknown;
 use crate::xds::Messages;
-use crate::xds::Packed;
+pub use skew::{FIELDS, Reader};
 
 /// The cluster of destinations that no service has.
 const PASSTHROUGH: &str = "passthrough";
 /// The listener of connections to the application, and the cluster of its ports that are not listed.
 const INBOUND: &str = "inbound";
 
-/// Translates a mesh document.
+/// Translates a mesh document, with every field there is.
 pub fn translate(document: &MeshDocument) -> Messages {
+    translate_for(document, Reader::Evenkeel(FIELDS))
+}
+
+/// Translates a mesh document, without the fields that its reader does not know yet.
+pub fn translate_for(document: &MeshDocument, reader: Reader) -> Messages {
     let mut messages = Messages::default();
     for service in &document.services {
         for port in &service.ports {
             let cluster = format!("outbound|{}||{}", port.port, service.name);
             let stat_name = format!("{}:{}", service.name, port.port);
+            let assignment = endpoint::assignment(&cluster, &port.endpoints);
+            messages.assignments.push(skew::pack(reader, assignment));
+            let listeners = listener::service(service, port, &cluster, &stat_name);
             messages
-                .assignments
-                .push(Packed::new(&endpoint::assignment(&cluster, &port.endpoints)));
-            messages
-                .clusters
-                .push(Packed::new(&cluster::service(&cluster, &stat_name, port)));
-            messages.listeners.extend(
-                listener::service(service, port, &cluster, &stat_name)
-                    .as_ref()
-                    .map(Packed::new),
-            );
+                .listeners
+                .extend(listeners.map(|listener| skew::pack(reader, listener)));
+            let cluster = cluster::service(&cluster, &stat_name, port);
+            messages.clusters.push(skew::pack(reader, cluster));
         }
     }
     let settings = document.settings();
     let passthrough = (document.unknown == Unknown::Passthrough).then_some(PASSTHROUGH);
     if let Some(name) = passthrough {
-        messages.clusters.push(Packed::new(&cluster::original(
-            name,
-            name,
-            Protocol::Auto,
-            &document.limits,
-        )));
+        let cluster = cluster::original(name, name, Protocol::Auto, &document.limits);
+        messages.clusters.push(skew::pack(reader, cluster));
     }
-    messages.listeners.extend(
-        listener::outbound(&settings.outbound, passthrough)
-            .as_ref()
-            .map(Packed::new),
-    );
-    inbound(document, &mut messages);
+    let outbound = listener::outbound(&settings.outbound, passthrough);
+    messages
+        .listeners
+        .extend(outbound.map(|listener| skew::pack(reader, listener)));
+    inbound(document, reader, &mut messages);
     messages
 }
 
-fn inbound(document: &MeshDocument, messages: &mut Messages) {
+fn inbound(document: &MeshDocument, reader: Reader, messages: &mut Messages) {
     let default = document.inbound.default;
-    messages.clusters.push(Packed::new(&cluster::original(
-        INBOUND,
-        INBOUND,
-        default,
-        &document.limits,
-    )));
+    let cluster = cluster::original(INBOUND, INBOUND, default, &document.limits);
+    messages.clusters.push(skew::pack(reader, cluster));
     for port in &document.inbound.ports {
         let (name, stat_name) = (format!("inbound|{}", port.port), format!("inbound:{}", port.port));
-        messages.clusters.push(Packed::new(&cluster::original(
-            &name,
-            &stat_name,
-            port.protocol,
-            &port.limits,
-        )));
+        let cluster = cluster::original(&name, &stat_name, port.protocol, &port.limits);
+        messages.clusters.push(skew::pack(reader, cluster));
     }
+    let inbound = listener::inbound(document);
     messages
         .listeners
-        .extend(listener::inbound(document).as_ref().map(Packed::new));
+        .extend(inbound.map(|listener| skew::pack(reader, listener)));
 }

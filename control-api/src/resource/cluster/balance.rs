@@ -1,24 +1,29 @@
 //! `load_balancing_policy` and the older `lb_policy`.
 
 use super::Algorithm;
+use super::Spread;
 use crate::report::Report;
-use crate::report::refuse_set;
+use crate::report::note_set;
 use crate::resource::value;
 use envoy_types::pb::envoy::config::cluster::v3 as proto;
+use envoy_types::pb::envoy::config::cluster::v3::cluster::LbConfig;
 use envoy_types::pb::envoy::config::cluster::v3::cluster::LbPolicy;
+use envoy_types::pb::envoy::config::cluster::v3::cluster::LeastRequestLbConfig;
+use envoy_types::pb::envoy::config::cluster::v3::cluster::RoundRobinLbConfig;
 use envoy_types::pb::envoy::config::cluster::v3::load_balancing_policy::Policy;
 use envoy_types::pb::envoy::config::core::v3::TypedExtensionConfig;
-use envoy_types::pb::envoy::extensions::load_balancing_policies::least_request::v3::LeastRequest;
-use envoy_types::pb::envoy::extensions::load_balancing_policies::random::v3::Random;
-use envoy_types::pb::envoy::extensions::load_balancing_policies::round_robin::v3::RoundRobin;
-use envoy_types::pb::google::protobuf::Any;
 use envoy_types::pb::google::protobuf::UInt32Value;
 use prost::Message;
 use prost::Name;
 use std::num::NonZeroU32;
 
+mod typed;
+
 /// How many endpoints are compared where nothing is said, as in Envoy.
-const CHOICES: u32 = 2;
+const CHOICES: NonZeroU32 = NonZeroU32::MIN.saturating_add(1);
+const LEAST_REQUEST: Algorithm = Algorithm::LeastRequest { choices: CHOICES };
+/// Of the policies that send what is alike to the same endpoint.
+const HASHED: &str = "has no effect yet: least request is used";
 
 /// `evenkeel.v1.PeakEwma` of `proto/evenkeel/v1/balance.proto`: xDS has no type for it.
 #[derive(Clone, Copy, PartialEq, Eq, Message)]
@@ -33,43 +38,43 @@ impl Name for PeakEwma {
     }
 }
 
-/// How an endpoint is chosen. `load_balancing_policy` goes before `lb_policy`.
-pub(super) fn decode(
-    lb_policy: i32,
-    policies: Option<proto::LoadBalancingPolicy>,
-    original_destination: bool,
-    report: &mut Report,
-) -> Option<Algorithm> {
-    let named = LbPolicy::try_from(lb_policy).ok();
-    if original_destination {
-        report.refuse_if_set("load_balancing_policy", &policies);
-        if named != Some(LbPolicy::ClusterProvided) {
-            report.refuse_field(
-                "lb_policy",
-                "must be CLUSTER_PROVIDED where the destination is the original one",
-            );
+/// What a cluster says of balancing.
+pub(super) struct Fields {
+    pub(super) lb_policy: i32,
+    pub(super) lb_config: Option<LbConfig>,
+    pub(super) policies: Option<proto::LoadBalancingPolicy>,
+    pub(super) spread: Spread,
+}
+
+/// How an endpoint is chosen, and among which. `load_balancing_policy` goes before `lb_policy`.
+pub(super) fn decode(fields: Fields, is_original: bool, report: &mut Report) -> Option<(Algorithm, Spread)> {
+    let Fields {
+        lb_policy,
+        lb_config,
+        policies,
+        mut spread,
+    } = fields;
+    let algorithm = match policies {
+        Some(message) => {
+            report.note_if_set("lb_config", &lb_config);
+            let chosen = report.within("load_balancing_policy", |report| policy(message, is_original, report))?;
+            spread.by_locality |= chosen.by_locality;
+            chosen.algorithm
         }
-        return Some(Algorithm::NOTHING_TO_CHOOSE);
-    }
-    if let Some(message) = policies {
-        return report.within("load_balancing_policy", |report| typed(message, report));
-    }
-    let least_request = Algorithm::LeastRequest {
-        choices: NonZeroU32::new(CHOICES)?,
+        None => named(lb_policy, lb_config, is_original, report)?,
     };
-    match named {
-        Some(LbPolicy::RoundRobin) => Some(Algorithm::RoundRobin),
-        Some(LbPolicy::LeastRequest) => Some(least_request),
-        Some(LbPolicy::Random) => Some(Algorithm::Random),
-        _ => {
-            report.refuse_field("lb_policy", "must be ROUND_ROBIN, LEAST_REQUEST or RANDOM");
-            None
-        }
-    }
+    Some((algorithm, spread))
+}
+
+/// One of the typed policies.
+#[derive(Clone, Copy)]
+struct Chosen {
+    algorithm: Algorithm,
+    by_locality: bool,
 }
 
 /// The first policy that is supported; those before it are noted.
-fn typed(message: proto::LoadBalancingPolicy, report: &mut Report) -> Option<Algorithm> {
+fn policy(message: proto::LoadBalancingPolicy, is_original: bool, report: &mut Report) -> Option<Chosen> {
     let proto::LoadBalancingPolicy { policies } = message;
     for (index, Policy { typed_extension_config }) in policies.into_iter().enumerate() {
         let field = format!("policies[{index}].typed_extension_config");
@@ -81,8 +86,8 @@ fn typed(message: proto::LoadBalancingPolicy, report: &mut Report) -> Option<Alg
             report.refuse_field(&field, "is missing");
             return None;
         };
-        if is_known(&any.type_url) {
-            return report.within(field, |report| policy(&any, report));
+        if let Some(known) = typed::Known::of(&any.type_url) {
+            return report.within(field, |report| known.decode(&any, is_original, report));
         }
         report.note_field(&field, "is not supported; the next policy is used");
     }
@@ -90,57 +95,59 @@ fn typed(message: proto::LoadBalancingPolicy, report: &mut Report) -> Option<Alg
     None
 }
 
-fn is_known(type_url: &str) -> bool {
-    [
-        PeakEwma::type_url(),
-        LeastRequest::type_url(),
-        RoundRobin::type_url(),
-        Random::type_url(),
-    ]
-    .iter()
-    .any(|known| known == type_url)
-}
-
-fn policy(any: &Any, report: &mut Report) -> Option<Algorithm> {
-    if any.type_url == PeakEwma::type_url() {
-        let PeakEwma {} = report.open(any)?;
-        Some(Algorithm::PeakEwma)
-    } else if any.type_url == LeastRequest::type_url() {
-        least_request(report.open(any)?, report)
-    } else if any.type_url == RoundRobin::type_url() {
-        let RoundRobin {
-            slow_start_config,
-            locality_lb_config,
-        } = report.open(any)?;
-        refuse_set!(report; slow_start_config, locality_lb_config);
-        Some(Algorithm::RoundRobin)
-    } else {
-        let Random { locality_lb_config } = report.open(any)?;
-        refuse_set!(report; locality_lb_config);
-        Some(Algorithm::Random)
+fn named(lb_policy: i32, lb_config: Option<LbConfig>, is_original: bool, report: &mut Report) -> Option<Algorithm> {
+    let policy = LbPolicy::try_from(lb_policy).ok();
+    if is_original != (policy == Some(LbPolicy::ClusterProvided)) {
+        report.refuse_field(
+            "lb_policy",
+            "must be CLUSTER_PROVIDED where type is ORIGINAL_DST, and nowhere else",
+        );
+        return None;
     }
+    let algorithm = match policy {
+        // There is one address at a time.
+        Some(LbPolicy::RoundRobin | LbPolicy::ClusterProvided) => Algorithm::RoundRobin,
+        Some(LbPolicy::LeastRequest) => return least_request(lb_config, report),
+        Some(LbPolicy::Random) => Algorithm::Random,
+        Some(LbPolicy::RingHash | LbPolicy::Maglev) => {
+            report.note_field("lb_policy", HASHED);
+            LEAST_REQUEST
+        }
+        Some(LbPolicy::LoadBalancingPolicyConfig) | None => {
+            report.refuse_field(
+                "lb_policy",
+                "must be a policy by name where load_balancing_policy is not set",
+            );
+            return None;
+        }
+    };
+    match (policy, lb_config) {
+        (Some(LbPolicy::RoundRobin), Some(LbConfig::RoundRobinLbConfig(RoundRobinLbConfig { slow_start_config }))) => {
+            note_set!(report; slow_start_config);
+        }
+        (_, lb_config) => report.note_if_set("lb_config", &lb_config),
+    }
+    Some(algorithm)
 }
 
-fn least_request(message: LeastRequest, report: &mut Report) -> Option<Algorithm> {
-    #[expect(deprecated, reason = "a deprecated field is refused too")]
-    let LeastRequest {
-        choice_count,
-        active_request_bias,
-        slow_start_config,
-        locality_lb_config,
-        enable_full_scan,
-        selection_method,
-    } = message;
-    refuse_set!(report; active_request_bias, slow_start_config, locality_lb_config, enable_full_scan);
-    refuse_set!(report; selection_method);
-    let choices = choice_count.map_or(CHOICES, |UInt32Value { value }| value);
-    let choices = value::number(
-        "choice_count",
-        Some(UInt32Value { value: choices }),
-        &(2..=u32::MAX),
-        CHOICES,
-        report,
-    );
+fn least_request(lb_config: Option<LbConfig>, report: &mut Report) -> Option<Algorithm> {
+    let Some(LbConfig::LeastRequestLbConfig(message)) = lb_config else {
+        report.note_if_set("lb_config", &lb_config);
+        return Some(LEAST_REQUEST);
+    };
+    report.within("least_request_lb_config", |report| {
+        let LeastRequestLbConfig {
+            choice_count,
+            active_request_bias,
+            slow_start_config,
+        } = message;
+        note_set!(report; active_request_bias, slow_start_config);
+        choices(choice_count, report)
+    })
+}
+
+fn choices(choice_count: Option<UInt32Value>, report: &mut Report) -> Option<Algorithm> {
+    let choices = value::number("choice_count", choice_count, &(2..=u32::MAX), CHOICES.get(), report);
     Some(Algorithm::LeastRequest {
         choices: NonZeroU32::new(choices)?,
     })

@@ -3,6 +3,7 @@
 use super::TcpOptions;
 use crate::defaults;
 use crate::report::Report;
+use crate::report::note_set;
 use crate::report::refuse_set;
 use crate::resource::value;
 use envoy_types::pb::envoy::config::cluster::v3::UpstreamConnectionOptions;
@@ -23,10 +24,14 @@ const KEEPALIVE_SECONDS: RangeInclusive<u32> = 1..=32_767;
 /// Linux allows so many probes (`MAX_TCP_KEEPCNT`).
 const KEEPALIVE_PROBES: RangeInclusive<u32> = 1..=127;
 
+/// Source addresses of Istio's connections to its own application.
+const ISTIO_MARKERS: [&str; 2] = ["127.0.0.6", "::6"];
+
 /// How a vanished endpoint is noticed.
 pub(super) fn decode(
     options: Option<UpstreamConnectionOptions>,
     bind: Option<proto::BindConfig>,
+    is_original: bool,
     report: &mut Report,
 ) -> TcpOptions {
     let keepalive = options.and_then(|options| {
@@ -36,11 +41,19 @@ pub(super) fn decode(
                 set_local_interface_name_on_upstream_connections,
                 happy_eyeballs_config,
             } = options;
-            refuse_set!(report; set_local_interface_name_on_upstream_connections, happy_eyeballs_config);
+            note_set!(report; set_local_interface_name_on_upstream_connections, happy_eyeballs_config);
             tcp_keepalive.map(|message| report.within("tcp_keepalive", |report| tcp_keepalive_of(message, report)))
         })
     });
-    let user_timeout = bind.and_then(|bind| report.within("upstream_bind_config", |report| user_timeout(bind, report)));
+    let user_timeout = bind.and_then(|bind| {
+        report.within("upstream_bind_config", |report| {
+            if is_original {
+                user_timeout(without_marker(bind, report), report)
+            } else {
+                user_timeout(bind, report)
+            }
+        })
+    });
     TcpOptions {
         user_timeout: user_timeout.unwrap_or(defaults::TCP.user_timeout),
         ..keepalive.unwrap_or(defaults::TCP)
@@ -69,6 +82,24 @@ fn tcp_keepalive_of(message: proto::TcpKeepalive, report: &mut Report) -> TcpOpt
         keepalive_count,
         user_timeout: default.user_timeout,
     }
+}
+
+/// Takes out the source address by which Istio's own redirection tells the proxy's connections to the application from
+/// others. Ours tells them by the user who makes them.
+fn without_marker(mut message: proto::BindConfig, report: &mut Report) -> proto::BindConfig {
+    let marks = |source: &proto::SocketAddress| ISTIO_MARKERS.contains(&source.address.as_str());
+    if message.source_address.as_ref().is_some_and(marks) {
+        message.source_address = None;
+        // Of the other family.
+        message
+            .extra_source_addresses
+            .retain(|extra| extra.socket_options.is_some() || !extra.address.as_ref().is_some_and(marks));
+        report.note_field(
+            "source_address",
+            "has no effect: connections come from the pod's own address",
+        );
+    }
+    message
 }
 
 fn user_timeout(message: proto::BindConfig, report: &mut Report) -> Option<Duration> {

@@ -1,25 +1,24 @@
-//! `Listener` and its listener filters.
+//! `Listener`.
 
 use super::ApplicationProtocol;
+use super::ChainMatch;
 use super::Direction;
 use super::FilterChain;
 use super::ForwardedFor;
 use super::Inspect;
+use super::Inspection;
 use super::Listener;
 use super::NetworkFilter;
 use super::TransportProtocol;
 use super::chain;
+use super::inspect::Filters;
+use super::matches;
 use crate::report::Report;
 use crate::report::note_set;
 use crate::report::refuse_set;
 use crate::resource::value;
 use envoy_types::pb::envoy::config::core::v3::TrafficDirection;
 use envoy_types::pb::envoy::config::listener::v3 as proto;
-use envoy_types::pb::envoy::config::listener::v3::listener_filter::ConfigType;
-use envoy_types::pb::envoy::extensions::filters::listener::http_inspector::v3::HttpInspector;
-use envoy_types::pb::envoy::extensions::filters::listener::original_dst::v3::OriginalDst;
-use envoy_types::pb::envoy::extensions::filters::listener::tls_inspector::v3::TlsInspector;
-use prost::Name;
 use std::collections::HashSet;
 use std::net::SocketAddr;
 
@@ -89,10 +88,10 @@ pub(crate) fn decode(message: proto::Listener, report: &mut Report) -> Option<Li
         );
     }
     let chains = report.each("filter_chains", filter_chains, chain::decode);
-    chain::refuse_equal_matches(&chains, report);
+    matches::refuse_equal(&chains, report);
     let default_chain = default_filter_chain
         .and_then(|message| report.within("default_filter_chain", |report| chain::decode_default(message, report)));
-    refuse_blind_matches(&chains, found.inspect, report);
+    note_blind_matches(&chains, &found.inspect, report);
     if direction == Some(Direction::Outbound) && chains.iter().chain(&default_chain).any(appends_forwarded_for) {
         report.refuse_field(
             "filter_chains",
@@ -153,86 +152,25 @@ fn appends_forwarded_for(chain: &FilterChain) -> bool {
     matches!(&chain.filter, NetworkFilter::Http(manager) if manager.forwarded_for == ForwardedFor::Append)
 }
 
-/// Which listener filters there are.
-#[derive(Default)]
-struct Filters {
-    inspect: Inspect,
-    original_destination: bool,
-}
-
-impl Filters {
-    fn decode(messages: Vec<proto::ListenerFilter>, report: &mut Report) -> Self {
-        let mut found = Self::default();
-        report.each("listener_filters", messages, |message, report| {
-            let proto::ListenerFilter {
-                name: _,
-                filter_disabled,
-                config_type,
-            } = message;
-            refuse_set!(report; filter_disabled);
-            let config = match config_type {
-                Some(ConfigType::TypedConfig(any)) => Some(any),
-                Some(ConfigType::ConfigDiscovery(_)) | None => None,
-            };
-            let any = value::typed_config(config, report)?;
-            report.within("typed_config", |report| {
-                let seen = if any.type_url == OriginalDst::type_url() {
-                    let OriginalDst {} = report.open(&any)?;
-                    &mut found.original_destination
-                } else if any.type_url == HttpInspector::type_url() {
-                    let HttpInspector {} = report.open(&any)?;
-                    &mut found.inspect.http
-                } else if any.type_url == TlsInspector::type_url() {
-                    tls_inspector(report.open(&any)?, report);
-                    &mut found.inspect.tls
-                } else {
-                    report.refuse(format!("the listener filter {:?} is not supported", any.type_url));
-                    return None;
-                };
-                if std::mem::replace(seen, true) {
-                    report.refuse("the same filter is there twice");
-                }
-                Some(())
-            })
-        });
-        found
-    }
-}
-
-fn tls_inspector(message: TlsInspector, report: &mut Report) {
-    let TlsInspector {
-        enable_ja3_fingerprinting,
-        enable_ja4_fingerprinting,
-        initial_read_buffer_size,
-        close_connection_on_client_hello_parsing_errors,
-        max_client_hello_size,
-    } = message;
-    refuse_set!(report; close_connection_on_client_hello_parsing_errors);
-    note_set!(report; enable_ja3_fingerprinting, enable_ja4_fingerprinting);
-    note_set!(report; initial_read_buffer_size, max_client_hello_size);
-}
-
 /// A chain that is chosen by what no inspector looks for would never be chosen.
-fn refuse_blind_matches(chains: &[FilterChain], inspect: Inspect, report: &mut Report) {
-    let wants_tls = |chain: &FilterChain| chain.matches.transport_protocol == Some(TransportProtocol::Tls);
-    let wants_http = |chain: &FilterChain| {
-        let known = [ApplicationProtocol::Http1, ApplicationProtocol::Http2];
-        chain
-            .matches
-            .application_protocols
-            .iter()
-            .any(|protocol| known.contains(protocol))
-    };
-    if !inspect.tls && chains.iter().any(wants_tls) {
-        report.refuse_field(
-            "listener_filters",
-            "tls_inspector is missing: a chain matches the transport protocol tls",
-        );
-    }
-    if !inspect.http && chains.iter().any(wants_http) {
-        report.refuse_field(
-            "listener_filters",
-            "http_inspector is missing: a chain matches application protocols",
-        );
+fn note_blind_matches(chains: &[FilterChain], inspect: &Inspect, report: &mut Report) {
+    for (index, chain) in chains.iter().enumerate() {
+        let ChainMatch {
+            server_names,
+            transport_protocol,
+            application_protocols,
+            ..
+        } = &chain.matches;
+        let tls = !server_names.is_empty() || *transport_protocol == Some(TransportProtocol::Tls);
+        let http = [ApplicationProtocol::Http1, ApplicationProtocol::Http2];
+        let http =
+            application_protocols.iter().all(|protocol| http.contains(protocol)) && !application_protocols.is_empty();
+        let field = format!("filter_chains[{index}].filter_chain_match");
+        if tls && inspect.tls == Inspection::Never {
+            report.note_field(&field, "matches nothing: tls_inspector is missing");
+        }
+        if http && inspect.http == Inspection::Never {
+            report.note_field(&field, "matches nothing: http_inspector is missing");
+        }
     }
 }

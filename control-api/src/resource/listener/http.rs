@@ -19,6 +19,7 @@ use proto::http_connection_manager::RouteSpecifier;
 use proto::http_connection_manager::ServerHeaderTransformation;
 use proto::http_connection_manager::UpgradeConfig;
 use proto::http_filter::ConfigType;
+use std::num::NonZeroU32;
 
 /// Decodes a connection manager.
 #[expect(
@@ -150,6 +151,10 @@ pub(super) fn decode(message: proto::HttpConnectionManager, report: &mut Report)
         forwarded_for,
         max_header_bytes: (kib as usize) << 10,
         max_header_fields: fields as usize,
+        // In xDS 0 is no limit.
+        max_requests: common
+            .max_requests_per_connection
+            .and_then(|most| NonZeroU32::new(most.value)),
         head_timeout,
         idle_timeout,
         http2,

@@ -1,12 +1,14 @@
 //! `TcpProxy`.
 
 use super::TcpProxy;
+use super::WeightedCluster;
 use crate::report::Report;
 use crate::report::note_set;
 use crate::report::refuse_set;
 use crate::resource::value;
 use envoy_types::pb::envoy::extensions::filters::network::tcp_proxy::v3 as proto;
 use envoy_types::pb::envoy::extensions::filters::network::tcp_proxy::v3::tcp_proxy::ClusterSpecifier;
+use std::num::NonZeroU32;
 
 /// Decodes a TCP proxy.
 pub(super) fn decode(message: proto::TcpProxy, report: &mut Report) -> Option<TcpProxy> {
@@ -51,11 +53,15 @@ pub(super) fn decode(message: proto::TcpProxy, report: &mut Report) -> Option<Tc
     );
     let idle_timeout = value::limit("idle_timeout", idle_timeout, None, report);
     let stat_prefix = value::required_name("stat_prefix", stat_prefix, report);
-    let cluster = match cluster_specifier {
-        Some(ClusterSpecifier::Cluster(name)) => value::required_name("cluster", name, report),
-        Some(ClusterSpecifier::WeightedClusters(_)) => {
-            report.refuse_field("weighted_clusters", "is not supported");
-            None
+    let clusters = match cluster_specifier {
+        Some(ClusterSpecifier::Cluster(name)) => value::required_name("cluster", name, report).map(|name| {
+            vec![WeightedCluster {
+                name,
+                weight: NonZeroU32::MIN,
+            }]
+        }),
+        Some(ClusterSpecifier::WeightedClusters(clusters)) => {
+            report.within("weighted_clusters", |report| weighted(clusters, report))
         }
         None => {
             report.refuse_field("cluster", "is missing");
@@ -64,7 +70,34 @@ pub(super) fn decode(message: proto::TcpProxy, report: &mut Report) -> Option<Tc
     };
     Some(TcpProxy {
         stat_prefix: stat_prefix?,
-        cluster: cluster?,
+        clusters: clusters?,
         idle_timeout,
     })
+}
+
+fn weighted(message: proto::tcp_proxy::WeightedCluster, report: &mut Report) -> Option<Vec<WeightedCluster>> {
+    let proto::tcp_proxy::WeightedCluster { clusters } = message;
+    let clusters = report.each("clusters", clusters, |message, report| {
+        let proto::tcp_proxy::weighted_cluster::ClusterWeight {
+            name,
+            weight,
+            metadata_match,
+        } = message;
+        refuse_set!(report; metadata_match);
+        let name = value::required_name("name", name, report);
+        let weight = NonZeroU32::new(weight);
+        if weight.is_none() {
+            report.refuse_field("weight", "must be at least 1");
+        }
+        Some(WeightedCluster {
+            name: name?,
+            weight: weight?,
+        })
+    });
+    let total: u64 = clusters.iter().map(|cluster| u64::from(cluster.weight.get())).sum();
+    if total == 0 || total > u64::from(u32::MAX) {
+        report.refuse_field("clusters", "must have weights that add up to 1 to 4294967295");
+        return None;
+    }
+    Some(clusters)
 }

@@ -98,6 +98,11 @@ impl Direction {
         }
     }
 
+    /// Bytes that were read and that the destination has not taken.
+    pub(super) fn buffered(&self) -> usize {
+        self.pump.buffered()
+    }
+
     /// Bytes that the destination has taken and that were told.
     pub(super) fn told(&self) -> u64 {
         self.told

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use tokio::time::sleep_until;
 
+use crate::net::backlog::Backlog;
 use crate::net::relay::direction::Direction;
 use crate::net::relay::direction::Fin;
 use crate::net::relay::look::Look;
@@ -52,6 +53,8 @@ pub enum Outcome {
     Failed(Side, io::Error),
     /// Nothing moved for the idle time.
     Idle,
+    /// Too much waits for slow readers, and a side is one; both were given a reset.
+    TooSlow,
 }
 
 /// Moves bytes both ways until both directions have ended.
@@ -73,11 +76,21 @@ pub async fn relay(
     };
     let mut look = Look::new(idle);
     let mut alarm = pin!(sleep_until(look.next()));
+    let mut backlog = Backlog::default();
     poll_fn(|cx| {
         let outcome = both.poll(cx, down, up);
         both.tell(&mut on_bytes);
         if outcome.is_ready() {
             return outcome;
+        }
+        match both.buffered() {
+            0 => backlog.release(),
+            bytes if backlog.poll_hold(cx, bytes).is_ready() => {
+                down.reset_when_dropped();
+                up.reset_when_dropped();
+                return Poll::Ready(Outcome::TooSlow);
+            }
+            _ => {}
         }
         let half_closed = both.half_closed().map(|side| match side {
             Side::Down => (side, &*down),
@@ -122,6 +135,11 @@ impl Both {
             (Some(error), _) => broken(Side::Up, error, down),
             (None, Some(error)) => broken(Side::Down, error, up),
         })
+    }
+
+    /// Bytes that were read and not taken. What waits in pipes is bounded by their number.
+    fn buffered(&self) -> usize {
+        self.to_up.buffered() + self.to_down.buffered()
     }
 
     fn tell(&mut self, on_bytes: &mut impl FnMut(Side, usize)) {

@@ -1,17 +1,23 @@
-//! The attempts of one request: route, pick, lease; and whether another attempt may follow a failed one.
+//! The attempts of one request: pick, lease; and whether another attempt may follow a failed one.
 
+use super::clock::Clock;
 use crate::failure::{Reason, Retry};
 use crate::protocol::Session;
-use crate::snapshot::{Discovery, Handling};
-use crate::upstream::{Cluster, Endpoint, Http1, Http2, Live, Tried};
+use crate::route::{Changes, Fields, Forward};
+use crate::telemetry::RequestRecord;
+use crate::upstream::budget::Permit;
+use crate::upstream::{Cluster, Endpoint, Http1, Http2, Tried, Unreached};
 use evenkeel_control_api::resource::cluster::UpstreamVersion;
+use http::HeaderName;
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::Duration;
 use tokio::time::Instant;
 
 /// Further attempts after the first.
 const FURTHER: usize = 2;
+/// Bytes of a request's body that are kept for another attempt.
+pub(super) const REPLAY: usize = 64 * 1024;
 
 /// An HTTP version as far as connections differ by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,13 +35,6 @@ pub(super) enum Lease {
 }
 
 impl Lease {
-    pub(super) fn address(&self) -> SocketAddr {
-        match self {
-            Self::One(up) => up.in_flight.endpoint().address,
-            Self::Two(up) => up.in_flight.endpoint().address,
-        }
-    }
-
     fn reused(&self) -> bool {
         match self {
             Self::One(up) => up.reused,
@@ -62,16 +61,18 @@ pub(super) struct Attempts<'a> {
     session: &'a Session,
     /// The cluster that the route names.
     pub(super) cluster: Rc<Cluster>,
+    /// What is changed of the request and of its answer.
+    pub(super) changes: Option<&'a Changes>,
     /// For the whole exchange.
-    pub(super) timeout: Option<Duration>,
+    pub(super) clock: &'a Clock,
     /// When the request began.
-    pub(super) started: Instant,
+    started: Instant,
     /// When the endpoint of this attempt got it: what others took before is not its latency.
     pub(super) leased: Instant,
     /// Attempts so far, those to connect included.
-    pub(super) made: u32,
+    made: u32,
     /// Where the newest went.
-    pub(super) newest: Option<SocketAddr>,
+    newest: Option<SocketAddr>,
     /// Who has it.
     endpoint: Option<Rc<Endpoint>>,
     pinned: Option<SocketAddr>,
@@ -80,28 +81,32 @@ pub(super) struct Attempts<'a> {
     unreachable: bool,
     /// A pooled connection failed: the next attempt opens a new one.
     fresh: bool,
+    /// For the newest attempt, if it is a retry whose outcome is not known.
+    permit: Cell<Option<Permit>>,
 }
 
 impl<'a> Attempts<'a> {
-    /// Finds the cluster for a request to `path`.
-    pub(super) fn route(
+    /// For a request with these fields that goes to `cluster`.
+    pub(super) fn begin(
         session: &'a Session,
-        live: &Live,
-        handling: &Handling,
-        path: &[u8],
-        started: Instant,
+        forward: &'a Forward,
+        cluster: Rc<Cluster>,
+        clock: &'a Clock,
+        fields: &dyn Fields,
     ) -> Result<Self, Reason> {
-        let http = handling.http.as_ref().ok_or(Reason::NoRoute)?;
-        let rule = http.routes.find(path).ok_or(Reason::NoRoute)?;
-        let cluster = live.cluster(rule.cluster).ok_or(Reason::NoCluster)?;
-        let pinned = match cluster.configuration.discovery {
-            Discovery::OriginalDestination => Some(session.destination),
-            Discovery::Endpoints(_) => session.pinned(),
-        };
+        if session.context.upstreams.drops(&cluster) {
+            return Err(Reason::Overloaded);
+        }
+        let named = |name: &HeaderName| fields.value(name, 0);
+        let pinned = cluster
+            .configuration
+            .pinned(session.destination, session.pinned(), named);
+        let started = clock.started();
         Ok(Self {
             session,
-            cluster: Rc::clone(cluster),
-            timeout: rule.timeout,
+            cluster,
+            changes: forward.changes.as_deref(),
+            clock,
             started,
             leased: started,
             made: 0,
@@ -111,11 +116,35 @@ impl<'a> Attempts<'a> {
             tried: Tried::default(),
             unreachable: false,
             fresh: false,
+            permit: Cell::default(),
         })
     }
 
+    /// How many there were, those to connect included.
+    pub(super) fn made(&self) -> u32 {
+        self.made
+    }
+
     /// A way to an endpoint that was not tried yet. Failures to connect are followed by the next endpoint here.
-    pub(super) async fn lease(&mut self, downstream: Version, needs_http1: bool) -> Result<Lease, Reason> {
+    pub(super) async fn lease(
+        &mut self,
+        downstream: Version,
+        needs_http1: bool,
+        record: &mut RequestRecord,
+    ) -> Result<Lease, Reason> {
+        let leased = self.reach(downstream, needs_http1, record).await;
+        if let Some(entry) = record.entry() {
+            entry.reach(self.newest, self.made);
+        }
+        leased
+    }
+
+    async fn reach(
+        &mut self,
+        downstream: Version,
+        needs_http1: bool,
+        record: &mut RequestRecord,
+    ) -> Result<Lease, Reason> {
         let version = match self.cluster.configuration.http.version {
             _ if needs_http1 => Version::One,
             UpstreamVersion::SameAsDownstream => downstream,
@@ -134,11 +163,19 @@ impl<'a> Attempts<'a> {
                     self.endpoint = Some(endpoint);
                     return Ok(lease);
                 }
-                Err(reason) => {
-                    last = reason;
-                    if !self.again(endpoint.address, reason, false, Repeatable::Unsent) {
+                Err(unreached) => {
+                    last = unreached.reason();
+                    let again = self.repeats(last, false, Repeatable::Unsent)
+                        && match unreached {
+                            Unreached::Asked(_) => self.is_permitted(record),
+                            // That has cost its endpoint nothing: a hundred streams that wait for one connection are one
+                            // failure, and one of them has asked.
+                            Unreached::Waited(_) => true,
+                        };
+                    if !again {
                         break;
                     }
+                    record.retried();
                 }
             }
         }
@@ -161,17 +198,19 @@ impl<'a> Attempts<'a> {
         upstreams.balance(&self.cluster, &Tried::default(), self.started)
     }
 
-    async fn connect(&self, endpoint: &Rc<Endpoint>, version: Version) -> Result<Lease, Reason> {
+    async fn connect(&self, endpoint: &Rc<Endpoint>, version: Version) -> Result<Lease, Unreached> {
         let (upstreams, direction) = (&self.session.context.upstreams, self.session.direction);
         match version {
             Version::One if self.fresh => upstreams
                 .fresh_http1(&self.cluster, endpoint, direction)
                 .await
-                .map(Lease::One),
+                .map(Lease::One)
+                .map_err(Unreached::Asked),
             Version::One => upstreams
                 .http1(&self.cluster, endpoint, direction, self.started)
                 .await
-                .map(Lease::One),
+                .map(Lease::One)
+                .map_err(Unreached::Asked),
             Version::Two => upstreams
                 .http2(&self.cluster, endpoint, direction)
                 .await
@@ -179,9 +218,31 @@ impl<'a> Attempts<'a> {
         }
     }
 
-    /// Whether another attempt may follow one that failed at `address` for `reason`; books the try.
-    pub(super) fn again(&mut self, address: SocketAddr, reason: Reason, reused: bool, request: Repeatable) -> bool {
-        self.tried.add(address);
+    /// Whether another attempt follows the newest, which failed for `reason`; books the try.
+    pub(super) fn again(
+        &mut self,
+        reason: Reason,
+        reused: bool,
+        request: Repeatable,
+        record: &mut RequestRecord,
+    ) -> bool {
+        let again = self.repeats(reason, reused, request) && self.is_permitted(record);
+        if again {
+            record.retried();
+        }
+        again
+    }
+
+    /// The head of an answer is here: what follows is a request like any other.
+    pub(super) fn answered(&self) {
+        self.permit.take();
+    }
+
+    /// Whether another attempt may help, and would be made: without regard to the budget.
+    fn repeats(&mut self, reason: Reason, reused: bool, request: Repeatable) -> bool {
+        if let Some(address) = self.newest {
+            self.tried.add(address);
+        }
         self.unreachable = matches!(
             reason,
             Reason::ConnectRefused | Reason::ConnectTimeout | Reason::ConnectFailed
@@ -199,6 +260,24 @@ impl<'a> Attempts<'a> {
             Retry::Always => request != Repeatable::No,
             Retry::OnReusedConnection => request == Repeatable::Unsent || (reused && request == Repeatable::Idempotent),
         };
-        allowed && self.tried.len() <= FURTHER
+        allowed && self.tried.len() <= FURTHER && self.has_endpoint()
+    }
+
+    fn has_endpoint(&self) -> bool {
+        !self.unreachable || (self.pinned.is_none() && self.cluster.has_other(&self.tried))
+    }
+
+    /// Asks the budget.
+    fn is_permitted(&self, record: &mut RequestRecord) -> bool {
+        // The attempt before is over: a request has one retry in flight at most.
+        self.permit.take();
+        let upstreams = &self.session.context.upstreams;
+        let permit = upstreams.permit_retry(&self.cluster, Instant::now());
+        if permit.is_none() {
+            record.retry_forbidden();
+        }
+        let permitted = permit.is_some();
+        self.permit.set(permit);
+        permitted
     }
 }

@@ -1,5 +1,6 @@
 //! The client's end of an HTTP/1 connection: bytes that were read ahead, and the waits between requests.
 
+use super::alarm::Alarm;
 use super::h1::{self, Fault, HeadLimits, Parsed, RequestHead};
 use crate::failure::Reason;
 use crate::net::scratch::poll_read_scratch;
@@ -7,11 +8,10 @@ use crate::net::spare;
 use crate::net::stream::Stream;
 use crate::snapshot::HttpHandling;
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
 /// How long bytes are read and thrown away so that a client which is still sending reads our answer before the reset
 /// that closing under unread bytes would cause (RFC 9112 9.6).
@@ -26,11 +26,14 @@ pub(super) struct Client {
     pub(super) ahead: Vec<u8>,
     /// The client sent its FIN; it still reads (behaviour 18).
     pub(super) ended: bool,
+    /// The current request is the last that the connection may carry.
+    pub(super) last: bool,
     /// The head of an upstream's answer to the current request was given to it.
     pub(super) begun: bool,
     /// When the last exchange ended.
     pub(super) since: Instant,
-    alarm: Alarm,
+    /// Of its waits, one at a time.
+    pub(super) alarm: Alarm,
 }
 
 /// What comes next on the connection.
@@ -51,6 +54,7 @@ impl Client {
             stream,
             ahead: early,
             ended: false,
+            last: false,
             begun: false,
             since: Instant::now(),
             alarm: Alarm::default(),
@@ -124,6 +128,11 @@ impl Client {
         Poll::Pending
     }
 
+    /// Whether no other request can follow the current one.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.ended || self.last
+    }
+
     /// Forgets the first `count` bytes read ahead: they were a request that is answered.
     pub(super) fn consume(&mut self, count: usize) {
         if count >= self.ahead.len() {
@@ -173,33 +182,5 @@ fn parse(ahead: &[u8], seen: &mut usize, limits: &HeadLimits) -> Option<Next> {
         Ok(Parsed::Complete(head)) => Some(Next::Request(head)),
         Ok(Parsed::Partial) => None,
         Err(fault) => Some(Next::Refused(fault)),
-    }
-}
-
-/// A deadline that moves with every request, without touching the timer wheel for it: a sleep that ends too early is
-/// moved on when it ends.
-#[derive(Default)]
-struct Alarm {
-    sleep: Option<Pin<Box<Sleep>>>,
-    armed: bool,
-}
-
-impl Alarm {
-    fn poll(&mut self, cx: &mut Context<'_>, at: Instant) -> Poll<()> {
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(at)));
-        if sleep.deadline() > at {
-            sleep.as_mut().reset(at);
-            self.armed = false;
-        }
-        while !self.armed || sleep.is_elapsed() {
-            if sleep.is_elapsed() {
-                if Instant::now() >= at {
-                    return Poll::Ready(());
-                }
-                sleep.as_mut().reset(at);
-            }
-            self.armed = sleep.as_mut().poll(cx).is_pending();
-        }
-        Poll::Pending
     }
 }

@@ -9,6 +9,7 @@ pub(super) fn classify(error: &h2::Error, up: &Http2) -> Reason {
         up.retire();
     }
     match error.reason() {
+        _ if up.is_flooded() => Reason::UpstreamFlood,
         // RFC 9113 8.7: these were not acted on. A stream that GOAWAY names as unprocessed fails with the GOAWAY itself.
         Some(h2::Reason::REFUSED_STREAM) => Reason::StreamRefused,
         _ if error.is_go_away() && error.is_remote() => Reason::StreamRefused,

@@ -1,23 +1,29 @@
 //! A client that speaks HTTP/1: one request after the other, each to the endpoint that balancing picks.
 
+use super::alarm::Rest;
 use super::attempt::{Attempts, Lease, Repeatable, Version as Wire};
 use super::bridge::from_http1;
 use super::client::{Client, Next};
+use super::clock::Clock;
+use super::configured::Configured;
 use super::h1::write::{self, Client as Reader};
 use super::h1::{Asked, Fault, Framing, HeadLimits, RequestHead, Version};
+use super::outgoing::Outgoing;
 use super::own;
-use super::verbatim::{self, Incoming, Outgoing, Terms};
+use super::routing::{self, Lines, Refused, Routed};
+use super::verbatim::{self, Incoming, Terms};
 use crate::failure::Reason;
 use crate::net::relay::{self, Early, relay};
 use crate::net::spare;
 use crate::net::stream::Stream;
 use crate::protocol::Session;
-use crate::snapshot::{Handling, HttpHandling};
+use crate::route::Answer;
+use crate::snapshot::HttpHandling;
 use crate::telemetry::{Protocol, RequestRecord};
 use crate::upstream::{Http1, Live};
 use evenkeel_control_api::resource::listener::ForwardedFor;
 use http::Method;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -44,6 +50,7 @@ pub(super) struct Failed {
 pub async fn serve(session: &Session, stream: Stream, early: Vec<u8>) -> Result<(), Reason> {
     let mut client = Client::new(stream, early);
     let (mut live, mut handling) = session.now();
+    let mut requests: u32 = 0;
     loop {
         let Some(http) = &handling.http else {
             return Err(Reason::ProtocolMismatch);
@@ -61,10 +68,12 @@ pub async fn serve(session: &Session, stream: Stream, early: Vec<u8>) -> Result<
         let Some(http) = &handling.http else {
             return Err(Reason::ProtocolMismatch);
         };
+        requests = requests.saturating_add(1);
+        client.last = http.max_requests.is_some_and(|most| requests >= most.get());
         if http.forwarded_for == ForwardedFor::Append {
             request.append_forwarded_for(&client.ahead, session.client_ip());
         }
-        match exchange(session, &live, &handling, http, &mut client, &request).await {
+        match exchange(session, &live, http, &mut client, &mut request).await {
             After::Keep => {}
             After::Done => return Ok(()),
             After::Close => {
@@ -95,6 +104,7 @@ async fn refuse(session: &Session, mut client: Client, fault: Fault) -> Result<(
     record.set_status(fault.reason.status());
     let mut out = Vec::new();
     write::own_response(
+        fault.reason.status(),
         fault.reason,
         fault.detail,
         Reader {
@@ -114,10 +124,9 @@ async fn refuse(session: &Session, mut client: Client, fault: Fault) -> Result<(
 async fn exchange(
     session: &Session,
     live: &Live,
-    handling: &Handling,
     http: &HttpHandling,
     client: &mut Client,
-    request: &RequestHead,
+    request: &mut RequestHead,
 ) -> After {
     let started = Instant::now();
     client.begun = false;
@@ -132,85 +141,150 @@ async fn exchange(
             request.authority(ahead),
         );
     }
-    let mut attempts = match Attempts::route(session, live, handling, request.path(&client.ahead), started) {
-        Ok(attempts) => attempts,
-        Err(reason) => return answer(session, client, request, reason, Repeatable::Unsent, &mut record).await,
+    let place = session.context.bounds.admit();
+    let lines = Lines {
+        head: request,
+        bytes: &client.ahead,
     };
+    let routed = place
+        .as_ref()
+        .map_err(|reason| Refused::from(*reason))
+        .and_then(|_| routing::route(session, live, http, || lines.ask()));
+    let (forward, cluster) = match routed {
+        Ok(Routed::Forward(forward, cluster)) => (forward, cluster),
+        Ok(Routed::Answer(answer)) => return answer_as_configured(session, client, request, answer, &mut record).await,
+        Err(refused) => return answer(session, client, request, refused, Repeatable::Unsent, &mut record).await,
+    };
+    let clock = Clock::new(lines.limits(forward), started);
+    let attempts = Attempts::begin(session, forward, cluster, &clock, &lines);
+    let changed = attempts.and_then(|attempts| {
+        let changes = attempts
+            .changes
+            .map(|changes| routing::change_lines(changes, request, &client.ahead));
+        changes.unwrap_or(Ok(())).map(|()| attempts)
+    });
+    match changed {
+        Ok(attempts) => forward_to_endpoint(session, attempts, http, client, request, &mut record).await,
+        Err(reason) => answer(session, client, request, reason, Repeatable::Unsent, &mut record).await,
+    }
+}
+
+/// The attempts, until one of them has an answer.
+async fn forward_to_endpoint(
+    session: &Session,
+    mut attempts: Attempts<'_>,
+    http: &HttpHandling,
+    client: &mut Client,
+    request: &mut RequestHead,
+    record: &mut RequestRecord,
+) -> After {
     let needs_http1 = request.upgrade || request.method == Method::CONNECT;
-    let deadline = attempts.timeout.map(|timeout| started + timeout);
+    let clock = attempts.clock;
     loop {
-        let leased = attempts.lease(Wire::One, needs_http1).await;
-        if let Some(entry) = record.entry() {
-            entry.reach(attempts.newest, attempts.made);
-        }
-        let lease = match leased {
-            Ok(lease) => lease,
-            Err(reason) => return answer(session, client, request, reason, Repeatable::Unsent, &mut record).await,
+        let lease = {
+            let lease = pin!(attempts.lease(Wire::One, needs_http1, record));
+            clock.watch(lease).await.flatten()
         };
-        let address = lease.address();
+        let lease = match lease {
+            Ok(lease) => lease,
+            Err(reason) => return answer(session, client, request, reason, Repeatable::Unsent, record).await,
+        };
+        if attempts.changes.is_some_and(|changes| changes.tells_endpoints_attempts) {
+            // A head of HTTP/1 is never full.
+            let _ = routing::tell_attempts(&mut request.editing(&client.ahead), attempts.made());
+        }
         let outcome = {
             let attempt = pin!(async {
                 match lease {
-                    Lease::One(up) => pass(session, &attempts, http, client, request, up, &mut record).await,
+                    Lease::One(up) => pass(session, &attempts, http, client, request, up, record).await,
                     // Boxed: an idle connection holds the room for everything that may come next.
-                    Lease::Two(up) => Box::pin(from_http1(session, &attempts, client, request, up, &mut record)).await,
+                    Lease::Two(up) => Box::pin(from_http1(session, &attempts, client, request, up, record)).await,
                 }
             });
-            within(deadline, attempt).await
+            clock.watch(attempt).await
         };
-        match outcome {
+        let late = |reason| {
+            Err(Failed {
+                reason,
+                reused: false,
+                request: Repeatable::No,
+            })
+        };
+        match outcome.unwrap_or_else(late) {
             Ok(after) => return after,
             Err(failed) if client.begun => {
                 record.set_failure(failed.reason);
                 return After::Cut(failed.reason);
             }
-            Err(failed) if attempts.again(address, failed.reason, failed.reused, failed.request) => record.retried(),
-            Err(failed) => return answer(session, client, request, failed.reason, failed.request, &mut record).await,
+            Err(failed) if attempts.again(failed.reason, failed.reused, failed.request, record) => {}
+            Err(failed) => return answer(session, client, request, failed.reason, failed.request, record).await,
         }
     }
 }
 
-/// Gives up on an attempt at the end of the route's timeout, which is for the whole exchange.
-async fn within(
-    deadline: Option<Instant>,
-    attempt: Pin<&mut impl Future<Output = Result<After, Failed>>>,
-) -> Result<After, Failed> {
-    let Some(deadline) = deadline else { return attempt.await };
-    let late = Failed {
-        reason: Reason::RequestTimeout,
-        reused: false,
-        request: Repeatable::No,
-    };
-    tokio::time::timeout_at(deadline, attempt).await.unwrap_or(Err(late))
-}
-
-/// Sends an answer of our own instead of an upstream's. The connection survives when the request is all here: where a
-/// part of it has gone up, what was read behind it may be the next request.
+/// Sends an answer of our own instead of an upstream's.
 async fn answer(
     session: &Session,
     client: &mut Client,
     request: &RequestHead,
-    reason: Reason,
+    refused: impl Into<Refused>,
     left: Repeatable,
     record: &mut RequestRecord,
 ) -> After {
+    let Refused { reason, status } = refused.into();
     record.set_failure(reason);
     if reason == Reason::DownstreamGone {
         return After::Cut(reason);
     }
-    record.set_status(reason.status());
+    record.set_status(status);
+    let write = |reader, out: &mut Vec<u8>| write::own_response(status, reason, own::detail(reason), reader, out);
+    conclude(session, client, request, left, write).await
+}
+
+/// Sends what the configuration says instead of an upstream's answer.
+async fn answer_as_configured(
+    session: &Session,
+    client: &mut Client,
+    request: &RequestHead,
+    configured: &Answer,
+    record: &mut RequestRecord,
+) -> After {
+    let lines = Lines {
+        head: request,
+        bytes: &client.ahead,
+    };
+    match Configured::new(configured, &lines.ask()) {
+        Ok(configured) => {
+            record.answered_by_configuration();
+            record.set_status(configured.status);
+            let write = |reader, out: &mut Vec<u8>| configured.write_http1(reader, out);
+            conclude(session, client, request, Repeatable::Unsent, write).await
+        }
+        Err(reason) => answer(session, client, request, reason, Repeatable::Unsent, record).await,
+    }
+}
+
+/// Sends an answer that no upstream made. The connection survives when the request is all here: where a part of it has
+/// gone up, what was read behind it may be the next request.
+async fn conclude(
+    session: &Session,
+    client: &mut Client,
+    request: &RequestHead,
+    left: Repeatable,
+    write: impl FnOnce(Reader, &mut Vec<u8>),
+) -> After {
     let (whole, consumed) = match Outgoing::begin(client, request) {
-        Ok((outgoing, consumed)) => (left != Repeatable::No && outgoing.is_complete(), consumed),
+        Ok(outgoing) => (left != Repeatable::No && outgoing.is_complete(), outgoing.consumed()),
         Err(_) => (false, client.ahead.len()),
     };
-    let persistent = whole && request.persistent && !client.ended && !session.context.lifecycle.draining();
+    let persistent = whole && request.persistent && !client.is_leaving() && !session.context.lifecycle.draining();
     let mut out = spare::take();
     let reader = Reader {
         version: request.version,
         persistent,
         head: request.method == Method::HEAD,
     };
-    write::own_response(reason, own::detail(reason), reader, &mut out);
+    write(reader, &mut out);
     let sent = client.send(&out).await;
     spare::give(out);
     client.consume(consumed);
@@ -237,30 +311,38 @@ async fn pass(
         reused: false,
         request: Repeatable::No,
     };
-    let (mut outgoing, consumed) = Outgoing::begin(client, request).map_err(broken)?;
-    let mut incoming = Incoming::new();
-    let terms = terms(session, http, client, request);
-    let head = verbatim::head(client, &mut up.stream, &mut outgoing, &mut incoming, consumed, &terms).await;
+    let mut outgoing = Outgoing::begin(client, request).map_err(broken)?;
+    if up.reused && request.idempotent() {
+        outgoing = outgoing.racing();
+    }
+    let bounds = &session.context.bounds;
+    let mut incoming = Incoming::new(bounds.interim());
+    let mut rest = Rest::new(bounds.body_timeout);
+    let terms = terms(session, attempts, http, client, request);
+    let head = verbatim::head(client, &mut up.stream, &mut outgoing, &mut incoming, &terms, &mut rest).await;
     let head = match head {
         Ok(head) => head,
-        Err(reason) if incoming.begun || reason == Reason::DownstreamGone => {
+        // Interim answers are followed by a final one of ours; it is sent once they are with the client.
+        Err(reason) if reason == Reason::DownstreamGone || (incoming.begun && reason != Reason::TooManyInterim) => {
             record.set_failure(reason);
             return Ok(After::Cut(reason));
         }
         Err(reason) => {
             return Err(Failed {
                 reason,
-                reused: up.reused,
+                reused: up.reused && !incoming.heard,
                 request: outgoing.repeatable(request),
             });
         }
     };
     client.begun = true;
+    attempts.answered();
     let now = Instant::now();
     session.observe(up.in_flight.endpoint(), attempts.leased, now);
     record.set_status(head.status);
-    let early = client.ahead.split_off(consumed);
-    client.consume(consumed);
+    let kept = outgoing.settle();
+    let early = client.ahead.split_off(kept);
+    client.consume(kept);
     client.ahead = early;
     if head.upgrade {
         let early = Early {
@@ -272,7 +354,7 @@ async fn pass(
         return Ok(Box::pin(tunnel(client, up, early, record)).await);
     }
     let at_once = incoming.is_complete();
-    let moved = verbatim::bodies(client, &mut up.stream, &mut outgoing, &mut incoming, 0).await;
+    let moved = verbatim::bodies(client, &mut up.stream, &mut outgoing, &mut incoming, &terms, &mut rest).await;
     let now = if at_once { now } else { Instant::now() };
     record.request_bytes(outgoing.bytes());
     record.response_bytes(incoming.bytes());
@@ -298,15 +380,24 @@ async fn pass(
     })
 }
 
-fn terms(session: &Session, http: &HttpHandling, client: &Client, request: &RequestHead) -> Terms {
+fn terms<'a>(
+    session: &Session,
+    attempts: &Attempts<'a>,
+    http: &HttpHandling,
+    client: &Client,
+    request: &RequestHead,
+) -> Terms<'a> {
     Terms {
+        changes: attempts.changes,
+        attempts: attempts.made(),
+        clock: attempts.clock,
         asked: Asked {
             head: request.method == Method::HEAD,
             connect: request.method == Method::CONNECT,
             upgrade: request.upgrade,
         },
         version: request.version,
-        persistent: request.persistent && !client.ended && !session.context.lifecycle.draining(),
+        persistent: request.persistent && !client.is_leaving() && !session.context.lifecycle.draining(),
         whole: false,
         expects: request.expect_continue,
         limits: HeadLimits {

@@ -2,30 +2,38 @@
 
 use super::attempt::{Attempts, Lease, Version};
 use super::bridge::{Stream, to_http1, to_http2};
+use super::clock::Clock;
+use super::configured::Configured;
 use super::h1::{HeadLimits, forwarded_for};
 use super::http1::Failed;
 use super::own;
+use super::patience::Patience;
+use super::routing::{self, Refused, Routed};
+use super::streams::Streams;
 use super::verify::verify;
 use crate::failure::Reason;
 use crate::lifecycle::Phase;
+use crate::net::meter::{Meter, Peer, Seen};
 use crate::net::prefixed::Prefixed;
 use crate::net::stream;
 use crate::protocol::Session;
-use crate::snapshot::{Handling, HttpHandling};
+use crate::route::Full;
+use crate::snapshot::HttpHandling;
 use crate::telemetry::{Protocol, RequestRecord};
 use crate::upstream::Live;
 use bytes::Bytes;
 use evenkeel_control_api::resource::listener::ForwardedFor;
 use h2::RecvStream;
-use h2::server::SendResponse;
+use h2::server::{Connection, SendResponse};
 use http::header::HOST;
-use http::{HeaderMap, HeaderName, HeaderValue, Request};
-use std::cell::Cell;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
+use std::future::{Future, poll_fn};
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::pin::pin;
 use std::rc::Rc;
-use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use std::task::{Context, Poll};
+use tokio::time::Instant;
 
 /// Bytes that one stream may have waiting in the crate's send buffer.
 const SEND_BUFFER: usize = 64 * 1024;
@@ -38,84 +46,153 @@ pub async fn serve(session: Rc<Session>, stream: stream::Stream, early: Vec<u8>)
     let Some(http) = &handling.http else {
         return Err(Reason::ProtocolMismatch);
     };
+    let meter = Meter::new(
+        Peer::Client,
+        session.context.bounds.flood.control_frames,
+        Instant::now(),
+    );
+    let seen = meter.seen();
     let handshake = h2::server::Builder::new()
         .max_concurrent_streams(http.http2.max_concurrent_streams)
         .initial_window_size(http.http2.stream_window)
         .initial_connection_window_size(http.http2.connection_window)
-        .max_header_list_size(http.max_header_bytes as u32)
+        // Heads that are larger than the limit are seen, and answered and counted by us; the crate answers by itself
+        // those that are larger than its own.
+        .max_header_list_size(2 * http.max_header_bytes as u32)
         .max_send_buffer_size(SEND_BUFFER)
-        .handshake(Prefixed::new(stream, early));
-    let mut connection = handshake.await.map_err(|error| ended(&error))?;
-    let lifecycle = Rc::clone(&session);
-    let mut draining = pin!(async move { lifecycle.context.lifecycle.reached(Phase::Draining).await });
-    let mut said_goodbye = false;
-    let streams = Rc::new(Streams::new());
-    let patience = http.idle_timeout;
-    let mut idle = pin!(sleep(patience.unwrap_or(Duration::MAX)));
-    loop {
-        tokio::select! {
-            biased;
-            stream = connection.accept() => match stream {
-                Some(Ok((request, respond))) => begin(&session, &streams, request, respond),
-                Some(Err(error)) => return Err(ended(&error)),
-                None => return Ok(()),
-            },
-            () = &mut idle, if patience.is_some() && !said_goodbye => {
-                // Armed once and moved when it rings: nothing touches the timer for a stream.
-                let until = streams.idle_since() + patience.unwrap_or_default();
-                if until <= Instant::now() {
-                    said_goodbye = true;
-                    connection.graceful_shutdown();
-                } else {
-                    idle.as_mut().reset(until);
+        .handshake(Prefixed::metered(stream, early, meter));
+    let mut patience = Patience::new(http.idle_timeout, http.head_timeout);
+    let mut handshake = pin!(handshake);
+    let connection = poll_fn(|cx| {
+        if let Poll::Ready(outcome) = handshake.as_mut().poll(cx) {
+            return Poll::Ready(outcome.map_err(|error| ended(&error, &seen)));
+        }
+        let late = patience.poll_head(cx, seen.awaited_head());
+        late.map(|()| Err(Reason::HeadTimeout))
+    });
+    let connection = connection.await?;
+    Served {
+        session: Rc::clone(&session),
+        streams: Rc::new(Streams::new(Instant::now())),
+        most: http.max_requests,
+        connection,
+        seen,
+        patience,
+    }
+    .run()
+    .await
+}
+
+/// A connection on which streams come and go.
+struct Served {
+    session: Rc<Session>,
+    connection: Connection<Prefixed, Bytes>,
+    seen: Rc<Seen>,
+    streams: Rc<Streams>,
+    patience: Patience,
+    /// Streams until we say goodbye.
+    most: Option<NonZeroU32>,
+}
+
+/// What happens on it.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time, on the stack: a box would be an allocation for each request"
+)]
+enum Event {
+    Stream(Request<RecvStream>, SendResponse<Bytes>),
+    Ended(Result<(), Reason>),
+    /// It is to end now, for the client's fault.
+    Dismissed(Reason),
+    /// Nobody has asked for anything for long.
+    Idle,
+    Draining,
+}
+
+impl Served {
+    async fn run(mut self) -> Result<(), Reason> {
+        let lifecycle = Rc::clone(&self.session);
+        let mut draining = pin!(async move { lifecycle.context.lifecycle.reached(Phase::Draining).await });
+        let mut said_goodbye = false;
+        // Who connects while we drain gets an answer first, as over HTTP/1: a client that waits for our SETTINGS before
+        // it asks would else find the connection closed.
+        let mut welcomed = !self.session.context.lifecycle.draining();
+        loop {
+            let leaving = said_goodbye;
+            let event = poll_fn(|cx| {
+                let event = self.poll(cx, leaving);
+                if event.is_pending() && welcomed && !leaving {
+                    return draining.as_mut().poll(cx).map(|()| Event::Draining);
                 }
+                event
+            });
+            match event.await {
+                Event::Stream(request, respond) => {
+                    welcomed = true;
+                    let begun = begin(&self.session, &self.streams, request, respond);
+                    if said_goodbye || self.most.is_none_or(|most| begun < most.get()) {
+                        continue;
+                    }
+                }
+                Event::Ended(outcome) => return outcome,
+                Event::Dismissed(reason) => return self.dismiss(reason).await,
+                Event::Idle | Event::Draining => {}
             }
             // GOAWAY in two steps (RFC 9113 6.8): the crate sends the second after a round trip.
-            () = &mut draining, if !said_goodbye => {
-                said_goodbye = true;
-                connection.graceful_shutdown();
-            }
-        }
-    }
-}
-
-/// The open streams of one connection, and since when there are none.
-struct Streams {
-    open: Cell<usize>,
-    since: Cell<Instant>,
-}
-
-impl Streams {
-    fn new() -> Self {
-        Self {
-            open: Cell::new(0),
-            since: Cell::new(Instant::now()),
+            said_goodbye = true;
+            self.connection.graceful_shutdown();
         }
     }
 
-    fn idle_since(&self) -> Instant {
-        if self.open.get() > 0 {
-            Instant::now()
-        } else {
-            self.since.get()
+    fn poll(&mut self, cx: &mut Context<'_>, leaving: bool) -> Poll<Event> {
+        match self.connection.poll_accept(cx) {
+            Poll::Ready(Some(Ok((request, respond)))) => return Poll::Ready(Event::Stream(request, respond)),
+            Poll::Ready(Some(Err(error))) => return Poll::Ready(Event::Ended(Err(ended(&error, &self.seen)))),
+            Poll::Ready(None) => return Poll::Ready(Event::Ended(Ok(()))),
+            Poll::Pending => {}
         }
+        if self.streams.are_flood(self.session.context.bounds.flood.resets) {
+            return Poll::Ready(Event::Dismissed(Reason::Http2Flood));
+        }
+        if self.patience.poll_head(cx, self.seen.awaited_head()).is_ready() {
+            return Poll::Ready(Event::Dismissed(Reason::HeadTimeout));
+        }
+        if leaving {
+            return Poll::Pending;
+        }
+        self.patience.poll_idle(cx, &self.streams).map(|()| Event::Idle)
+    }
+
+    /// Says why with a GOAWAY, if the client takes it at once, and closes.
+    async fn dismiss(mut self, reason: Reason) -> Result<(), Reason> {
+        self.connection.abrupt_shutdown(h2::Reason::ENHANCE_YOUR_CALM);
+        poll_fn(|cx| {
+            let _ = self.connection.poll_closed(cx);
+            Poll::Ready(())
+        })
+        .await;
+        Err(reason)
     }
 }
 
-fn begin(session: &Rc<Session>, streams: &Rc<Streams>, request: Request<RecvStream>, respond: SendResponse<Bytes>) {
+/// Serves a stream on a task of its own; how many there were on this connection with it.
+fn begin(
+    session: &Rc<Session>,
+    streams: &Rc<Streams>,
+    request: Request<RecvStream>,
+    respond: SendResponse<Bytes>,
+) -> u32 {
     let (session, streams) = (Rc::clone(session), Rc::clone(streams));
-    streams.open.set(streams.open.get() + 1);
+    let begun = streams.begin();
     tokio::task::spawn_local(async move {
-        exchange(&session, request, respond).await;
-        streams.open.set(streams.open.get() - 1);
-        if streams.open.get() == 0 {
-            streams.since.set(Instant::now());
-        }
+        exchange(&session, &streams, request, respond).await;
+        streams.end();
     });
+    begun
 }
 
 /// One request and its answer.
-async fn exchange(session: &Session, request: Request<RecvStream>, respond: SendResponse<Bytes>) {
+async fn exchange(session: &Session, streams: &Streams, request: Request<RecvStream>, respond: SendResponse<Bytes>) {
     let started = Instant::now();
     let (live, handling) = session.now();
     let grpc = own::is_grpc(request.headers());
@@ -131,43 +208,67 @@ async fn exchange(session: &Session, request: Request<RecvStream>, respond: Send
             authority,
         );
     }
-    let mut stream = Stream::new(request, respond);
-    let outcome = match begin_attempts(session, &live, &handling, &mut stream, started) {
-        Ok((http, attempts)) => run(session, http, attempts, &mut stream, &mut record).await,
-        Err(reason) => Err(reason),
+    let patience = if own::is_conversation(&request) {
+        None
+    } else {
+        session.context.bounds.body_timeout
+    };
+    let mut stream = Stream::new(request, respond, patience);
+    let place = session.context.bounds.admit();
+    let outcome = match (&place, &handling.http) {
+        (Ok(_), Some(http)) => carry(session, &live, http, &mut stream, (grpc, started), &mut record).await,
+        (Ok(_), None) => Err(Reason::NoRoute.into()),
+        (Err(reason), _) => Err((*reason).into()),
     };
     match outcome {
         Ok(Ok(())) => {}
         // The head of an answer is out, or nobody waits for one.
         Ok(Err(reason)) => {
             record.set_failure(reason);
+            if reason == Reason::DownstreamGone && !stream.is_answered() {
+                streams.reset(started, Instant::now());
+            }
             stream.respond.send_reset(if reason == Reason::DownstreamGone {
                 h2::Reason::CANCEL
             } else {
                 h2::Reason::INTERNAL_ERROR
             });
         }
-        Err(reason) => {
-            record.set_failure(reason);
-            own::answer_http2(&mut stream.respond, reason, grpc, &mut record);
+        Err(refused) => {
+            record.set_failure(refused.reason);
+            own::answer_http2(&mut stream.respond, refused, grpc, &mut record);
         }
     }
 }
 
-fn begin_attempts<'a>(
-    session: &'a Session,
+/// To the cluster that the rules name, or an answer that stands in them. The outer error is answered by us.
+async fn carry(
+    session: &Session,
     live: &Live,
-    handling: &'a Handling,
+    http: &HttpHandling,
     stream: &mut Stream,
-    started: Instant,
-) -> Result<(&'a HttpHandling, Attempts<'a>), Reason> {
-    let http = handling.http.as_ref().ok_or(Reason::NoRoute)?;
-    verify(&mut stream.head, http.max_header_fields)?;
+    (grpc, started): (bool, Instant),
+    record: &mut RequestRecord,
+) -> Result<Result<(), Reason>, Refused> {
+    verify(&mut stream.head, http.max_header_bytes, http.max_header_fields)?;
     if http.forwarded_for == ForwardedFor::Append {
         append_forwarded_for(&mut stream.head.headers, session.client_ip())?;
     }
-    let path = stream.head.uri.path().as_bytes();
-    Ok((http, Attempts::route(session, live, handling, path, started)?))
+    let (forward, cluster) = match routing::route(session, live, http, || routing::ask(&stream.head))? {
+        Routed::Forward(forward, cluster) => (forward, cluster),
+        Routed::Answer(answer) => {
+            let configured = Configured::new(answer, &routing::ask(&stream.head))?;
+            let bodiless = stream.head.method == Method::HEAD;
+            configured.answer_http2(&mut stream.respond, (grpc, bodiless), record);
+            return Ok(Ok(()));
+        }
+    };
+    let clock = Clock::new(routing::limits(&stream.head, grpc, forward), started);
+    let attempts = Attempts::begin(session, forward, cluster, &clock, &stream.head.headers)?;
+    if let Some(changes) = attempts.changes {
+        routing::change_parts(changes, &mut stream.head)?;
+    }
+    Ok(run(session, http, attempts, stream, record).await?)
 }
 
 fn append_forwarded_for(headers: &mut HeaderMap, client: IpAddr) -> Result<(), Reason> {
@@ -192,51 +293,52 @@ async fn run(
         bytes: http.max_header_bytes,
         fields: http.max_header_fields,
     };
-    let deadline = attempts.timeout.map(|timeout| attempts.started + timeout);
+    let clock = attempts.clock;
     loop {
-        let leased = attempts.lease(Version::Two, false).await;
-        if let Some(entry) = record.entry() {
-            entry.reach(attempts.newest, attempts.made);
-        }
-        let lease = leased?;
-        let address = lease.address();
-        let attempt = async {
-            match lease {
-                Lease::One(up) => to_http1(session, &attempts, &limits, stream, up, record).await,
-                Lease::Two(up) => to_http2(session, &attempts, stream, up, record).await,
-            }
+        let lease = {
+            let lease = pin!(attempts.lease(Version::Two, false, record));
+            clock.watch(lease).await.flatten()?
         };
-        let outcome = match deadline {
-            None => attempt.await,
-            Some(deadline) => match tokio::time::timeout_at(deadline, attempt).await {
-                Ok(outcome) => outcome,
-                // The head of an answer is out: all that is left is to cut it off.
-                Err(_) if stream.is_answered() => return Ok(Err(Reason::RequestTimeout)),
-                Err(_) => return Err(Reason::RequestTimeout),
-            },
+        if attempts.changes.is_some_and(|changes| changes.tells_endpoints_attempts) {
+            let told = routing::tell_attempts(&mut stream.head.headers, attempts.made());
+            told.map_err(|Full| Reason::HeadTooLarge)?;
+        }
+        let outcome = {
+            let attempt = pin!(async {
+                match lease {
+                    Lease::One(up) => to_http1(session, &attempts, &limits, stream, up, record).await,
+                    Lease::Two(up) => to_http2(session, &attempts, stream, up, record).await,
+                }
+            });
+            clock.watch(attempt).await
         };
         match outcome {
-            Ok(outcome) => return Ok(outcome),
-            Err(Failed {
+            // The head of an answer is out: all that is left is to cut it off.
+            Err(reason) if stream.is_answered() => return Ok(Err(reason)),
+            Err(reason) => return Err(reason),
+            Ok(Ok(outcome)) => return Ok(outcome),
+            Ok(Err(Failed {
                 reason,
                 reused,
                 request,
-            }) => {
-                if !attempts.again(address, reason, reused, request) {
+            })) => {
+                if !attempts.again(reason, reused, request, record) {
                     return Err(reason);
                 }
-                record.retried();
             }
         }
     }
 }
 
 /// The end of a connection that was not clean.
-fn ended(error: &h2::Error) -> Reason {
+fn ended(error: &h2::Error, seen: &Seen) -> Reason {
     tracing::debug!(%error, "an HTTP/2 connection from a client ended");
     match error.reason() {
-        Some(h2::Reason::ENHANCE_YOUR_CALM) => Reason::Overloaded,
-        Some(_) if !error.is_remote() => Reason::MalformedRequest,
-        _ => Reason::DownstreamGone,
+        _ if seen.is_flood() => Reason::Http2Flood,
+        Some(_) if error.is_remote() => Reason::DownstreamGone,
+        // What the crate bounds by itself; see the doc of `net::meter`.
+        Some(h2::Reason::ENHANCE_YOUR_CALM) => Reason::Http2Flood,
+        Some(_) => Reason::MalformedRequest,
+        None => Reason::DownstreamGone,
     }
 }

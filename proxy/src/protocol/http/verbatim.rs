@@ -3,16 +3,20 @@
 //!
 //! Both directions run at once, because an answer may come before the request is complete (behaviours 6 and 14).
 
-use super::attempt::Repeatable;
+use super::alarm::Rest;
 use super::client::Client;
-use super::h1::{
-    self, Asked, Body, Delivery, Downstream, Fault, HeadLimits, Parsed, RequestHead, ResponseHead, Version, write,
-};
+use super::clock::Clock;
+use super::h1::{self, Asked, Body, Delivery, Downstream, Fault, HeadLimits, Parsed, ResponseHead, Version, write};
+use super::outgoing::Outgoing;
+use super::routing;
 use crate::failure::Reason;
+use crate::net::backlog::Backlog;
 use crate::net::scratch::poll_read_scratch;
 use crate::net::spare;
 use crate::net::stream::Stream;
 use crate::net::unsent::Unsent;
+use crate::protocol::Interim;
+use crate::route::Changes;
 use http::StatusCode;
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
@@ -20,121 +24,15 @@ use std::task::{Context, Poll, ready};
 /// One read, and so the most that waits for a slow reader.
 const READ: usize = 64 * 1024;
 
-/// A request on its way up.
-#[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
-pub(super) struct Outgoing {
-    unsent: Unsent,
-    body: Body,
-    /// The client has sent all of it.
-    complete: bool,
-    /// The upstream takes no more; what still comes is thrown away, because an answer may be waiting.
-    abandoned: bool,
-    /// More than what was read ahead has gone up, so that it cannot be sent again.
-    streamed: bool,
-    /// A byte of it was taken by a socket.
-    sent: bool,
-    bytes: u64,
-}
-
-impl Outgoing {
-    /// Makes the upstream form of the request whose head begins [`Client::ahead`]. Returns how much of that is this request.
-    pub(super) fn begin(client: &Client, request: &RequestHead) -> Result<(Self, usize), Fault> {
-        let mut out = spare::take();
-        request.write_h1(&client.ahead, &mut out);
-        let early = &client.ahead[request.length..];
-        let mut body = Body::of_request(request.framing);
-        let scanned = body.scan(early)?;
-        out.extend_from_slice(&early[..scanned.length]);
-        let outgoing = Self {
-            bytes: scanned.length as u64,
-            unsent: Unsent::starting_with(out),
-            body,
-            complete: scanned.done,
-            abandoned: false,
-            streamed: false,
-            sent: false,
-        };
-        Ok((outgoing, request.length + scanned.length))
-    }
-
-    /// Whether the request could be sent once more, now that it has failed.
-    pub(super) fn repeatable(&self, request: &RequestHead) -> Repeatable {
-        match () {
-            () if self.streamed => Repeatable::No,
-            () if !self.sent => Repeatable::Unsent,
-            () if request.idempotent() => Repeatable::Idempotent,
-            () => Repeatable::Once,
-        }
-    }
-
-    /// The client has sent all of it.
-    pub(super) fn is_complete(&self) -> bool {
-        self.complete
-    }
-
-    /// The upstream did not take all of it.
-    pub(super) fn is_abandoned(&self) -> bool {
-        self.abandoned
-    }
-
-    /// Bytes that went up.
-    pub(super) fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    /// Moves what can be moved; then looks whether the client is still there. Ready only when it is not, or its body is broken.
-    fn poll(&mut self, cx: &mut Context<'_>, client: &mut Client, up: &mut Stream, consumed: usize) -> Poll<Reason> {
-        loop {
-            ready!(self.poll_drain(cx, up));
-            if self.complete {
-                return client.poll_gone(cx, consumed).map(|()| Reason::DownstreamGone);
-            }
-            if let Some(reason) = ready!(self.poll_body(cx, client, up)) {
-                return Poll::Ready(reason);
-            }
-        }
-    }
-
-    fn poll_drain(&mut self, cx: &mut Context<'_>, up: &mut Stream) -> Poll<()> {
-        if self.abandoned {
-            return Poll::Ready(());
-        }
-        let before = self.unsent.len();
-        let drained = self.unsent.poll_drain(cx, up);
-        self.sent |= self.unsent.len() < before;
-        if let Poll::Ready(Err(_)) = drained {
-            self.abandoned = true;
-            self.unsent = Unsent::default();
-        }
-        drained.map(|_| ())
-    }
-
-    fn poll_body(&mut self, cx: &mut Context<'_>, client: &mut Client, up: &mut Stream) -> Poll<Option<Reason>> {
-        let (ahead, this) = (&mut client.ahead, self);
-        let read = poll_read_scratch(&mut client.stream, cx, READ, |cx, bytes| {
-            if bytes.is_empty() {
-                // Half a request is not a request: the upstream must not take it for a whole one.
-                return Some(Reason::DownstreamGone);
-            }
-            let Ok(scanned) = this.body.scan(bytes) else {
-                return Some(Reason::MalformedBody);
-            };
-            this.complete = scanned.done;
-            this.streamed = true;
-            this.bytes += scanned.length as u64;
-            ahead.extend_from_slice(&bytes[scanned.length..]);
-            if !this.abandoned && this.unsent.send(cx, up, &bytes[..scanned.length]).is_err() {
-                this.abandoned = true;
-            }
-            None
-        });
-        read.map(|result| result.unwrap_or(Some(Reason::DownstreamGone)))
-    }
-}
-
 /// What the client is told, decided when the head of the answer is known.
 #[derive(Clone, Copy)]
-pub(super) struct Terms {
+pub(super) struct Terms<'a> {
+    /// What is changed of the answer's head.
+    pub(super) changes: Option<&'a Changes>,
+    /// How many there were.
+    pub(super) attempts: u32,
+    /// Of the whole exchange.
+    pub(super) clock: &'a Clock,
     /// What was asked, which decides what may be answered.
     pub(super) asked: Asked,
     /// Of the client.
@@ -153,6 +51,7 @@ pub(super) struct Terms {
 #[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
 pub(super) struct Incoming {
     unsent: Unsent,
+    backlog: Backlog,
     partial: Vec<u8>,
     /// How much of it was looked at and holds no end of a head.
     seen: usize,
@@ -162,12 +61,18 @@ pub(super) struct Incoming {
     /// Bytes came behind the answer: the connection is out of step and must not be used again.
     pub(super) surplus: bool,
     early: Vec<u8>,
+    /// A byte of an answer came, be it interim: the connection was not closed for its age.
+    pub(super) heard: bool,
     /// Something of an answer was given to the client, be it interim.
     pub(super) begun: bool,
     /// The client was told that its connection is kept.
     pub(super) keeps: bool,
     /// The client was told to send its body.
     continued: bool,
+    /// Interim ones before it.
+    interim: Interim,
+    /// Why there will be no answer, once the interim ones are with the client.
+    failed: Option<Reason>,
     bytes: u64,
 }
 
@@ -179,9 +84,10 @@ enum Step {
 }
 
 impl Incoming {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(interim: Interim) -> Self {
         Self {
             unsent: Unsent::default(),
+            backlog: Backlog::default(),
             partial: Vec::new(),
             seen: 0,
             body: Body::None,
@@ -189,9 +95,12 @@ impl Incoming {
             complete: false,
             surplus: false,
             early: Vec::new(),
+            heard: false,
             begun: false,
             keeps: false,
             continued: false,
+            interim,
+            failed: None,
             bytes: 0,
         }
     }
@@ -221,22 +130,37 @@ impl Incoming {
         self.bytes
     }
 
+    fn poll_drain(&mut self, cx: &mut Context<'_>, client: &mut Stream) -> Poll<Result<(), Reason>> {
+        match self.unsent.poll_drain(cx, client) {
+            Poll::Ready(drained) => {
+                self.backlog.release();
+                Poll::Ready(drained.map_err(|_| Reason::DownstreamGone))
+            }
+            Poll::Pending => {
+                let held = self.backlog.poll_hold(cx, self.unsent.len());
+                held.map(|()| Err(Reason::BufferLimit))
+            }
+        }
+    }
+
     /// Waits for the final head, passing interim ones on. What came behind the head is on its way when this is ready.
     fn poll_head(
         &mut self,
         cx: &mut Context<'_>,
         up: &mut Stream,
         client: &mut Stream,
-        terms: &Terms,
+        terms: &Terms<'_>,
     ) -> Poll<Result<ResponseHead, Reason>> {
         loop {
-            if ready!(self.unsent.poll_drain(cx, client)).is_err() {
-                return Poll::Ready(Err(Reason::DownstreamGone));
+            ready!(self.poll_drain(cx, client))?;
+            if let Some(reason) = self.failed {
+                return Poll::Ready(Err(reason));
             }
             let step = poll_read_scratch(up, cx, READ, |cx, bytes| {
                 if bytes.is_empty() {
                     return Step::Failed(Reason::UpstreamClosed);
                 }
+                self.heard = true;
                 if self.partial.is_empty() {
                     return self.take(cx, bytes, client, terms);
                 }
@@ -253,7 +177,7 @@ impl Incoming {
         }
     }
 
-    fn take(&mut self, cx: &mut Context<'_>, bytes: &[u8], client: &mut Stream, terms: &Terms) -> Step {
+    fn take(&mut self, cx: &mut Context<'_>, bytes: &[u8], client: &mut Stream, terms: &Terms<'_>) -> Step {
         let mut rest = bytes;
         let mut seen = std::mem::take(&mut self.seen);
         loop {
@@ -265,6 +189,10 @@ impl Incoming {
             match h1::response(rest, terms.asked, &terms.limits) {
                 Ok(Parsed::Partial) => return self.wait(rest),
                 Ok(Parsed::Complete(head)) if head.status.is_informational() && !head.upgrade => {
+                    if let Err(reason) = self.interim.another() {
+                        self.failed = Some(reason);
+                        return Step::More;
+                    }
                     self.continued |= head.status == StatusCode::CONTINUE;
                     if terms.version == Version::Http11 {
                         self.begun = true;
@@ -293,15 +221,18 @@ impl Incoming {
         &mut self,
         cx: &mut Context<'_>,
         bytes: &[u8],
-        head: ResponseHead,
+        mut head: ResponseHead,
         client: &mut Stream,
-        terms: &Terms,
+        terms: &Terms<'_>,
     ) -> Step {
         self.delivery = head.delivery(terms.version);
         // An upstream that closes will not read the rest of the request, and nothing can follow half a request. A client
         // that waited for 100 in vain need not send its body (RFC 9110 10.1.1): what it sends next could be either.
         let rest_comes = head.persistent && (!terms.expects || self.continued);
         self.keeps = terms.persistent && (terms.whole || rest_comes);
+        if let Err(reason) = routing::change_answer(terms.changes, terms.attempts, &mut head.editing(bytes)) {
+            return Step::Failed(reason);
+        }
         let mut out = spare::take();
         let downstream = Downstream {
             persistent: self.keeps,
@@ -359,9 +290,7 @@ impl Incoming {
     /// Moves the body until its end is with the client.
     fn poll_body(&mut self, cx: &mut Context<'_>, up: &mut Stream, client: &mut Stream) -> Poll<Result<(), Reason>> {
         loop {
-            if ready!(self.unsent.poll_drain(cx, client)).is_err() {
-                return Poll::Ready(Err(Reason::DownstreamGone));
-            }
+            ready!(self.poll_drain(cx, client))?;
             if self.complete {
                 return Poll::Ready(Ok(()));
             }
@@ -399,7 +328,7 @@ impl Incoming {
     }
 }
 
-impl Terms {
+impl Terms<'_> {
     fn downstream(&self, delivery: Delivery) -> Downstream {
         Downstream {
             version: self.version,
@@ -415,18 +344,28 @@ pub(super) async fn head(
     up: &mut Stream,
     outgoing: &mut Outgoing,
     incoming: &mut Incoming,
-    consumed: usize,
-    terms: &Terms,
+    terms: &Terms<'_>,
+    rest: &mut Rest,
 ) -> Result<ResponseHead, Reason> {
     poll_fn(|cx| {
-        if let Poll::Ready(reason) = outgoing.poll(cx, client, up, consumed) {
+        if let Poll::Ready(reason) = outgoing.poll(cx, client, up) {
             return Poll::Ready(Err(reason));
         }
+        terms.clock.asked(outgoing.is_complete());
         let terms = Terms {
-            whole: outgoing.complete,
+            whole: outgoing.is_complete(),
             ..*terms
         };
-        incoming.poll_head(cx, up, &mut client.stream, &terms)
+        if let Poll::Ready(head) = incoming.poll_head(cx, up, &mut client.stream, &terms) {
+            return Poll::Ready(head);
+        }
+        // A client that waits for 100 waits for the upstream.
+        if outgoing.is_starved() && (!terms.expects || incoming.continued) {
+            let moved = outgoing.bytes() + u64::from(incoming.interim.seen());
+            ready!(rest.poll(&mut client.alarm, cx, moved));
+            return Poll::Ready(Err(Reason::BodyTimeout));
+        }
+        Poll::Pending
     })
     .await
 }
@@ -437,21 +376,26 @@ pub(super) async fn bodies(
     up: &mut Stream,
     outgoing: &mut Outgoing,
     incoming: &mut Incoming,
-    consumed: usize,
+    terms: &Terms<'_>,
+    rest: &mut Rest,
 ) -> Result<(), Reason> {
     poll_fn(|cx| {
-        if (!incoming.complete || !outgoing.complete)
-            && let Poll::Ready(reason) = outgoing.poll(cx, client, up, consumed)
+        if (!incoming.complete || !outgoing.is_complete())
+            && let Poll::Ready(reason) = outgoing.poll(cx, client, up)
         {
             return Poll::Ready(Err(reason));
         }
+        terms.clock.asked(outgoing.is_complete());
         ready!(incoming.poll_body(cx, up, &mut client.stream))?;
         // An upstream that answered early and still reads gets the rest; one that does not ends the wait.
-        if outgoing.complete || outgoing.abandoned || !incoming.keeps {
-            Poll::Ready(Ok(()))
-        } else {
-            Poll::Pending
+        if outgoing.is_complete() || outgoing.is_abandoned() || !incoming.keeps {
+            return Poll::Ready(Ok(()));
         }
+        if outgoing.is_starved() {
+            ready!(rest.poll(&mut client.alarm, cx, outgoing.bytes()));
+            return Poll::Ready(Err(Reason::BodyTimeout));
+        }
+        Poll::Pending
     })
     .await
 }

@@ -4,13 +4,20 @@ use crate::failure::Reason;
 use http::header::HOST;
 use http::request::Parts;
 
+/// What a field counts beyond its bytes (RFC 9113 6.5.2, `SETTINGS_MAX_HEADER_LIST_SIZE`).
+const FIELD_OVERHEAD: usize = 32;
+
 /// Refuses a head that two readers could take for two things, and leaves one name for whom it is for.
-pub(super) fn verify(head: &mut Parts, most_fields: usize) -> Result<(), Reason> {
-    if head.headers.len() > most_fields {
-        return Err(Reason::HeadTooLarge);
+pub(super) fn verify(head: &mut Parts, most_bytes: usize, most_fields: usize) -> Result<(), Reason> {
+    let mut bytes = head.uri.path().len();
+    for (name, value) in &head.headers {
+        bytes += name.as_str().len() + value.len() + FIELD_OVERHEAD;
+        if is_padded(value.as_bytes()) {
+            return Err(Reason::MalformedRequest);
+        }
     }
-    if head.headers.values().any(|value| is_padded(value.as_bytes())) {
-        return Err(Reason::MalformedRequest);
+    if head.headers.len() > most_fields || bytes > most_bytes {
+        return Err(Reason::HeadTooLarge);
     }
     let mut hosts = head.headers.get_all(HOST).iter();
     let (host, second) = (hosts.next(), hosts.next());
@@ -53,9 +60,9 @@ mod tests {
     #[test]
     fn one_name_is_left_for_whom_a_request_is_for() {
         let mut same = head("http://web/", &["WEB"]);
-        assert_eq!(verify(&mut same, 100), Ok(()));
+        assert_eq!(verify(&mut same, 1000, 100), Ok(()));
         assert!(!same.headers.contains_key(HOST));
-        assert_eq!(verify(&mut head("/", &["web"]), 100), Ok(()));
+        assert_eq!(verify(&mut head("/", &["web"]), 1000, 100), Ok(()));
     }
 
     #[test]
@@ -66,7 +73,7 @@ mod tests {
             head("http://me@web/", &[]),
         ] {
             assert_eq!(
-                verify(&mut ambiguous, 100),
+                verify(&mut ambiguous, 1000, 100),
                 Err(Reason::MalformedRequest),
                 "{ambiguous:?}"
             );
@@ -78,7 +85,11 @@ mod tests {
         for value in [" a", "a ", "\ta", " "] {
             let mut padded = head("/", &[]);
             padded.headers.append("x-a", HeaderValue::from_static(value));
-            assert_eq!(verify(&mut padded, 100), Err(Reason::MalformedRequest), "{value:?}");
+            assert_eq!(
+                verify(&mut padded, 1000, 100),
+                Err(Reason::MalformedRequest),
+                "{value:?}"
+            );
         }
     }
 
@@ -88,6 +99,14 @@ mod tests {
         for _ in 0..101 {
             many.headers.append("x-a", HeaderValue::from_static("1"));
         }
-        assert_eq!(verify(&mut many, 100), Err(Reason::HeadTooLarge));
+        assert_eq!(verify(&mut many, 10_000, 100), Err(Reason::HeadTooLarge));
+    }
+
+    #[test]
+    fn more_bytes_than_the_limit_are_refused() {
+        let mut large = head("/", &[]);
+        large.headers.append("x-a", HeaderValue::from_static("1"));
+        assert_eq!(verify(&mut large, 37, 100), Ok(()));
+        assert_eq!(verify(&mut large, 36, 100), Err(Reason::HeadTooLarge));
     }
 }

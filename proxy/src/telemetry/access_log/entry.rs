@@ -40,6 +40,8 @@ pub struct Entry {
     pub(super) origin: Origin,
     pub(super) upstream: Option<SocketAddr>,
     pub(super) attempts: u32,
+    pub(super) retry: Option<&'static str>,
+    pub(super) answered_by: Option<&'static str>,
     pub(super) asked: Option<Asked>,
     pub(super) server_name: Option<String>,
     pub(super) received: Cell<u64>,
@@ -73,6 +75,8 @@ impl Entry {
             origin,
             upstream: None,
             attempts: 0,
+            retry: None,
+            answered_by: None,
             asked: None,
             server_name: None,
             received: Cell::new(0),
@@ -98,6 +102,16 @@ impl Entry {
     /// The endpoint of the newest attempt, and how many there were.
     pub fn reach(&mut self, upstream: Option<SocketAddr>, attempts: u32) {
         (self.upstream, self.attempts) = (upstream, attempts);
+    }
+
+    /// There would have been another attempt, but for the retry budget.
+    pub fn forbid_retry(&mut self) {
+        self.retry = Some("forbidden");
+    }
+
+    /// The answer is a redirect or a direct response of the configuration.
+    pub fn answer_by_configuration(&mut self) {
+        self.answered_by = Some("configuration");
     }
 
     /// The connection begins as TLS, and its hello asks for this server, as far as it is here.

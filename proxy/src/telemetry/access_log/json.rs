@@ -26,6 +26,10 @@ struct Line<'a> {
     grpc_status: Option<u32>,
     failure: Option<&'static str>,
     attempts: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answered_by: Option<&'static str>,
     received_bytes: u64,
     sent_bytes: u64,
     duration_ms: f64,
@@ -58,6 +62,8 @@ pub(super) fn line(entry: &Entry, outcome: &Outcome) -> Vec<u8> {
         grpc_status: outcome.grpc_status,
         failure: outcome.failure.map(crate::failure::Reason::label),
         attempts: entry.attempts,
+        retry: entry.retry,
+        answered_by: entry.answered_by,
         received_bytes: entry.received.get(),
         sent_bytes: entry.sent.get(),
         duration_ms: outcome.duration.as_micros() as f64 / 1_000.0,
@@ -105,6 +111,10 @@ mod tests {
             "attempts": 2, "received_bytes": 3, "sent_bytes": 9, "duration_ms": 1.5,
         });
         assert_eq!(read(&entry, &outcome), expected);
+        entry.forbid_retry();
+        assert_eq!(read(&entry, &outcome)["retry"], "forbidden");
+        entry.answer_by_configuration();
+        assert_eq!(read(&entry, &outcome)["answered_by"], "configuration");
     }
 
     #[test]

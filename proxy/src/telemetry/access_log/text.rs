@@ -34,6 +34,8 @@ pub(super) fn line(entry: &Entry, outcome: &Outcome) -> Vec<u8> {
     field("grpc_status", outcome.grpc_status, &mut out);
     field("failure", outcome.failure.map(Reason::label), &mut out);
     field("attempts", Some(entry.attempts), &mut out);
+    field("retry", entry.retry, &mut out);
+    field("answered_by", entry.answered_by, &mut out);
     field("received_bytes", Some(entry.received.get()), &mut out);
     field("sent_bytes", Some(entry.sent.get()), &mut out);
     field(
@@ -74,10 +76,11 @@ mod tests {
             text(&entry, &outcome),
             "1970-01-01T00:00:00.000Z direction=outbound protocol=http1 service=web:80 client=10.0.0.1:4321 \
              destination=[fd00::1]:80 upstream=- method=- path=- authority=- server_name=- status=- grpc_status=- \
-             failure=- attempts=0 received_bytes=0 sent_bytes=0 duration_ms=0\n"
+             failure=- attempts=0 retry=- answered_by=- received_bytes=0 sent_bytes=0 duration_ms=0\n"
         );
         entry.ask(b"GET", b"/a", None, Some(b"web"));
         entry.reach(Some("10.0.0.2:8080".parse().unwrap()), 1);
+        entry.forbid_retry();
         let outcome = Outcome {
             status: Some(StatusCode::BAD_GATEWAY),
             grpc_status: Some(14),
@@ -86,7 +89,7 @@ mod tests {
         };
         assert!(text(&entry, &outcome).ends_with(
             " upstream=10.0.0.2:8080 method=\"GET\" path=\"/a\" authority=\"web\" server_name=- status=502 \
-             grpc_status=14 failure=malformed_response attempts=1 received_bytes=0 sent_bytes=0 duration_ms=12.345\n"
+             grpc_status=14 failure=malformed_response attempts=1 retry=forbidden answered_by=- received_bytes=0 sent_bytes=0 duration_ms=12.345\n"
         ));
     }
 

@@ -7,12 +7,15 @@ use super::transfer::{Broken, Transfer, grpc_status, reason};
 use super::two::Two;
 use crate::failure::Reason;
 use crate::net::spare;
-use crate::protocol::Session;
+use crate::protocol::http::alarm::{Alarm, Rest};
 use crate::protocol::http::attempt::{Attempts, Repeatable};
 use crate::protocol::http::client::Client;
+use crate::protocol::http::clock::Clock;
 use crate::protocol::http::failing::classify;
 use crate::protocol::http::h1::{Body, Framing, RequestHead, Version, write};
 use crate::protocol::http::http1::{After, Failed};
+use crate::protocol::http::routing::change_answer;
+use crate::protocol::{Interim, Session};
 use crate::telemetry::RequestRecord;
 use crate::upstream::Http2;
 use ::http::header::CONTENT_LENGTH;
@@ -48,7 +51,7 @@ pub(in crate::protocol::http) async fn from_http1(
         .and_then(|()| up.sender.send_request(head, whole));
     let (response, send) = opened.map_err(|error| failed(classify(&error, &up), Repeatable::Unsent))?;
 
-    let already_ended = client.ended;
+    let leaving = client.is_leaving();
     let body = Body::of_request(request.framing);
     let near = One::new(&mut client.stream, &mut client.ahead, request.length, body);
     let mut near = Side::One(near.keeping(REPLAY));
@@ -58,30 +61,48 @@ pub(in crate::protocol::http) async fn from_http1(
     } else {
         Transfer::default()
     };
-    let head = wait(&mut near, &mut far, &mut upward, response, request.version).await;
+    let mut watch = Watch {
+        version: request.version,
+        expects: request.expect_continue,
+        interim: session.context.bounds.interim(),
+        rest: Rest::new(session.context.bounds.body_timeout),
+        alarm: &mut client.alarm,
+        clock: attempts.clock,
+    };
+    let head = wait(&mut near, &mut far, &mut upward, response, &mut watch).await;
+    let answering = watch.interim.seen() > 0;
     client.ended |= matches!(&near, Side::One(near) if near.ended);
-    let (head, receive) = match head {
+    let (mut head, receive) = match head {
         Ok(head) => head,
         Err(Waiting::Answer(error)) => {
             let again = match &near {
                 Side::One(near) if near.is_intact() => repeatable(request),
                 Side::One(_) | Side::Two(_) => Repeatable::No,
             };
-            return Err(failed(classify(&error, &up), again));
+            return Err(Failed {
+                reason: classify(&error, &up),
+                // Not for its age was a stream closed that had begun to be answered.
+                reused: reused && !answering,
+                request: again,
+            });
         }
         Err(Waiting::Client(reason)) => {
             record.set_failure(reason);
             return Ok(After::Cut(reason));
         }
+        Err(Waiting::Ours(reason)) => return Err(failed(reason, Repeatable::No)),
     };
+    change_answer(attempts.changes, attempts.made(), head.headers_mut())
+        .map_err(|reason| failed(reason, Repeatable::No))?;
     client.begun = true;
+    attempts.answered();
     let now = Instant::now();
     session.observe(up.in_flight.endpoint(), attempts.leased, now);
     record.set_status(head.status());
 
     // Nothing can follow half a request, and of the rest nobody will read anything.
     let early = receive.is_end_stream() && !upward.is_complete();
-    let persistent = request.persistent && !early && !already_ended && !session.context.lifecycle.draining();
+    let persistent = request.persistent && !early && !leaving && !session.context.lifecycle.draining();
     let bare = request.method == Method::HEAD || bodiless(head.status());
     let framing = framing(&head, &receive, bare, request.version);
     let mut downward = if bare || receive.is_end_stream() {
@@ -100,7 +121,7 @@ pub(in crate::protocol::http) async fn from_http1(
         head,
         receive,
         framing,
-        (request.version, persistent),
+        (request.version, persistent, attempts.clock),
     )
     .await;
     record.request_bytes(upward.bytes);
@@ -126,6 +147,19 @@ pub(in crate::protocol::http) async fn from_http1(
 enum Waiting {
     Client(Reason),
     Answer(h2::Error),
+    /// A limit of ours, of which the client is told.
+    Ours(Reason),
+}
+
+/// What is looked at while the answer is awaited.
+struct Watch<'a> {
+    version: Version,
+    /// The client waits for 100 before it sends its body.
+    expects: bool,
+    interim: Interim,
+    rest: Rest,
+    alarm: &'a mut Alarm,
+    clock: &'a Clock,
 }
 
 /// Moves the request until the head of the answer is here.
@@ -134,19 +168,38 @@ async fn wait(
     far: &mut Side<'_>,
     upward: &mut Transfer,
     mut response: ResponseFuture,
-    version: Version,
+    watch: &mut Watch<'_>,
 ) -> Result<(Response<()>, RecvStream), Waiting> {
+    let mut surplus = None;
     poll_fn(|cx| {
         poll_request(cx, near, far, upward).map_err(Waiting::Client)?;
-        while let Poll::Ready(Some(interim)) = response.poll_informational(cx) {
+        watch.clock.asked(upward.is_complete());
+        while surplus.is_none()
+            && let Poll::Ready(Some(interim)) = response.poll_informational(cx)
+        {
             let interim = interim.map_err(Waiting::Answer)?;
-            if version == Version::Http11 {
-                give_head(cx, near, &interim, Framing::None, (version, true)).map_err(Waiting::Client)?;
+            surplus = watch.interim.another().err();
+            if surplus.is_none() && watch.version == Version::Http11 {
+                give_head(cx, near, &interim, Framing::None, (watch.version, true)).map_err(Waiting::Client)?;
             }
         }
-        let response = ready!(Pin::new(&mut response).poll(cx)).map_err(Waiting::Answer)?;
-        let (parts, receive) = response.into_parts();
-        Poll::Ready(Ok((Response::from_parts(parts, ()), receive)))
+        if let Some(reason) = surplus {
+            // Our own answer follows those that the client gets whole.
+            let taken = ready!(near.poll_taken(cx));
+            taken.map_err(|trouble| Waiting::Client(Role::Client.reason(trouble)))?;
+            return Poll::Ready(Err(Waiting::Ours(reason)));
+        }
+        if let Poll::Ready(response) = Pin::new(&mut response).poll(cx) {
+            let (parts, receive) = response.map_err(Waiting::Answer)?.into_parts();
+            return Poll::Ready(Ok((Response::from_parts(parts, ()), receive)));
+        }
+        // A client that waits for 100 waits for the endpoint.
+        if upward.is_starved() && (!watch.expects || watch.interim.seen() > 0) {
+            let moved = upward.bytes + u64::from(watch.interim.seen());
+            ready!(watch.rest.poll(watch.alarm, cx, moved));
+            return Poll::Ready(Err(Waiting::Ours(Reason::BodyTimeout)));
+        }
+        Poll::Pending
     })
     .await
 }
@@ -161,6 +214,7 @@ fn poll_request(
 ) -> Result<(), Reason> {
     match upward.poll(cx, near, far) {
         Poll::Ready(Err(Broken::Source(trouble))) => return Err(Role::Client.reason(trouble)),
+        Poll::Ready(Err(Broken::Limit)) => return Err(Reason::BufferLimit),
         Poll::Ready(Err(Broken::Destination(_))) | Poll::Pending => return Ok(()),
         Poll::Ready(Ok(())) => {}
     }
@@ -199,7 +253,7 @@ async fn answer(
     head: Response<()>,
     receive: RecvStream,
     framing: Framing,
-    terms: (Version, bool),
+    (version, persistent, clock): (Version, bool, &Clock),
 ) -> Result<(), Reason> {
     if let Side::Two(far) = far {
         far.receive = Some(receive);
@@ -207,10 +261,11 @@ async fn answer(
     let mut begun = false;
     poll_fn(|cx| {
         if !std::mem::replace(&mut begun, true) {
-            give_head(cx, near, &head, framing, terms)?;
+            give_head(cx, near, &head, framing, (version, persistent))?;
         }
         if !downward.is_complete() {
             poll_request(cx, near, far, upward)?;
+            clock.asked(upward.is_complete());
         }
         let moved =
             ready!(downward.poll(cx, far, near)).map_err(|broken| reason(&broken, Role::Endpoint, Role::Client));

@@ -6,14 +6,17 @@ use super::transfer::{Broken, Transfer, grpc_status, reason};
 use super::two::Two;
 use crate::failure::Reason;
 use crate::net::spare;
-use crate::protocol::Session;
+use crate::protocol::http::alarm::{Alarm, Rest};
 use crate::protocol::http::attempt::{Attempts, Repeatable};
+use crate::protocol::http::clock::Clock;
 use crate::protocol::http::failing::classify;
 use crate::protocol::http::h1::{self, Asked, Body, Framing, HeadLimits, Parsed, write};
 use crate::protocol::http::http1::{Failed, keep_for};
+use crate::protocol::http::routing::change_answer;
+use crate::protocol::{Interim, Session};
 use crate::telemetry::RequestRecord;
 use crate::upstream::{Http1, Http2};
-use ::http::header::CONTENT_LENGTH;
+use ::http::header::{CONTENT_LENGTH, EXPECT};
 use ::http::{Method, Request, Response, Version, request};
 use bytes::Bytes;
 use h2::client::ResponseFuture;
@@ -21,6 +24,7 @@ use h2::server::SendResponse;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// The client's side of the exchange, which outlives failed attempts.
@@ -34,10 +38,17 @@ pub(in crate::protocol::http) struct Stream {
     /// The request ended with its head.
     whole: bool,
     upward: Transfer,
+    rest: Rest,
+    alarm: Alarm,
 }
 
 impl Stream {
-    pub(in crate::protocol::http) fn new(request: Request<h2::RecvStream>, respond: SendResponse<Bytes>) -> Self {
+    /// A request whose body may rest for `patience`.
+    pub(in crate::protocol::http) fn new(
+        request: Request<h2::RecvStream>,
+        respond: SendResponse<Bytes>,
+        patience: Option<Duration>,
+    ) -> Self {
         let (head, receive) = request.into_parts();
         let whole = receive.is_end_stream();
         let upward = if whole {
@@ -51,6 +62,8 @@ impl Stream {
             respond,
             whole,
             upward,
+            rest: Rest::new(patience),
+            alarm: Alarm::default(),
         }
     }
 
@@ -84,13 +97,28 @@ impl Stream {
         self.poll_reset(cx)?;
         match self.upward.poll(cx, &mut self.near, far) {
             Poll::Ready(Err(Broken::Source(trouble))) => Err(Role::Client.reason(trouble)),
+            Poll::Ready(Err(Broken::Limit)) => Err(Reason::BufferLimit),
             Poll::Ready(_) | Poll::Pending => Ok(()),
         }
+    }
+
+    /// Ready when the client has let the body of its request rest for too long.
+    fn poll_rest(&mut self, cx: &mut Context<'_>, interim: &Interim) -> Poll<Waiting> {
+        // A client that waits for 100 waits for the endpoint.
+        let expects = interim.seen() == 0 && self.head.headers.contains_key(EXPECT);
+        if expects || !self.upward.is_starved() {
+            return Poll::Pending;
+        }
+        let moved = self.upward.bytes + u64::from(interim.seen());
+        let rested = self.rest.poll(&mut self.alarm, cx, moved);
+        rested.map(|()| Waiting::Ours(Reason::BodyTimeout))
     }
 }
 
 /// Why there is no answer.
 enum Waiting {
+    /// A limit of ours, of which the client is told.
+    Ours(Reason),
     Client(Reason),
     Endpoint(Reason),
     Stream(h2::Error),
@@ -121,21 +149,36 @@ pub(in crate::protocol::http) async fn to_http2(
     let (mut response, send) = opened.map_err(|error| failed(classify(&error, &up), Repeatable::Unsent))?;
     let mut far = Side::Two(Two::sending(send));
     stream.upward.rewind();
-    let head = poll_fn(|cx| poll_response(cx, stream, &mut far, &mut response)).await;
-    let (head, receive) = match head {
+    let mut interim = session.context.bounds.interim();
+    let head = poll_fn(|cx| {
+        let head = poll_response(cx, stream, &mut far, &mut response, &mut interim);
+        attempts.clock.asked(stream.upward.is_complete());
+        head
+    });
+    let (mut head, receive) = match head.await {
         Ok(response) => {
             let (parts, receive) = response.into_parts();
             (Response::from_parts(parts, ()), receive)
         }
-        Err(Waiting::Stream(error)) => return Err(failed(classify(&error, &up), stream.repeatable())),
+        Err(Waiting::Stream(error)) => {
+            return Err(Failed {
+                reason: classify(&error, &up),
+                // Not for its age was a stream closed that had begun to be answered.
+                reused: reused && interim.seen() == 0,
+                request: stream.repeatable(),
+            });
+        }
+        Err(Waiting::Ours(reason)) => return Err(limited(reason)),
         Err(Waiting::Client(reason) | Waiting::Endpoint(reason)) => return Ok(Err(reason)),
     };
+    change_answer(attempts.changes, attempts.made(), head.headers_mut()).map_err(limited)?;
+    attempts.answered();
     session.observe(up.in_flight.endpoint(), attempts.leased, Instant::now());
     let whole = receive.is_end_stream();
     if let Side::Two(far) = &mut far {
         far.receive = Some(receive);
     }
-    Ok(answer(stream, &mut far, head, whole, record).await)
+    Ok(answer(stream, &mut far, head, whole, attempts.clock, record).await)
 }
 
 fn poll_response(
@@ -143,14 +186,28 @@ fn poll_response(
     stream: &mut Stream,
     far: &mut Side<'_>,
     response: &mut ResponseFuture,
+    interim: &mut Interim,
 ) -> Poll<Result<Response<h2::RecvStream>, Waiting>> {
     stream.poll_request(cx, far).map_err(Waiting::Client)?;
-    while let Poll::Ready(Some(interim)) = response.poll_informational(cx) {
-        let interim = interim.map_err(Waiting::Stream)?;
+    while let Poll::Ready(Some(head)) = response.poll_informational(cx) {
+        let head = head.map_err(Waiting::Stream)?;
+        interim.another().map_err(Waiting::Ours)?;
         // It fails only on a stream that is over, which the next poll notices.
-        let _ = stream.respond.send_informational(interim);
+        let _ = stream.respond.send_informational(head);
     }
-    Pin::new(response).poll(cx).map_err(Waiting::Stream)
+    if let Poll::Ready(response) = Pin::new(response).poll(cx) {
+        return Poll::Ready(response.map_err(Waiting::Stream));
+    }
+    stream.poll_rest(cx, interim).map(Err)
+}
+
+/// A failure of which the client is told, and that no other attempt follows.
+fn limited(reason: Reason) -> Failed {
+    Failed {
+        reason,
+        reused: false,
+        request: Repeatable::No,
+    }
 }
 
 /// One attempt over HTTP/1.
@@ -180,6 +237,7 @@ pub(in crate::protocol::http) async fn to_http1(
     let (head, moved, reusable) = {
         let mut far = Side::One(One::new(&mut up.stream, &mut ahead, 0, Body::None));
         let mut begun = false;
+        let mut interim = session.context.bounds.interim();
         let head = poll_fn(|cx| {
             if let (Side::One(far), false) = (&mut far, std::mem::replace(&mut begun, true))
                 && far.begin(cx, &out, framing).is_err()
@@ -191,26 +249,43 @@ pub(in crate::protocol::http) async fn to_http1(
                 stream.poll_reset(cx).map_err(Waiting::Client)?;
             } else {
                 stream.poll_request(cx, &mut far).map_err(Waiting::Client)?;
+                attempts.clock.asked(stream.upward.is_complete());
             }
-            poll_head(cx, stream, &mut far, asked, limits)
+            if let Poll::Ready(head) = poll_head(cx, stream, &mut far, (asked, limits), &mut interim) {
+                return Poll::Ready(head);
+            }
+            if asked.connect {
+                return Poll::Pending;
+            }
+            stream.poll_rest(cx, &interim).map(Err)
         })
         .await;
         spare::give(out);
-        let (head, response) = match head {
+        let (head, mut response) = match head {
             Ok(head) => head,
             Err(Waiting::Endpoint(reason)) => {
+                let (sent, silent) = match &far {
+                    Side::One(far) => (far.sent, !far.heard),
+                    Side::Two(_) => (true, false),
+                };
                 return Err(Failed {
                     reason,
-                    reused: up.reused,
-                    request: stream.repeatable(),
+                    reused: up.reused && silent,
+                    request: match stream.repeatable() {
+                        Repeatable::Idempotent | Repeatable::Once if !sent => Repeatable::Unsent,
+                        repeatable => repeatable,
+                    },
                 });
             }
+            Err(Waiting::Ours(reason)) => return Err(limited(reason)),
             Err(Waiting::Client(reason)) => return Ok(Err(reason)),
             Err(Waiting::Stream(_)) => return Ok(Err(Reason::UpstreamReset)),
         };
+        change_answer(attempts.changes, attempts.made(), response.headers_mut()).map_err(limited)?;
+        attempts.answered();
         session.observe(up.in_flight.endpoint(), attempts.leased, Instant::now());
         let whole = matches!(head.framing, Framing::None | Framing::Length(0)) && !head.upgrade;
-        let moved = answer(stream, &mut far, response, whole, record).await;
+        let moved = answer(stream, &mut far, response, whole, attempts.clock, record).await;
         let clean = matches!(&far, Side::One(far) if far.rest().is_empty() && !far.ended);
         let reusable = clean && head.persistent && !head.upgrade && stream.upward.is_complete();
         (head, moved, reusable)
@@ -231,8 +306,8 @@ fn poll_head(
     cx: &mut Context<'_>,
     stream: &mut Stream,
     far: &mut Side<'_>,
-    asked: Asked,
-    limits: &HeadLimits,
+    (asked, limits): (Asked, &HeadLimits),
+    interim: &mut Interim,
 ) -> Poll<Result<(h1::ResponseHead, Response<()>), Waiting>> {
     let Side::One(far) = far else {
         return Poll::Ready(Err(Waiting::Endpoint(Reason::UpstreamClosed)));
@@ -244,6 +319,7 @@ fn poll_head(
                 let response = head.to_http(far.rest()).map_err(malformed)?;
                 let at = far.used() + head.length;
                 if head.status.is_informational() && !head.upgrade {
+                    interim.another().map_err(Waiting::Ours)?;
                     far.receive(at, Body::None);
                     // It fails only on a stream that is over, which the next poll notices.
                     let _ = stream.respond.send_informational(response);
@@ -270,6 +346,7 @@ async fn answer(
     far: &mut Side<'_>,
     head: Response<()>,
     whole: bool,
+    clock: &Clock,
     record: &mut RequestRecord,
 ) -> Result<(), Reason> {
     record.set_status(head.status());
@@ -298,8 +375,10 @@ async fn answer(
             Poll::Ready(Err(Broken::Source(trouble))) if !downward.is_complete() => {
                 return Poll::Ready(Err(Role::Client.reason(trouble)));
             }
+            Poll::Ready(Err(Broken::Limit)) => return Poll::Ready(Err(Reason::BufferLimit)),
             Poll::Ready(_) | Poll::Pending => {}
         }
+        clock.asked(stream.upward.is_complete());
         downward
             .poll(cx, far, &mut stream.near)
             .map_err(|broken| reason(&broken, Role::Endpoint, Role::Client))

@@ -13,8 +13,7 @@ mod side;
 mod transfer;
 mod two;
 
-/// Bytes of a request's body that are kept for another attempt.
-const REPLAY: usize = 64 * 1024;
+use super::attempt::REPLAY;
 
 pub(super) use from_http1::from_http1;
 pub(super) use from_http2::{Stream, to_http1, to_http2};

@@ -15,6 +15,7 @@ use tokio::io::AsyncWrite;
 const READ: usize = 64 * 1024;
 
 /// A connection in the middle of a message each way.
+#[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
 pub(super) struct One<'a> {
     stream: &'a mut Stream,
     /// Bytes that were read; those before `at` are used up.
@@ -31,6 +32,10 @@ pub(super) struct One<'a> {
     /// How what we send is framed.
     framing: Framing,
     unsent: Unsent,
+    /// A byte of ours was taken by the socket.
+    pub(super) sent: bool,
+    /// A byte of the peer came.
+    pub(super) heard: bool,
     /// Only the end of the connection tells the peer where our message ends, and it has.
     fin: bool,
     /// The peer has sent its FIN.
@@ -50,6 +55,8 @@ impl<'a> One<'a> {
             body,
             framing: Framing::None,
             unsent: Unsent::default(),
+            sent: false,
+            heard: false,
             fin: false,
             ended: false,
         }
@@ -63,7 +70,7 @@ impl<'a> One<'a> {
     /// Sends a head; what follows is framed as it says.
     pub(super) fn begin(&mut self, cx: &mut Context<'_>, head: &[u8], framing: Framing) -> Result<(), Trouble> {
         self.framing = framing;
-        self.unsent.send(cx, self.stream, head).map_err(|_| Trouble::Gone)
+        self.send(cx, head)
     }
 
     /// What follows in either direction is another protocol's.
@@ -97,6 +104,11 @@ impl<'a> One<'a> {
         &self.ahead[self.at..]
     }
 
+    /// Bytes that the peer has not taken.
+    pub(super) fn unsent(&self) -> usize {
+        self.unsent.len()
+    }
+
     /// Reads more behind what is there; zero is the peer's FIN.
     pub(super) fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize, Trouble>> {
         let (ahead, at) = (&mut *self.ahead, &mut self.at);
@@ -115,6 +127,7 @@ impl<'a> One<'a> {
         });
         let read = ready!(read).map_err(|_| Trouble::Gone)?;
         self.ended |= read == 0;
+        self.heard |= read > 0;
         Poll::Ready(Ok(read))
     }
 
@@ -159,7 +172,10 @@ impl<'a> One<'a> {
     }
 
     pub(super) fn poll_taken(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Trouble>> {
-        ready!(self.unsent.poll_drain(cx, self.stream)).map_err(|_| Trouble::Gone)?;
+        let waiting = self.unsent.len();
+        let drained = self.unsent.poll_drain(cx, self.stream);
+        self.sent |= self.unsent.len() < waiting;
+        ready!(drained).map_err(|_| Trouble::Gone)?;
         if !self.fin {
             return Poll::Ready(Ok(()));
         }
@@ -171,7 +187,7 @@ impl<'a> One<'a> {
             return match piece {
                 Piece::Data(data, last) => {
                     self.fin = last && self.framing == Framing::UntilClose;
-                    self.unsent.send(cx, self.stream, &data).map_err(|_| Trouble::Gone)
+                    self.send(cx, &data)
                 }
                 // Trailers have no place behind a body of known length; the length itself is the end, or the connection's.
                 Piece::Trailers(_) | Piece::End => {
@@ -195,8 +211,15 @@ impl<'a> One<'a> {
             Piece::Trailers(trailers) => write::last_chunk(Some(&trailers), &mut out),
             Piece::End => write::last_chunk(None, &mut out),
         }
-        let sent = self.unsent.send(cx, self.stream, &out);
+        let sent = self.send(cx, &out);
         spare::give(out);
-        sent.map_err(|_| Trouble::Gone)
+        sent
+    }
+
+    fn send(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Result<(), Trouble> {
+        let waiting = self.unsent.len() + bytes.len();
+        self.unsent.send(cx, self.stream, bytes).map_err(|_| Trouble::Gone)?;
+        self.sent |= self.unsent.len() < waiting;
+        Ok(())
     }
 }

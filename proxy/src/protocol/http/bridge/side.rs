@@ -77,6 +77,22 @@ impl Side<'_> {
         }
     }
 
+    /// Bytes that the peer has sent and that were not passed on.
+    pub(super) fn received(&mut self) -> usize {
+        match self {
+            Self::One(one) => one.rest().len(),
+            Self::Two(two) => two.received(),
+        }
+    }
+
+    /// Bytes that the peer was given and may not have taken.
+    pub(super) fn unsent(&self) -> usize {
+        match self {
+            Self::One(one) => one.unsent(),
+            Self::Two(two) => two.unsent(),
+        }
+    }
+
     /// Ready when everything given to [`Side::give`] was taken by the peer's window or socket.
     pub(super) fn poll_taken(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Trouble>> {
         match self {

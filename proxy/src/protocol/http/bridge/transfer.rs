@@ -3,6 +3,7 @@
 use super::REPLAY;
 use super::side::{Piece, Role, Side, Trouble};
 use crate::failure::Reason;
+use crate::net::backlog::Backlog;
 use std::task::{Context, Poll, ready};
 
 /// The state of one direction.
@@ -14,8 +15,11 @@ pub(super) struct Transfer {
     given: bool,
     /// And taken.
     complete: bool,
+    /// The next piece has not come.
+    starved: bool,
     /// What has left the source, while it is little enough to be sent once more.
     replay: Option<Replay>,
+    backlog: Backlog,
     /// Bytes of content.
     pub(super) bytes: u64,
     /// `grpc-status` of the trailers.
@@ -39,6 +43,8 @@ pub(super) enum Broken {
     Source(Trouble),
     /// The side that bytes go to.
     Destination(Trouble),
+    /// Too much waits for slow readers, and this destination is one.
+    Limit,
 }
 
 impl Transfer {
@@ -88,6 +94,11 @@ impl Transfer {
         self.complete
     }
 
+    /// More of it can only come from the source.
+    pub(super) fn is_starved(&self) -> bool {
+        self.starved
+    }
+
     /// Moves pieces until the last is taken.
     pub(super) fn poll(
         &mut self,
@@ -98,8 +109,16 @@ impl Transfer {
         if self.complete {
             return Poll::Ready(Ok(()));
         }
+        self.starved = false;
         loop {
-            ready!(to.poll_taken(cx)).map_err(Broken::Destination)?;
+            match to.poll_taken(cx) {
+                Poll::Ready(taken) => taken.map_err(Broken::Destination)?,
+                Poll::Pending => {
+                    let held = self.backlog.poll_hold(cx, from.received() + to.unsent());
+                    return held.map(|()| Err(Broken::Limit));
+                }
+            }
+            self.backlog.release();
             if self.owed > 0 {
                 from.release(std::mem::take(&mut self.owed));
             }
@@ -110,7 +129,9 @@ impl Transfer {
             let piece = if let Some(piece) = self.replay.as_mut().and_then(Replay::next) {
                 piece
             } else {
-                let piece = ready!(from.poll_piece(cx)).map_err(Broken::Source)?;
+                let piece = from.poll_piece(cx);
+                self.starved = piece.is_pending();
+                let piece = ready!(piece).map_err(Broken::Source)?;
                 self.note(&piece);
                 piece
             };
@@ -160,5 +181,6 @@ pub(super) fn reason(broken: &Broken, source: Role, destination: Role) -> Reason
     match broken {
         Broken::Source(trouble) => source.reason(*trouble),
         Broken::Destination(trouble) => destination.reason(*trouble),
+        Broken::Limit => Reason::BufferLimit,
     }
 }

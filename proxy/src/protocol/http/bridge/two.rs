@@ -16,7 +16,12 @@ pub(super) struct Two {
     held: Bytes,
     /// The held content is the last.
     last: bool,
+    /// Content that the crate was given, as far as it may still hold it.
+    lent: usize,
 }
+
+/// Bytes that one stream may have waiting in the crate's send buffer (`max_send_buffer_size`).
+const SEND_BUFFER: usize = 64 * 1024;
 
 impl Two {
     pub(super) fn receiving(receive: RecvStream) -> Self {
@@ -74,6 +79,17 @@ impl Two {
         }
     }
 
+    /// What the crate holds of what the peer has sent, the piece that is being passed on included.
+    pub(super) fn received(&mut self) -> usize {
+        let receive = self.receive.as_mut();
+        receive.map_or(0, |receive| receive.flow_control().used_capacity())
+    }
+
+    /// What the peer's window did not take, and what the crate may have in its buffer: it does not tell.
+    pub(super) fn unsent(&self) -> usize {
+        self.held.len() + self.lent
+    }
+
     pub(super) fn poll_taken(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Trouble>> {
         let Some(send) = &mut self.send else {
             return Poll::Ready(Err(Trouble::Gone));
@@ -89,6 +105,7 @@ impl Two {
             }
             let part = self.held.split_to(room.min(self.held.len()));
             let end = self.last && self.held.is_empty();
+            self.lent = SEND_BUFFER.min(self.lent + part.len());
             send.send_data(part, end).map_err(|error| trouble(&error))?;
         }
         Poll::Ready(Ok(()))
@@ -109,6 +126,7 @@ impl Two {
             Piece::Data(data, last) => {
                 send.reserve_capacity(data.len());
                 if send.capacity() >= data.len() {
+                    self.lent = SEND_BUFFER.min(self.lent + data.len());
                     send.send_data(data, last)
                 } else {
                     (self.held, self.last) = (data, last);

@@ -54,14 +54,17 @@ pub use head::HeadLimits;
 pub use head::Parsed;
 pub use head::Span;
 pub use head::head_end;
+pub use request::RequestFields;
 pub use request::RequestHead;
 pub use request::request;
 pub use response::Asked;
 pub use response::Delivery;
 pub use response::Downstream;
+pub use response::ResponseFields;
 pub use response::ResponseHead;
 pub use response::response;
 pub use target::TargetForm;
+pub use target::is_authority;
 
 /// The two versions that are spoken; any other is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,6 +1,6 @@
 //! Request heads: parsed strictly, written again as the next server shall get them.
 
-use std::net::IpAddr;
+mod edits;
 
 use http::HeaderMap;
 use http::HeaderName;
@@ -14,7 +14,6 @@ use super::Fault;
 use super::Version;
 use super::connection;
 use super::connection::Options;
-use super::forwarded_for::forwarded_for;
 use super::framing::Framing;
 use super::framing::FramingFields;
 use super::head::Cuts;
@@ -27,6 +26,9 @@ use super::head::Span;
 use super::octets;
 use super::target;
 use super::target::TargetForm;
+use super::write;
+use edits::Edits;
+pub use edits::RequestFields;
 
 /// Longer methods are refused; IANA's longest is 17 bytes.
 const LONGEST_METHOD: usize = 64;
@@ -81,6 +83,7 @@ pub struct RequestHead {
     upgrade_filtered: bool,
     /// Written anew in the place of the lines that came.
     forwarded_for: Option<Box<[u8]>>,
+    edits: Option<Box<Edits>>,
 }
 
 /// What the field lines say, gathered in one pass.
@@ -275,6 +278,7 @@ impl Gathered {
             host_differs,
             upgrade_filtered,
             forwarded_for: None,
+            edits: None,
             method: line.method,
         })
     }
@@ -335,19 +339,10 @@ impl RequestHead {
         }
     }
 
-    /// Adds `client` to `X-Forwarded-For`, once. Lines that `Connection` names end with the hop, as any others do.
-    pub fn append_forwarded_for(&mut self, bytes: &[u8], client: IpAddr) {
-        let lines = Lines::fields(&bytes[..self.length], self.fields)
-            .filter(|field| field.name.eq_ignore_ascii_case(FORWARDED_FOR.as_bytes()));
-        let came = lines.filter(|field| !self.cuts.contains(field.line));
-        self.forwarded_for = Some(forwarded_for(came.map(|field| field.value), client).into());
-        self.cut(bytes, FORWARDED_FOR);
-    }
-
     /// The version that `write_h1` speaks. A client of HTTP/1.0 that names no host is forwarded as it came, for
     /// HTTP/1.1 requires a `Host` and we do not invent one; its answer ends with the connection.
     pub fn upstream_version(&self) -> Version {
-        if self.host.is_none() && self.authority.is_none() {
+        if self.host.is_none() && self.authority.is_none() && !self.has_other_host() {
             self.version
         } else {
             Version::Http11
@@ -357,19 +352,23 @@ impl RequestHead {
     /// Appends the head as an upstream HTTP/1 server shall get it: verbatim but for the cuts, the version, a `Host` that
     /// the target overrules, and the hop-by-hop fields that begin anew (`Upgrade`, `TE: trailers`).
     ///
-    /// More fields go in with [`super::write::append_field`].
+    /// More fields go in with [`write::append_field`].
     pub fn write_h1(&self, bytes: &[u8], out: &mut Vec<u8>) {
         let head = &bytes[..self.length];
         out.reserve(head.len() + 64);
-        out.extend_from_slice(&head[self.start..self.target.end()]);
+        match self.other_target() {
+            None => out.extend_from_slice(&head[self.start..self.target.end()]),
+            Some(target) => {
+                out.extend_from_slice(&head[self.start..self.target.start()]);
+                out.extend_from_slice(target);
+            }
+        }
         out.extend_from_slice(b" ");
         out.extend_from_slice(self.upstream_version().text().as_bytes());
         out.extend_from_slice(b"\r\n");
-        if self.host_differs
-            && let Some(authority) = self.authority(bytes)
-        {
+        if let Some(host) = self.other_host(bytes) {
             out.extend_from_slice(b"Host: ");
-            out.extend_from_slice(authority);
+            out.extend_from_slice(host);
             out.extend_from_slice(b"\r\n");
         }
         self.cuts.copy_rest(head, self.fields, head.len() - 2, out);
@@ -388,6 +387,7 @@ impl RequestHead {
             out.extend_from_slice(list);
             out.extend_from_slice(b"\r\n");
         }
+        write::fields(self.added(), out);
         out.extend_from_slice(b"\r\n");
     }
 
@@ -411,7 +411,7 @@ impl RequestHead {
     pub fn to_http(&self, bytes: &[u8]) -> Result<http::Request<()>, Fault> {
         const UNSPEAKABLE: Fault = Fault::malformed("a target that HTTP/2 cannot carry");
         let mut uri = http::uri::Parts::default();
-        if let Some(authority) = self.authority(bytes) {
+        if let Some(authority) = self.other_host(bytes).or_else(|| self.authority(bytes)) {
             uri.authority = Some(Authority::try_from(authority).map_err(|_| UNSPEAKABLE)?);
         }
         if self.form != TargetForm::Authority {
@@ -437,10 +437,16 @@ impl RequestHead {
         if let Some(list) = &self.forwarded_for {
             append(FORWARDED_FOR.as_bytes(), list, headers)?;
         }
+        for (name, value) in self.added() {
+            append(name.as_str().as_bytes(), value.as_bytes(), headers)?;
+        }
         Ok(request)
     }
 
     fn path_and_query(&self, bytes: &[u8]) -> Option<PathAndQuery> {
+        if let Some(target) = self.other_target() {
+            return PathAndQuery::try_from(target).ok();
+        }
         match self.path.of(bytes) {
             // RFC 9113 8.3.1: OPTIONS for an authority as such.
             [] if self.method == Method::OPTIONS => Some(PathAndQuery::from_static("*")),

@@ -1,5 +1,7 @@
 //! Response heads: parsed strictly, written again as the client shall get them.
 
+use http::HeaderName;
+use http::HeaderValue;
 use http::StatusCode;
 
 use super::Fault;
@@ -18,6 +20,9 @@ use super::head::Span;
 use super::octets;
 use super::request::copy_fields;
 use super::request::is_grpc;
+use super::write;
+use crate::route::Full;
+use crate::route::Head;
 
 /// What the request was, as far as it decides how its response is read (RFC 9112 6.3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,6 +88,14 @@ pub struct ResponseHead {
     coding: Option<Span>,
     /// `Upgrade` is passed on.
     advertises: bool,
+    /// Written behind the lines that came.
+    added: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// A head whose fields can be changed, with the bytes that it was parsed from.
+pub struct ResponseFields<'a> {
+    head: &'a mut ResponseHead,
+    bytes: &'a [u8],
 }
 
 /// Where the status code begins: behind the version and its space.
@@ -224,6 +237,7 @@ impl Gathered {
             fields,
             coding: self.coding,
             advertises,
+            added: Vec::new(),
         })
     }
 }
@@ -264,6 +278,11 @@ impl ResponseHead {
         }
     }
 
+    /// Its fields, to be changed on their way to a client of HTTP/1.
+    pub fn editing<'a>(&'a mut self, bytes: &'a [u8]) -> ResponseFields<'a> {
+        ResponseFields { head: self, bytes }
+    }
+
     /// Appends the head as an HTTP/1 client shall get it. The version written is ours, HTTP/1.1 (RFC 9110 2.5), and
     /// whether the connection is kept is always said to a client of HTTP/1.0.
     pub fn write_h1(&self, bytes: &[u8], downstream: Downstream, out: &mut Vec<u8>) {
@@ -279,6 +298,7 @@ impl ResponseHead {
             }
             None => self.cuts.copy_rest(head, self.fields, head.len() - 2, out),
         }
+        write::fields(&self.added, out);
         if downstream.delivery == Delivery::ToChunked {
             out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
         }
@@ -297,7 +317,7 @@ impl ResponseHead {
             Delivery::ToChunked => true,
             Delivery::UntilClose => false,
         };
-        super::write::keeping(downstream.version, downstream.persistent && delimited)
+        write::keeping(downstream.version, downstream.persistent && delimited)
     }
 
     /// As the head of an HTTP/2 response (RFC 9113 8.3): nothing that concerns a connection.
@@ -315,6 +335,26 @@ impl ResponseHead {
         )
         .map_err(Fault::of_response)?;
         Ok(response)
+    }
+}
+
+impl Head for ResponseFields<'_> {
+    fn has(&self, name: &HeaderName) -> bool {
+        let mut lines = Lines::fields(&self.bytes[..self.head.length], self.head.fields);
+        let came = |field: Field<'_>| {
+            field.name.eq_ignore_ascii_case(name.as_str().as_bytes()) && !self.head.cuts.contains(field.line)
+        };
+        lines.any(came) || self.head.added.iter().any(|(added, _)| added == name)
+    }
+
+    fn remove(&mut self, name: &HeaderName) {
+        self.head.cut(self.bytes, name.as_str());
+        self.head.added.retain(|(added, _)| added != name);
+    }
+
+    fn add(&mut self, name: &HeaderName, value: &HeaderValue) -> Result<(), Full> {
+        self.head.added.push((name.clone(), value.clone()));
+        Ok(())
     }
 }
 

@@ -91,7 +91,7 @@ fn absolute(bytes: &[u8], span: Span) -> Result<Target, Fault> {
 
 /// Whether `text` is `uri-host [ ":" port ]`: no user, no comma (two hosts joined by a sloppy proxy), nothing that a
 /// reader could take for the end of it. An empty one is: `Host` is empty where the target has no authority.
-pub(super) fn is_authority(text: &[u8]) -> bool {
+pub fn is_authority(text: &[u8]) -> bool {
     let (host, port) = match port_of(text) {
         Some(port) => (&text[..text.len() - port.len() - 1], port),
         None => (text, &[][..]),

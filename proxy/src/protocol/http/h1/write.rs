@@ -128,10 +128,9 @@ pub struct Client {
     pub head: bool,
 }
 
-/// Appends a whole response of our own: the status that follows from `reason`, and why, in a header for machines and
-/// in a line of text for people.
-pub fn own_response(reason: Reason, detail: &str, client: Client, out: &mut Vec<u8>) {
-    write_status(reason.status(), out);
+/// Appends a whole response of our own: the status, and why, in a header for machines and in a line of text for people.
+pub fn own_response(status: StatusCode, reason: Reason, detail: &str, client: Client, out: &mut Vec<u8>) {
+    write_status(status, out);
     field("x-evenkeel-reason", reason.label().as_bytes(), out);
     field("content-type", b"text/plain; charset=utf-8", out);
     let text = format!("{reason}: {detail}\n");
@@ -203,6 +202,13 @@ fn write_framing(framing: Framing, out: &mut Vec<u8>) {
 
 fn write_number(text: std::fmt::Arguments<'_>, out: &mut Vec<u8>) {
     out.write_fmt(text).expect("a Vec takes every byte");
+}
+
+/// Appends lines that the mesh adds.
+pub(super) fn fields(fields: &[(HeaderName, HeaderValue)], out: &mut Vec<u8>) {
+    fields
+        .iter()
+        .for_each(|(name, value)| field(name.as_str(), value.as_bytes(), out));
 }
 
 fn field(name: &str, value: &[u8], out: &mut Vec<u8>) {
@@ -335,7 +341,8 @@ mod tests {
             head: false,
         };
         let mut out = Vec::new();
-        own_response(Reason::NoRoute, "no host matches", client, &mut out);
+        let (status, reason) = (StatusCode::NOT_FOUND, Reason::NoRoute);
+        own_response(status, reason, "no host matches", client, &mut out);
         let whole = text(out);
         let (head, body) = whole.split_once("\r\n\r\n").unwrap();
         assert_eq!(body, "no_route: no host matches\n");
@@ -347,7 +354,8 @@ mod tests {
         assert!(head.ends_with("\r\nConnection: close"), "{head}");
         let mut out = Vec::new();
         own_response(
-            Reason::NoRoute,
+            status,
+            reason,
             "no host matches",
             Client { head: true, ..client },
             &mut out,

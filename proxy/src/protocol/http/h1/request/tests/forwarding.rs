@@ -198,7 +198,7 @@ fn a_field_can_be_kept_from_the_upstream_in_any_case() {
     head.cut(text.as_bytes(), "x-identity");
     let mut out = Vec::new();
     head.write_h1(text.as_bytes(), &mut out);
-    crate::protocol::http::h1::write::append_field(&mut out, "x-identity", b"she");
+    write::append_field(&mut out, "x-identity", b"she");
     assert_eq!(out, b"GET / HTTP/1.1\r\nHost: a\r\nX: y\r\nx-identity: she\r\n\r\n");
 }
 

@@ -1,10 +1,8 @@
 //! A mesh document in a file that may change at any time.
 
 use super::watch::Watch;
-use evenkeel_control_api::fault::Fault;
-use evenkeel_control_api::fault::Faults;
-use evenkeel_control_api::mesh;
-use evenkeel_control_api::mesh::Loaded;
+use crate::fault::{Fault, Faults};
+use crate::mesh::{self, Loaded, MeshDocument};
 use std::fmt;
 use std::fs::File;
 use std::io;
@@ -80,8 +78,17 @@ impl Document {
 
     /// What was read last, translated: as typed resources, or everything that is wrong with it.
     pub fn load(&self) -> Result<Loaded, Refused> {
+        self.with(mesh::load)
+    }
+
+    /// What was read last as its plain model, or everything that is wrong with it.
+    pub fn parse(&self) -> Result<MeshDocument, Refused> {
+        self.with(mesh::parse)
+    }
+
+    fn with<T>(&self, read: impl Fn(&str) -> Result<T, Faults>) -> Result<T, Refused> {
         let text = self.content.as_ref().map_err(Refused::clone)?;
-        mesh::load(text).map_err(|faults| Refused::Faulty(self.path.clone(), faults))
+        read(text).map_err(|faults| Refused::Faulty(self.path.clone(), faults))
     }
 
     /// Waits until the file reads otherwise than before: another content, or none that can be read, each told once.

@@ -1,0 +1,126 @@
+//! From one resource of a response to what the store takes: named, bounded, decoded.
+
+use crate::ads::message::Text;
+use crate::ads::message::Wrapped;
+use crate::fault::Fault;
+use crate::fault::Faults;
+use crate::fault::Note;
+use crate::resource::Kind;
+use crate::resource::Resource;
+use crate::xds;
+use crate::xds::Packed;
+use prost::Message;
+use std::hash::DefaultHasher;
+use std::hash::Hasher;
+use std::time::Duration;
+
+/// The hash of a resource's bytes. What comes again as it was is not decoded again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fingerprint(u64);
+
+/// A resource as it arrived.
+#[derive(Debug)]
+pub(crate) struct Delivered {
+    /// `None`: nobody can tell.
+    pub name: Option<Text>,
+    /// The wrapper's; `None`: that of the response.
+    pub version: Option<Text>,
+    /// How long it holds without being repeated.
+    pub ttl: Option<Duration>,
+    /// What it is.
+    pub content: Content,
+}
+
+/// What a resource holds.
+#[derive(Debug)]
+pub(crate) enum Content {
+    /// Nothing: it only holds for longer.
+    Heartbeat,
+    /// The bytes of the version that is in force.
+    Same(Fingerprint),
+    /// Decoded.
+    New(Resource, Vec<Note>, Fingerprint),
+    /// Cannot be used.
+    Refused(Faults),
+}
+
+/// Every type of resource has its name in its first field. Read apart from the decode, so that a resource that is refused
+/// has a name, too.
+#[derive(Clone, PartialEq, Message)]
+struct Named {
+    #[prost(string, tag = "1")]
+    name: String,
+}
+
+/// Looks into a resource. `accepted` is the fingerprint of the version in force under a name.
+pub(crate) fn examine(
+    kind: Kind,
+    wrapped: Wrapped,
+    limit: usize,
+    accepted: impl FnOnce(&str) -> Option<Fingerprint>,
+) -> Delivered {
+    let Wrapped {
+        name: outer,
+        version,
+        ttl,
+        body,
+    } = wrapped;
+    let inner = body.as_ref().map(|packed| Named::decode(packed.value.as_slice()));
+    let name = match (&outer, &inner) {
+        (Some(outer), _) => Some(outer.clone()),
+        (None, Some(Ok(inner))) => Some(inner.name.clone()),
+        (None, _) => None,
+    };
+    let content = match (body, inner) {
+        (None, _) if ttl.is_some() => Content::Heartbeat,
+        (None, _) => refused("has no body".to_owned()),
+        (Some(packed), _) if packed.value.len() > limit => refused(format!(
+            "is {} bytes long, which is more than {limit}",
+            packed.value.len()
+        )),
+        (Some(_), Some(Ok(inner))) if outer.as_ref().is_some_and(|outer| *outer != inner.name) => {
+            refused(format!("is called {:?} inside", inner.name))
+        }
+        (Some(packed), _) => decode(kind, &packed, name.as_deref().and_then(accepted)),
+    };
+    Delivered {
+        name: name.filter(|name| !name.is_empty()).map(Text::from),
+        version: version.map(Text::from),
+        ttl,
+        content,
+    }
+}
+
+fn decode(kind: Kind, packed: &Packed, accepted: Option<Fingerprint>) -> Content {
+    let fingerprint = Fingerprint::of(packed);
+    if accepted == Some(fingerprint) {
+        return Content::Same(fingerprint);
+    }
+    match xds::decode_one(kind, packed) {
+        Ok((resource, notes)) => Content::New(resource, notes, fingerprint),
+        Err(faults) => Content::Refused(faults),
+    }
+}
+
+fn refused(reason: String) -> Content {
+    Content::Refused(fault(reason))
+}
+
+/// One fault of a resource as a whole.
+pub(crate) fn fault(reason: String) -> Faults {
+    Faults(vec![Fault {
+        position: None,
+        path: String::new(),
+        reason,
+    }])
+}
+
+impl Fingerprint {
+    fn of(packed: &Packed) -> Self {
+        let mut hasher = DefaultHasher::new();
+        hasher.write(packed.type_url.as_bytes());
+        hasher.write_u8(0);
+        hasher.write(&packed.value);
+        Self(hasher.finish())
+    }
+}

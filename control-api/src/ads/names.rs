@@ -1,0 +1,230 @@
+//! What is wanted of one type, and what the server of the present stream has been told of it.
+//!
+//! The wildcard and names are kept apart: a client may want everything and, besides, a name that "everything" does not
+//! hold. Pure, and as cheap as what changes.
+
+use crate::ads::message::Text;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// How a wildcard is written where names stand beside it.
+const EVERYTHING: &str = "*";
+
+/// The subscription to one type.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Names {
+    wildcard: bool,
+    wanted: BTreeSet<Text>,
+    told: Told,
+    /// Where `wanted` and `told` differ.
+    changed: BTreeSet<Text>,
+    /// What the server was told that nobody wants any more.
+    dropped: Vec<Text>,
+}
+
+/// What the server of the present stream knows.
+#[derive(Clone, Debug, Default)]
+struct Told {
+    names: BTreeSet<Text>,
+    wildcard: bool,
+    /// `*` has been written, or names: an empty list does not mean "everything" any more.
+    explicit: bool,
+}
+
+/// What a delta server has to be told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Change {
+    /// `resource_names_subscribe`.
+    pub subscribe: Vec<Text>,
+    /// `resource_names_unsubscribe`.
+    pub unsubscribe: Vec<Text>,
+}
+
+impl Names {
+    /// Everything of the type is wanted.
+    pub(crate) fn wildcard() -> Self {
+        Self {
+            wildcard: true,
+            ..Self::default()
+        }
+    }
+
+    /// Whether everything is wanted.
+    pub(crate) fn is_wildcard(&self) -> bool {
+        self.wildcard
+    }
+
+    /// The names that are wanted, with or without a wildcard.
+    pub(crate) fn wanted(&self) -> &BTreeSet<Text> {
+        &self.wanted
+    }
+
+    /// Whether a resource of this name is to be taken: it is wanted, by name or with all others, or the server has not been
+    /// told yet that it is not. (Who wants it again before that has missed nothing.)
+    pub(crate) fn cover(&self, name: &str) -> bool {
+        self.wildcard || self.wanted.contains(name) || self.told.names.contains(name)
+    }
+
+    /// Whether the server has been told that this name is wanted, and nothing else since.
+    pub(crate) fn is_told(&self, name: &str) -> bool {
+        self.told.names.contains(name)
+    }
+
+    /// Names that were given up, each once the server has been told so.
+    pub(crate) fn take_dropped(&mut self) -> Vec<Text> {
+        std::mem::take(&mut self.dropped)
+    }
+
+    /// Whether nothing is wanted.
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.wildcard && self.wanted.is_empty()
+    }
+
+    /// Subscribes.
+    pub(crate) fn want(&mut self, name: &Text) {
+        if self.wanted.insert(Arc::clone(name)) {
+            self.compare(name);
+        }
+    }
+
+    /// Unsubscribes.
+    pub(crate) fn forget(&mut self, name: &Text) {
+        if self.wanted.remove(name) {
+            self.compare(name);
+        }
+    }
+
+    /// The stream has ended: the next one's server knows nothing, and what was to be given up is.
+    pub(crate) fn end(&mut self) {
+        let told = std::mem::take(&mut self.told);
+        self.dropped.extend(told.names.difference(&self.wanted).cloned());
+        self.changed = self.wanted.clone();
+    }
+
+    /// Whether the server has to be told anything.
+    pub(crate) fn has_change(&self) -> bool {
+        self.wildcard != self.told.wildcard || !self.changed.is_empty()
+    }
+
+    /// What a delta server has to be told; from here on it counts as told.
+    pub(crate) fn tell_change(&mut self) -> Change {
+        let mut change = Change::default();
+        // An empty first request means "everything"; beside names it has to be written.
+        if self.wildcard && !self.told.wildcard && (self.told.explicit || !self.changed.is_empty()) {
+            change.subscribe.push(Text::from(EVERYTHING));
+        }
+        for name in std::mem::take(&mut self.changed) {
+            if self.wanted.contains(&name) {
+                self.told.names.insert(Arc::clone(&name));
+                change.subscribe.push(name);
+            } else {
+                self.told.names.remove(&name);
+                self.dropped.push(Arc::clone(&name));
+                change.unsubscribe.push(name);
+            }
+        }
+        self.told.explicit |= !change.subscribe.is_empty();
+        self.told.wildcard = self.wildcard;
+        change
+    }
+
+    /// Everything that is wanted, as a request for the state of the world repeats it; it then counts as told.
+    pub(crate) fn tell_all(&mut self) -> Vec<Text> {
+        self.told.explicit |= !self.wanted.is_empty();
+        self.told.wildcard = self.wildcard;
+        for name in std::mem::take(&mut self.changed) {
+            if self.wanted.contains(&name) {
+                self.told.names.insert(name);
+            } else {
+                self.told.names.remove(&name);
+                self.dropped.push(name);
+            }
+        }
+        let everything = (self.wildcard && self.told.explicit).then(|| Text::from(EVERYTHING));
+        everything.into_iter().chain(self.wanted.iter().cloned()).collect()
+    }
+
+    fn compare(&mut self, name: &Text) {
+        if self.wanted.contains(name) == self.told.names.contains(name) {
+            self.changed.remove(name);
+        } else {
+            self.changed.insert(Arc::clone(name));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> Text {
+        Text::from(text)
+    }
+
+    fn texts(names: &[Text]) -> Vec<&str> {
+        names.iter().map(AsRef::as_ref).collect()
+    }
+
+    #[test]
+    fn a_name_that_comes_and_goes_between_two_requests_is_not_told() {
+        let mut names = Names::default();
+        names.want(&name("a"));
+        names.forget(&name("a"));
+        assert!(!names.has_change());
+        names.want(&name("a"));
+        assert_eq!(texts(&names.tell_change().subscribe), ["a"]);
+        names.forget(&name("a"));
+        names.want(&name("a"));
+        assert!(!names.has_change());
+    }
+
+    #[test]
+    fn everything_is_an_empty_first_request() {
+        let mut names = Names::wildcard();
+        assert!(names.has_change());
+        assert_eq!(names.tell_change(), Change::default());
+        assert!(!names.has_change());
+    }
+
+    #[test]
+    fn everything_and_a_name_is_written_out() {
+        let mut names = Names::wildcard();
+        names.want(&name("a"));
+        assert_eq!(texts(&names.tell_change().subscribe), ["*", "a"]);
+        names.forget(&name("a"));
+        assert_eq!(texts(&names.tell_change().unsubscribe), ["a"]);
+    }
+
+    #[test]
+    fn the_state_of_the_world_never_forgets_everything_for_a_name() {
+        let mut names = Names::wildcard();
+        assert!(names.tell_all().is_empty());
+        names.want(&name("a"));
+        assert_eq!(texts(&names.tell_all()), ["*", "a"]);
+        names.forget(&name("a"));
+        // An empty list after names would mean "nothing".
+        assert_eq!(texts(&names.tell_all()), ["*"]);
+    }
+
+    #[test]
+    fn a_new_stream_is_told_all_of_it_again() {
+        let mut names = Names::default();
+        names.want(&name("a"));
+        names.tell_change();
+        names.want(&name("b"));
+        names.end();
+        assert_eq!(texts(&names.tell_change().subscribe), ["a", "b"]);
+    }
+
+    #[test]
+    fn a_name_is_dropped_when_the_server_has_been_told() {
+        let mut names = Names::default();
+        names.want(&name("a"));
+        names.tell_change();
+        names.forget(&name("a"));
+        assert!(names.cover("a") && names.take_dropped().is_empty());
+        names.tell_change();
+        assert!(!names.cover("a"));
+        assert_eq!(texts(&names.take_dropped()), ["a"]);
+    }
+}

@@ -1,0 +1,299 @@
+//! How a response changes the store.
+
+use super::Changed;
+use super::Entry;
+use super::Refusal;
+use super::Refusals;
+use super::State;
+use super::Store;
+use super::deadlines::Due;
+use crate::ads::intake::Content;
+use crate::ads::intake::Delivered;
+use crate::ads::intake::Fingerprint;
+use crate::ads::intake::fault;
+use crate::ads::message::Mode;
+use crate::ads::message::Text;
+use crate::ads::names::Names;
+use crate::fault::Faults;
+use crate::fault::Note;
+use crate::resource::Kind;
+use crate::resource::Resource;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// A response whose resources were looked into.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    /// Delta says what is gone; the state of the world leaves it out.
+    pub mode: Mode,
+    /// Of its resources.
+    pub kind: Kind,
+    /// Of the response.
+    pub version: Text,
+    /// To be repeated by the answer.
+    pub nonce: Text,
+    /// In the order of delivery.
+    pub resources: Vec<Delivered>,
+    /// Delta only.
+    pub removed: Vec<Text>,
+}
+
+/// What a response did.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    /// Resources whose last good version or state is another now.
+    pub changed: Vec<Changed>,
+    /// Resources that were refused.
+    pub refusals: Refusals,
+}
+
+/// The good part of a resource.
+struct Good {
+    resource: Resource,
+    notes: Vec<Note>,
+    fingerprint: Fingerprint,
+}
+
+impl Store {
+    /// Takes what is good in a response, refuses the rest by name, and removes what is gone.
+    pub(crate) fn accept(&mut self, delivery: Delivery, names: &Names, now: Instant) -> Outcome {
+        let Delivery {
+            mode,
+            kind,
+            version,
+            nonce: _,
+            resources,
+            removed,
+        } = delivery;
+        let gone = Absence::of(mode, kind, &resources);
+        let (seen, twice) = seen(&resources, &removed);
+        let mut outcome = Outcome::default();
+        for (index, delivered) in resources.into_iter().enumerate() {
+            let Some(name) = delivered.name.clone() else {
+                let faults = match delivered.content {
+                    Content::Refused(faults) => faults,
+                    Content::Heartbeat | Content::Same(_) | Content::New(..) => fault("has no name".to_owned()),
+                };
+                self.count_refusal(kind, &format!("resources[{index}]"), &faults, &mut outcome);
+                continue;
+            };
+            if !names.cover(&name) {
+                continue;
+            }
+            let version = delivered.version.clone().unwrap_or_else(|| Arc::clone(&version));
+            let delivered = if twice.contains(&name) {
+                Delivered {
+                    content: Content::Refused(fault("is there twice".to_owned())),
+                    ..delivered
+                }
+            } else {
+                delivered
+            };
+            self.take(kind, &name, version, delivered, now, &mut outcome);
+        }
+        for name in removed
+            .iter()
+            .filter(|name| !twice.contains(*name) && names.cover(name))
+        {
+            self.removed(kind, name, names, now, &mut outcome);
+        }
+        if gone == Absence::Removes {
+            self.remove_absent(kind, &seen, names, now, &mut outcome);
+        }
+        let table = &mut self.tables[kind];
+        table.answered = true;
+        table.wildcard_due = None;
+        table.updated = Some(now);
+        if outcome.refusals.count() == 0 {
+            table.version = version;
+        }
+        outcome
+    }
+
+    fn take(
+        &mut self,
+        kind: Kind,
+        name: &Text,
+        version: Text,
+        delivered: Delivered,
+        now: Instant,
+        outcome: &mut Outcome,
+    ) {
+        let Delivered { ttl, content, .. } = delivered;
+        let table = &mut self.tables[kind];
+        if !table.entries.contains_key(name) && table.entries.len() >= self.most_resources {
+            let faults = fault(format!("is one too many: {} are kept of a type", self.most_resources));
+            self.count_refusal(kind, name, &faults, outcome);
+            return;
+        }
+        let good = match content {
+            Content::Heartbeat => {
+                self.refresh(kind, name, ttl, now);
+                return;
+            }
+            Content::Same(fingerprint) => {
+                let entry = table.entries.get_mut(name);
+                let Some(entry) = entry.filter(|entry| entry.fingerprint == Some(fingerprint)) else {
+                    return;
+                };
+                if entry.state != State::Acked {
+                    outcome.changed.push(Changed::new(kind, name, entry.resource.clone()));
+                }
+                None
+            }
+            Content::New(resource, notes, fingerprint) => Some(Good {
+                resource,
+                notes,
+                fingerprint,
+            }),
+            Content::Refused(faults) => {
+                self.refuse(kind, name, &version, faults, now, outcome);
+                return;
+            }
+        };
+        self.tables[kind].accepted += 1;
+        let entry = self.answered_entry(kind, name, now);
+        if let Some(good) = good {
+            outcome.changed.push(Changed::new(kind, name, entry.resource.clone()));
+            entry.put(good);
+        }
+        entry.state = State::Acked;
+        entry.since = now;
+        entry.version = version;
+        entry.refusal = None;
+        self.refresh(kind, name, ttl, now);
+    }
+
+    fn refuse(&mut self, kind: Kind, name: &Text, version: &Text, faults: Faults, now: Instant, outcome: &mut Outcome) {
+        self.count_refusal(kind, name, &faults, outcome);
+        let entry = self.answered_entry(kind, name, now);
+        entry.state = State::Nacked;
+        entry.since = now;
+        entry.refusal = Some(Refusal {
+            version: version.to_string(),
+            when: now,
+            faults,
+        });
+        outcome.changed.push(Changed::new(kind, name, entry.resource.clone()));
+    }
+
+    fn count_refusal(&mut self, kind: Kind, name: &str, faults: &Faults, outcome: &mut Outcome) {
+        self.tables[kind].refused += 1;
+        outcome.refusals.add(name, faults);
+    }
+
+    /// The entry of a resource of which the server has said something.
+    fn answered_entry(&mut self, kind: Kind, name: &Text, now: Instant) -> &mut Entry {
+        let entry = self.tables[kind]
+            .entries
+            .entry(Arc::clone(name))
+            .or_insert_with(|| Entry::requested(now));
+        if let Some(due) = entry.answer_due.take() {
+            self.deadlines.remove(due, Due::Answer, kind, name);
+        }
+        entry
+    }
+
+    /// The lifetime of a resource begins again, or is without an end.
+    fn refresh(&mut self, kind: Kind, name: &Text, ttl: Option<Duration>, now: Instant) {
+        let Some(entry) = self.tables[kind].entries.get_mut(name) else {
+            return;
+        };
+        if let Some(before) = entry.expires.take() {
+            self.deadlines.remove(before, Due::Expiry, kind, name);
+        }
+        // A time beyond what the clock can say is no limit.
+        entry.expires = ttl
+            .filter(|_| entry.resource.is_some())
+            .and_then(|ttl| now.checked_add(ttl));
+        if let Some(expires) = entry.expires {
+            self.deadlines.add(expires, Due::Expiry, kind, Arc::clone(name));
+        }
+    }
+
+    fn removed(&mut self, kind: Kind, name: &Text, names: &Names, now: Instant, outcome: &mut Outcome) {
+        outcome
+            .changed
+            .extend(self.remove(kind, name, names.wanted().contains(name), now));
+    }
+
+    /// What the state of the world does not hold does not exist. A name that has never been answered is waited for: the
+    /// response may be older than the request for it.
+    fn remove_absent(&mut self, kind: Kind, seen: &BTreeSet<Text>, names: &Names, now: Instant, outcome: &mut Outcome) {
+        let absent: Vec<_> = self.tables[kind]
+            .entries
+            .iter()
+            .filter(|(name, entry)| !seen.contains(*name) && entry.state.is_answered())
+            .map(|(name, _)| Arc::clone(name))
+            .collect();
+        for name in absent {
+            self.removed(kind, &name, names, now, outcome);
+        }
+    }
+}
+
+/// What it means that a resource is not in a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Absence {
+    /// It is gone.
+    Removes,
+    /// Nothing.
+    SaysNothing,
+}
+
+impl Absence {
+    fn of(mode: Mode, kind: Kind, resources: &[Delivered]) -> Self {
+        // RDS and EDS may send a part. A response of heartbeats alone is none of the world's state.
+        let heartbeats = resources.iter().all(|one| matches!(one.content, Content::Heartbeat));
+        let only_heartbeats = heartbeats && !resources.is_empty();
+        // A resource that has no legible name may be any of those that seem to be absent.
+        let all_named = resources.iter().all(|one| one.name.is_some());
+        if mode == Mode::Sotw && kind.allows_wildcard() && all_named && !only_heartbeats {
+            Self::Removes
+        } else {
+            Self::SaysNothing
+        }
+    }
+}
+
+/// Which names are in a response, and which of them more than once.
+fn seen(resources: &[Delivered], removed: &[Text]) -> (BTreeSet<Text>, BTreeSet<Text>) {
+    let mut seen = BTreeSet::new();
+    let mut twice = BTreeSet::new();
+    for name in resources.iter().filter_map(|one| one.name.as_ref()) {
+        if !seen.insert(Arc::clone(name)) {
+            twice.insert(Arc::clone(name));
+        }
+    }
+    // To remove a name twice is to remove it; to send and to remove it says nothing clear.
+    twice.extend(removed.iter().filter(|name| seen.contains(*name)).cloned());
+    (seen, twice)
+}
+
+impl State {
+    /// Whether the server has said something of it.
+    fn is_answered(self) -> bool {
+        match self {
+            Self::Acked | Self::Nacked => true,
+            Self::Requested | Self::DoesNotExist | Self::Timeout => false,
+        }
+    }
+}
+
+impl Entry {
+    /// A resource that says the same in other bytes stays the one that it was, so that nobody has to look at it again.
+    fn put(&mut self, good: Good) {
+        let Good {
+            resource,
+            notes,
+            fingerprint,
+        } = good;
+        if self.resource.as_ref() != Some(&resource) {
+            self.resource = Some(resource);
+        }
+        self.notes = notes;
+        self.fingerprint = Some(fingerprint);
+    }
+}

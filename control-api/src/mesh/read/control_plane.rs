@@ -1,0 +1,126 @@
+//! `control_plane:`, for a proxy whose mesh comes from elsewhere.
+
+use crate::ads::bootstrap::Server;
+use crate::mesh::place::Fields;
+use crate::mesh::place::Place;
+use crate::mesh::settings::Anywhere;
+use crate::mesh::settings::ControlPlane;
+use crate::mesh::settings::ControlPlaneAt;
+use crate::mesh::settings::OnDemand;
+use crate::mesh::settings::Scope;
+use crate::resource::listener::Prefix;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// More control planes than anybody has.
+const MOST_SERVERS: usize = 16;
+/// More ranges than a cluster has.
+const MOST_RANGES: usize = 64;
+/// The words of `protocol:`.
+const PROTOCOLS: [(&str, bool); 2] = [("delta", true), ("state_of_the_world", false)];
+/// The words of `subscribe:`.
+const SCOPES: [(&str, bool); 2] = [("on_demand", true), ("everything", false)];
+/// The words of `on_demand.without_answer:`.
+const WITHOUT_ANSWER: [(&str, Anywhere); 2] = [("passthrough", Anywhere::PassThrough), ("refuse", Anywhere::Refuse)];
+
+/// Where the mesh comes from.
+pub(super) fn control_plane(place: &Place<'_>) -> Option<ControlPlane> {
+    let fields = place.fields(&["bootstrap", "servers", "node", "protocol", "subscribe", "on_demand"]);
+    let at = at(place, &fields);
+    let delta = fields
+        .optional("protocol")
+        .and_then(|place| place.word(&PROTOCOLS))
+        .unwrap_or(true);
+    let on_demand = fields
+        .optional("subscribe")
+        .and_then(|place| place.word(&SCOPES))
+        .unwrap_or(true);
+    let section = fields.optional("on_demand");
+    let scope = if on_demand {
+        Scope::OnDemand(section.as_ref().map(demand).unwrap_or_default())
+    } else {
+        if let Some(place) = section {
+            place.refuse("has no meaning with subscribe: everything");
+        }
+        Scope::Everything
+    };
+    Some(ControlPlane { at: at?, delta, scope })
+}
+
+fn at(place: &Place<'_>, fields: &Fields<'_>) -> Option<ControlPlaneAt> {
+    if let Some(path) = fields.optional("bootstrap") {
+        if fields.optional("servers").is_some() || fields.optional("node").is_some() {
+            path.refuse("stands instead of servers and node: the file names both");
+        }
+        return path.text().map(|path| ControlPlaneAt::Bootstrap(PathBuf::from(path)));
+    }
+    let list = fields.required("servers")?;
+    let servers: Vec<_> = list
+        .items()
+        .take(MOST_SERVERS)
+        .filter_map(|place| server(&place))
+        .collect();
+    if servers.is_empty() {
+        place.refuse("needs at least one of `servers`, or a `bootstrap` file");
+        return None;
+    }
+    let node = fields.optional("node");
+    let (id, cluster) = node.as_ref().map(node_of).unwrap_or_default();
+    Some(ControlPlaneAt::Servers { servers, id, cluster })
+}
+
+fn server(place: &Place<'_>) -> Option<Server> {
+    let uri = place.text()?;
+    match Server::insecure(uri) {
+        Ok(server) => Some(server),
+        Err(reason) => {
+            place.refuse(reason);
+            None
+        }
+    }
+}
+
+fn node_of(place: &Place<'_>) -> (Option<String>, String) {
+    let fields = place.fields(&["id", "cluster"]);
+    let text = |name| fields.optional(name).and_then(|place| place.text().map(str::to_owned));
+    (text("id"), text("cluster").unwrap_or_default())
+}
+
+fn demand(place: &Place<'_>) -> OnDemand {
+    let fields = place.fields(&["cidrs", "without_answer", "wait", "idle", "most"]);
+    let base = OnDemand::default();
+    let ranges = fields.optional("cidrs").map(|list| {
+        list.items()
+            .take(MOST_RANGES)
+            .filter_map(|place| range(&place))
+            .collect()
+    });
+    let without_answer = fields
+        .optional("without_answer")
+        .and_then(|place| place.word(&WITHOUT_ANSWER));
+    let wait = fields
+        .optional("wait")
+        .and_then(|place| place.duration(&(Duration::from_millis(1)..=Duration::from_mins(1))));
+    let idle = fields
+        .optional("idle")
+        .and_then(|place| place.duration(&(Duration::from_secs(1)..=Duration::from_hours(24))));
+    let most = fields.optional("most").and_then(|place| place.integer(1..=1_000_000));
+    OnDemand {
+        ranges: ranges.unwrap_or(base.ranges),
+        wait: wait.unwrap_or(base.wait),
+        without_answer: without_answer.unwrap_or(base.without_answer),
+        idle: idle.unwrap_or(base.idle),
+        most: most.map_or(base.most, |most| most as usize),
+    }
+}
+
+fn range(place: &Place<'_>) -> Option<Prefix> {
+    let text = place.text()?;
+    let parsed = text
+        .split_once('/')
+        .and_then(|(address, length)| Prefix::new(address.parse().ok()?, length.parse().ok()?));
+    if parsed.is_none() {
+        place.refuse(format!("{text:?} is not a range of addresses such as 10.96.0.0/12"));
+    }
+    parsed
+}

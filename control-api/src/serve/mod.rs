@@ -1,0 +1,30 @@
+//! The server kit: what a control plane needs to serve ADS, delta and state of the world, to many clients at once.
+//!
+//! ```text
+//! server        connections, the two RPCs, the end            async
+//! stream        one stream: requests in, responses out        async
+//! session       what one stream has and is to be told         pure
+//! subscription  the same for one type of resource             pure
+//! view          what a node is to have                        immutable, shared
+//! stock, wire   resources by name | bytes on the wire         pure
+//! ```
+//!
+//! A resource is encoded once, when it comes into a [`View`]; every response, of either protocol and to any stream, is made of
+//! those bytes. Views share what they have in common, so that the next one costs what has changed.
+
+mod body;
+mod book;
+mod node;
+mod request;
+mod server;
+mod session;
+mod stock;
+mod stream;
+mod subscription;
+mod view;
+mod wire;
+
+pub use book::{KindStatus, Refusal, Status};
+pub use node::Node;
+pub use server::Server;
+pub use view::{NotServed, View};

@@ -1,0 +1,131 @@
+//! The program's command line: what it takes, and the exit code that says how it went.
+
+use crate::app::{self, Options};
+use crate::log;
+use clap::{Parser, Subcommand};
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  it is done
+  1  it failed; the reason is on stderr
+  2  the command line is wrong";
+
+/// Evenkeel's control plane: serves a mesh to its proxies over xDS v3.
+#[derive(Debug, Parser)]
+#[command(name = "evenkeel-control", version, after_help = EXIT_CODES, after_long_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, PartialEq, Subcommand)]
+enum Command {
+    /// Serve a mesh document over gRPC (ADS, delta and state of the world), until told to end
+    ///
+    /// The document is watched: a good change is sent to every client, a bad one is refused aloud and the last good one
+    /// stays. Its `proxy:` section is the business of each proxy and is not served. SIGTERM ends every stream and then the
+    /// process.
+    Serve {
+        /// The mesh document
+        #[arg(long, env = "EVENKEEL_MESH", value_name = "FILE")]
+        mesh: PathBuf,
+        /// Where clients connect, in plaintext
+        #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:15010")]
+        listen: SocketAddr,
+        /// Allow --listen to be other than loopback: whoever reaches it reads the whole mesh, and nothing is encrypted
+        #[arg(long)]
+        plaintext_beyond_loopback: bool,
+        /// Where /metrics, /ready and /live answer
+        #[arg(long, value_name = "IP:PORT", default_value = "0.0.0.0:15014")]
+        telemetry: SocketAddr,
+        /// Level, or several as in `info,evenkeel_control_api::serve=debug`
+        #[arg(long, env = "EVENKEEL_LOG", value_name = "LEVEL", default_value = "info")]
+        log: String,
+    },
+}
+
+/// Does what the command line says.
+pub fn main() -> ExitCode {
+    match execute(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            // Nothing is left to be told when stderr cannot be written.
+            let _ = writeln!(io::stderr(), "{reason}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn execute(command: Command) -> Result<(), String> {
+    let Command::Serve {
+        mesh,
+        listen,
+        plaintext_beyond_loopback,
+        telemetry,
+        log,
+    } = command;
+    if !listen.ip().is_loopback() && !plaintext_beyond_loopback {
+        return Err(format!(
+            "{listen} is not loopback, and this is plaintext: give --plaintext-beyond-loopback if that is meant"
+        ));
+    }
+    log::install(&log)?;
+    app::serve(&Options {
+        mesh,
+        listen,
+        telemetry,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+    use clap::error::ErrorKind;
+
+    fn parse(line: &str) -> Result<Command, ErrorKind> {
+        let words = ["evenkeel-control"].into_iter().chain(line.split_whitespace());
+        Cli::try_parse_from(words)
+            .map(|cli| cli.command)
+            .map_err(|error| error.kind())
+    }
+
+    #[test]
+    fn the_command_line_is_sound_and_tells_its_exit_codes() {
+        Cli::command().debug_assert();
+        let help = Cli::command().render_help().to_string();
+        assert!(help.contains("2  the command line is wrong"), "{help}");
+    }
+
+    #[test]
+    fn a_file_is_enough() {
+        let serve = Command::Serve {
+            mesh: "mesh.yaml".into(),
+            listen: "127.0.0.1:15010".parse().unwrap(),
+            plaintext_beyond_loopback: false,
+            telemetry: "0.0.0.0:15014".parse().unwrap(),
+            log: "info".to_owned(),
+        };
+        assert_eq!(parse("serve --mesh mesh.yaml"), Ok(serve));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused() {
+        assert_eq!(parse("serve --mash mesh.yaml"), Err(ErrorKind::UnknownArgument));
+        assert_eq!(parse("serve"), Err(ErrorKind::MissingRequiredArgument));
+        assert_eq!(parse("serve --mesh a --listen here"), Err(ErrorKind::ValueValidation));
+        assert_eq!(parse("validate"), Err(ErrorKind::InvalidSubcommand));
+    }
+
+    #[test]
+    fn plaintext_for_others_must_be_meant() {
+        for listen in ["0.0.0.0:0", "[::]:0"] {
+            let refused = execute(parse(&format!("serve --mesh missing --listen {listen}")).unwrap()).unwrap_err();
+            assert!(refused.contains("--plaintext-beyond-loopback"), "{refused}");
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Evenkeel's control plane: what a mesh is to have, served over xDS.
+//!
+//! ```text
+//! cli           the command line
+//! app           wiring: file -> server -> pages -> the end
+//! source        a mesh document that is watched, as views
+//! telemetry     /metrics, /ready, /live
+//! log           one line for each event
+//! ```
+
+pub mod app;
+pub mod cli;
+mod log;
+mod source;
+mod telemetry;

@@ -1,0 +1,120 @@
+//! The pages that anybody may see: `/metrics`, `/ready`, `/live`.
+
+mod metrics;
+
+use crate::source::Mesh;
+use bytes::Bytes;
+use evenkeel_control_api::serve::Server;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+
+/// Connections at once; more wait in the kernel's queue.
+const CONNECTIONS: usize = 64;
+/// For a connection, which has one request: whoever reads slowly must not keep others out.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
+/// After a failure to accept: without descriptors the next attempt would fail at once.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+const TEXT: &str = "text/plain; charset=utf-8";
+/// The format of Prometheus.
+const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// What the pages show.
+pub(crate) struct Pages {
+    server: Server,
+    mesh: Arc<Mesh>,
+    ends: AtomicBool,
+}
+
+impl Pages {
+    pub(crate) fn new(server: Server, mesh: Arc<Mesh>) -> Self {
+        Self {
+            server,
+            mesh,
+            ends: AtomicBool::new(false),
+        }
+    }
+
+    /// From now on the process is not ready: nobody new should come.
+    pub(crate) fn end(&self) {
+        self.ends.store(true, Ordering::Relaxed);
+    }
+
+    fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+        if ![Method::GET, Method::HEAD].contains(request.method()) {
+            let mut refused = page(StatusCode::METHOD_NOT_ALLOWED, TEXT, "pages take GET and HEAD\n");
+            refused
+                .headers_mut()
+                .insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return refused;
+        }
+        match request.uri().path() {
+            "/metrics" => {
+                let text = metrics::page(&self.server.status(), self.mesh.changes());
+                page(StatusCode::OK, METRICS, text)
+            }
+            "/ready" if self.ends.load(Ordering::Relaxed) => page(StatusCode::SERVICE_UNAVAILABLE, TEXT, "ending\n"),
+            "/ready" => page(StatusCode::OK, TEXT, "ready\n"),
+            "/live" => page(StatusCode::OK, TEXT, "live\n"),
+            _ => page(
+                StatusCode::NOT_FOUND,
+                TEXT,
+                "no such page; there are /metrics /ready /live\n",
+            ),
+        }
+    }
+}
+
+/// Answers on `listener` for ever.
+pub(crate) async fn serve(listener: TcpListener, pages: Arc<Pages>) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let place = Arc::clone(&places).acquire_owned().await;
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let pages = Arc::clone(&pages);
+                tokio::spawn(async move {
+                    connection(stream, &pages).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the telemetry listener cannot accept");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, pages: &Pages) {
+    let service = service_fn(|request| {
+        let response = pages.answer(&request);
+        async { Ok::<_, Infallible>(response) }
+    });
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).keep_alive(false);
+    let served = http.serve_connection(TokioIo::new(stream), service);
+    if let Ok(Err(error)) = tokio::time::timeout(CONNECTION_TIMEOUT, served).await {
+        tracing::debug!(%error, "a telemetry connection ended early");
+    }
+}
+
+fn page(status: StatusCode, content_type: &'static str, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(text.into()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,138 @@
+//! A delta client of the few fields that a test needs, with their numbers from xDS v3.
+
+use crate::program::within;
+use prost::Message;
+use prost::bytes::Buf;
+use std::marker::PhantomData;
+use std::net::SocketAddr;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::UnboundedReceiverStream;
+use tonic::client::Grpc;
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::codegen::http::uri::PathAndQuery;
+use tonic::transport::Endpoint;
+use tonic::{Request, Status, Streaming};
+
+const DELTA: &str = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
+
+#[derive(Clone, PartialEq, Message)]
+struct Node {
+    #[prost(string, tag = "1")]
+    id: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Asked {
+    #[prost(message, optional, tag = "1")]
+    node: Option<Node>,
+    #[prost(string, tag = "2")]
+    type_url: String,
+    #[prost(string, repeated, tag = "3")]
+    subscribe: Vec<String>,
+    #[prost(string, tag = "6")]
+    nonce: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Resource {
+    #[prost(string, tag = "3")]
+    pub(crate) name: String,
+    #[prost(string, tag = "1")]
+    pub(crate) version: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Answer {
+    #[prost(message, repeated, tag = "2")]
+    pub(crate) resources: Vec<Resource>,
+    #[prost(string, tag = "4")]
+    type_url: String,
+    #[prost(string, repeated, tag = "6")]
+    pub(crate) removed: Vec<String>,
+    #[prost(string, tag = "5")]
+    nonce: String,
+}
+
+impl Answer {
+    pub(crate) fn names(&self) -> Vec<&str> {
+        let mut names: Vec<_> = self.resources.iter().map(|resource| resource.name.as_str()).collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+pub(crate) struct Client {
+    requests: mpsc::UnboundedSender<Asked>,
+    pub(crate) responses: Streaming<Answer>,
+}
+
+impl Client {
+    pub(crate) async fn connect(address: SocketAddr) -> Self {
+        let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+        let mut grpc = Grpc::new(endpoint.connect().await.unwrap());
+        grpc.ready().await.unwrap();
+        let (requests, stream) = mpsc::unbounded_channel();
+        let request = Request::new(UnboundedReceiverStream::new(stream));
+        let call = grpc.streaming(request, PathAndQuery::from_static(DELTA), Plain(PhantomData));
+        let responses = within(call).await.unwrap().into_inner();
+        Self { requests, responses }
+    }
+
+    pub(crate) fn subscribe(&self, type_url: &str, names: &[&str]) {
+        let asked = Asked {
+            node: Some(Node { id: "test".to_owned() }),
+            type_url: type_url.to_owned(),
+            subscribe: names.iter().map(|name| (*name).to_owned()).collect(),
+            nonce: String::new(),
+        };
+        self.requests.send(asked).unwrap();
+    }
+
+    /// Takes the next response.
+    pub(crate) async fn next(&mut self) -> Answer {
+        let answer = within(self.responses.message()).await.unwrap().expect("an answer");
+        let taken = Asked {
+            type_url: answer.type_url.clone(),
+            nonce: answer.nonce.clone(),
+            ..Asked::default()
+        };
+        self.requests.send(taken).unwrap();
+        answer
+    }
+}
+
+struct Plain<T>(PhantomData<T>);
+
+impl Codec for Plain<Answer> {
+    type Encode = Asked;
+    type Decode = Answer;
+    type Encoder = Plain<Asked>;
+    type Decoder = Plain<Answer>;
+
+    fn encoder(&mut self) -> Plain<Asked> {
+        Plain(PhantomData)
+    }
+
+    fn decoder(&mut self) -> Plain<Answer> {
+        Plain(PhantomData)
+    }
+}
+
+impl Encoder for Plain<Asked> {
+    type Item = Asked;
+    type Error = Status;
+
+    fn encode(&mut self, asked: Asked, bytes: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        asked.encode(bytes).map_err(|error| Status::internal(error.to_string()))
+    }
+}
+
+impl Decoder for Plain<Answer> {
+    type Item = Answer;
+    type Error = Status;
+
+    fn decode(&mut self, bytes: &mut DecodeBuf<'_>) -> Result<Option<Answer>, Status> {
+        let answer = Answer::decode(bytes.copy_to_bytes(bytes.remaining()));
+        answer.map(Some).map_err(|error| Status::internal(error.to_string()))
+    }
+}

@@ -1,0 +1,78 @@
+//! The program, run as it is, and asked over the wire.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
+mod client;
+mod program;
+
+use client::Client;
+use program::{Program, within};
+use std::fs;
+
+const CLUSTER: &str = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
+const LISTENER: &str = "type.googleapis.com/envoy.config.listener.v3.Listener";
+const ASSIGNMENT: &str = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment";
+
+const MESH: &str = "services:\n- name: web\n  vips: [10.96.0.10, 'fd00::10']\n  ports:\n  - port: 80\n    endpoints: [{address: 10.1.0.1:80}]\n";
+
+#[tokio::test]
+async fn a_file_is_served_and_so_is_every_good_change_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mesh = folder.path().join("mesh.yaml");
+    fs::write(&mesh, MESH).unwrap();
+    let mut program = Program::start(&mesh);
+    let mut client = Client::connect(program.listen).await;
+
+    client.subscribe(CLUSTER, &[]);
+    assert_eq!(
+        client.next().await.names(),
+        ["inbound", "outbound|80||web", "passthrough"]
+    );
+    client.subscribe(ASSIGNMENT, &["outbound|80||web"]);
+    let before = client.next().await;
+    client.subscribe(LISTENER, &["10.96.0.10:80", "[fd00::10]:80", "10.96.0.11:80"]);
+    let listeners = client.next().await;
+    assert_eq!(listeners.names(), ["10.96.0.10:80", "[fd00::10]:80"]);
+    assert_eq!(listeners.removed, ["10.96.0.11:80"]);
+
+    fs::write(&mesh, MESH.replace("endpoints:", "endpionts:")).unwrap();
+    program.log_says("a change was refused").await;
+    program.log_says("mesh.yaml:6:5: ").await;
+    assert!(
+        program
+            .metric("evenkeel_control_document_changes_total{result=\"refused\"}")
+            .await
+            >= 1
+    );
+
+    fs::write(&mesh, MESH.replace("10.1.0.1", "10.1.0.2")).unwrap();
+    let after = client.next().await;
+    assert_eq!(after.names(), ["outbound|80||web"], "nothing of the bad one was sent");
+    assert_ne!(before.resources[0].version, after.resources[0].version);
+    assert_eq!(program.metric("evenkeel_control_pushes_total{type=\"eds\"}").await, 2);
+    assert_eq!(program.metric("evenkeel_control_streams").await, 1);
+    assert_eq!(program.page("/ready").await, "ready\n");
+
+    program.terminate();
+    let end = within(client.responses.message()).await.unwrap_err();
+    assert_eq!(end.code(), tonic::Code::Unavailable, "{end}");
+    assert_eq!(program.exit_code().await, Some(0));
+}
+
+#[tokio::test]
+async fn without_a_good_file_it_does_not_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let mesh = folder.path().join("mesh.yaml");
+    let failed = |arguments: &[&str]| program::failed(&mesh, arguments);
+    let (code, said) = failed(&[]);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("it cannot be read: No such file"), "{said}");
+    fs::write(&mesh, "servcies: []\n").unwrap();
+    let (code, said) = failed(&[]);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("mesh.yaml:1:1: servcies: "), "{said}");
+    fs::write(&mesh, MESH).unwrap();
+    let (code, said) = failed(&["--listen", "0.0.0.0:0"]);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("is not loopback"), "{said}");
+    assert_eq!(failed(&["--bind", "127.0.0.1:0"]).0, Some(2));
+}

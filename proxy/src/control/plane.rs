@@ -1,0 +1,194 @@
+//! A control plane as the source of configurations: what it says is put in force, what workers ask for is asked of it.
+
+use super::demand::{Demand, Step, Usage};
+use super::publisher::Publisher;
+use super::status::Status;
+use crate::snapshot;
+use evenkeel_control_api::ads::bootstrap::{Bootstrap, Node};
+use evenkeel_control_api::ads::{self, Answer, Change, Client, Clusters, Listeners, Mode, Options, Subscriptions};
+use evenkeel_control_api::mesh::settings::{ControlPlane, ControlPlaneAt, Scope};
+use std::fs;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+/// The listeners that a proxy needs before it is ready when it asks on demand: the ones that take connections over.
+const ORDINARY: [&str; 2] = ["outbound", "inbound"];
+/// How often what nobody uses is looked for.
+const EXPIRE: Duration = Duration::from_secs(5);
+/// Updates are put in force so far apart at least, so that a storm of them costs what this many a second cost.
+const PACE: Duration = Duration::from_millis(20);
+
+/// A control plane that is followed.
+pub struct Plane {
+    client: Client,
+    subscriptions: Subscriptions,
+    publisher: Publisher,
+    demand: Option<Demand>,
+    told: mpsc::UnboundedReceiver<Usage>,
+}
+
+impl Plane {
+    /// Begins to connect. What workers use comes by `told`. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// Why there is no bootstrap, for people.
+    pub fn open(settings: &ControlPlane, told: mpsc::UnboundedReceiver<Usage>) -> Result<Self, String> {
+        let (demand, listeners, clusters) = match &settings.scope {
+            Scope::Everything => (None, Listeners::Wildcard, Clusters::Wildcard),
+            Scope::OnDemand(on_demand) => {
+                let ordinary = ORDINARY.map(str::to_owned).to_vec();
+                (Some(Demand::new(on_demand)), Listeners::Named(ordinary), Clusters::Referenced)
+            }
+        };
+        let options = Options {
+            listeners,
+            clusters,
+            mode: if settings.delta { Mode::Delta } else { Mode::Sotw },
+            ..Options::default()
+        };
+        let client = Client::start(bootstrap(&settings.at)?, options);
+        Ok(Self {
+            subscriptions: client.subscriptions(),
+            client,
+            publisher: Publisher::default(),
+            demand,
+            told,
+        })
+    }
+
+    /// What is in force, now and from now on.
+    pub fn subscribe(&self) -> watch::Receiver<Status> {
+        self.publisher.subscribe()
+    }
+
+    /// What goes on with the control plane, for pages and metrics.
+    pub fn view(&self) -> ads::Status {
+        self.client.status()
+    }
+
+    /// Follows the control plane. `applied` is the newest configuration that all workers have. Never ends.
+    pub async fn follow(mut self, mut applied: watch::Receiver<u64>) {
+        let mut expire = interval(EXPIRE);
+        expire.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut ready = self.client.ready();
+        let mut pace = Instant::now();
+        loop {
+            let generation = self.publisher.generation();
+            tokio::select! {
+                change = taken(&self.client, pace, generation, &mut applied) => {
+                    self.put(&change);
+                    pace = Instant::now() + PACE;
+                }
+                Some(usage) = self.told.recv() => self.tell(usage),
+                now = expire.tick() => self.expire(now),
+                // A control plane that has nothing for this proxy is an answer, too.
+                Ok(_) = ready.wait_for(|ready| *ready), if generation == 0 => self.put(&Change::default()),
+            }
+        }
+    }
+
+    fn put(&mut self, change: &Change) {
+        if !*self.client.ready().borrow() && self.publisher.generation() == 0 {
+            // Workers begin with a configuration that is complete.
+            return self.publisher.prepare(&change.update);
+        }
+        for (name, answer) in &change.answers {
+            if let Ok(destination) = name.parse() {
+                self.publisher.answer(destination, known(*answer));
+            }
+        }
+        self.publisher.publish(&change.update);
+        tracing::debug!(
+            generation = self.publisher.generation(),
+            set = change.update.set.len(),
+            removed = change.update.removed.len(),
+            "what the control plane says is in force"
+        );
+    }
+
+    fn tell(&mut self, usage: Usage) {
+        let Some(demand) = &mut self.demand else { return };
+        let steps = demand.told(usage, Instant::now());
+        self.step(steps);
+    }
+
+    fn expire(&mut self, now: Instant) {
+        let Some(demand) = &mut self.demand else { return };
+        let steps = demand.expire(now);
+        self.step(steps);
+    }
+
+    fn step(&mut self, steps: Vec<Step>) {
+        for step in steps {
+            match step {
+                Step::Want(destination) => self.subscriptions.want_listener(&destination.to_string()),
+                Step::Forget(destination) => {
+                    self.subscriptions.forget_listener(&destination.to_string());
+                    self.publisher.answer(destination, None);
+                }
+            }
+        }
+    }
+}
+
+/// What changed next, once workers have what changed before: while they have not, changes are joined by the client.
+async fn taken(client: &Client, pace: Instant, generation: u64, applied: &mut watch::Receiver<u64>) -> Change {
+    tokio::time::sleep_until(pace).await;
+    // Without a sender the process is about to end.
+    let _ = applied.wait_for(|applied| *applied >= generation).await;
+    client.changed().await
+}
+
+fn known(answer: Answer) -> Option<snapshot::Answer> {
+    match answer {
+        Answer::Found | Answer::Pending => None,
+        Answer::DoesNotExist => Some(snapshot::Answer::Nothing),
+        Answer::Refused => Some(snapshot::Answer::Refused),
+    }
+}
+
+fn bootstrap(at: &ControlPlaneAt) -> Result<Bootstrap, String> {
+    match at {
+        ControlPlaneAt::Bootstrap(path) => {
+            let (bootstrap, notes) = Bootstrap::read(path).map_err(|error| error.to_string())?;
+            for note in notes {
+                tracing::info!(file = %path.display(), "{}: {}", note.path, note.reason);
+            }
+            Ok(bootstrap)
+        }
+        ControlPlaneAt::Servers { servers, id, cluster } => Ok(Bootstrap {
+            servers: servers.clone(),
+            node: Node {
+                id: id.clone().unwrap_or_else(host_name),
+                cluster: cluster.clone(),
+                ..Node::default()
+            },
+        }),
+    }
+}
+
+/// The pod's name, where nobody has set another.
+fn host_name() -> String {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    match name.trim() {
+        "" => "evenkeel".to_owned(),
+        name => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_without_a_name_has_its_host_s() {
+        let at = ControlPlaneAt::Servers {
+            servers: Vec::new(),
+            id: None,
+            cluster: String::new(),
+        };
+        let node = bootstrap(&at).unwrap().node;
+        assert!(!node.id.is_empty() && !node.id.contains('\n'));
+    }
+}

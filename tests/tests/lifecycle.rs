@@ -1,0 +1,134 @@
+//! A proxy's beginning and end, the sudden ones too: killed, and told to end while it starts.
+
+use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
+use std::time::Duration;
+use std::time::Instant;
+
+use anyhow::Context;
+use anyhow::Result;
+use anyhow::ensure;
+use evenkeel_tests::binaries;
+use evenkeel_tests::clients;
+use evenkeel_tests::cluster::Cluster;
+use evenkeel_tests::cluster::Family;
+use evenkeel_tests::document::Document;
+use evenkeel_tests::http;
+use evenkeel_tests::mesh::Mesh;
+use evenkeel_tests::pod::Pod;
+use evenkeel_tests::replica::Replica;
+use evenkeel_tests::script::read_to_end;
+use evenkeel_tests::service::Port;
+use evenkeel_tests::service::Service;
+use evenkeel_tests::wait;
+use nix::sys::signal::Signal;
+
+/// What is waited for happens sooner, also on a busy machine.
+const DEADLINE: Duration = Duration::from_secs(20);
+/// The second that a start may take, and four more for a machine that does something else as well.
+const START: Duration = Duration::from_secs(5);
+
+/// A replica and its client, both meshed.
+struct World {
+    client: Pod,
+    replica: Replica,
+    service: Service,
+    meshes: [Mesh; 2],
+    _cluster: Cluster,
+}
+
+// === impl World ===
+
+impl World {
+    fn new(family: Family) -> Result<Self> {
+        let cluster = Cluster::new()?;
+        let (replica, client) = (cluster.replica("r1", 0)?, cluster.pod("client")?);
+        let port = Port::http(80, std::slice::from_ref(&replica), family);
+        let service = Service::new("web", family.vip(10)).with(port);
+        cluster.expose(&service)?;
+        let meshes = [
+            client.mesh(&Document::of(&[&service]))?.quiet(),
+            replica.pod().mesh(&Document::of(&[]))?.quiet(),
+        ];
+        Ok(Self {
+            client,
+            replica,
+            service,
+            meshes,
+            _cluster: cluster,
+        })
+    }
+
+    fn is_served(&self) -> bool {
+        http::get(&self.client, self.service.at(80), "/").is_ok_and(|page| page.status == 200)
+    }
+}
+
+#[test]
+fn a_proxy_that_crashed_alone_starts_again_and_its_pod_is_served_at_once() -> Result<()> {
+    for family in Family::BOTH {
+        let mut world = World::new(family)?;
+        for side in 0..2 {
+            ensure!(world.is_served(), "before the crash");
+            let mut open = world.client.connect(world.service.at(80))?;
+            open.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf")?;
+            world.meshes[side].proxy().signal(Signal::SIGKILL)?;
+            world.meshes[side].proxy().wait(DEADLINE)?;
+            // What was in flight is lost, and its client is told: by an answer or by an end, never by silence.
+            let story = read_to_end(&mut open)?;
+            ensure!(!story.received.starts_with(b"HTTP/1.1 200"), "{story:?}");
+            // Nothing goes round the proxy meanwhile.
+            ensure!(!world.is_served(), "{family:?}, side {side}: served without its proxy");
+            let began = Instant::now();
+            world.meshes[side].restart()?;
+            ensure!(
+                world.is_served(),
+                "{family:?}, side {side}: the first request after the start"
+            );
+            ensure!(began.elapsed() < START, "{:?}", began.elapsed());
+            ensure!(
+                clients::ab(&world.client, world.service.at(80), 20)?.failed == 0,
+                "after it"
+            );
+        }
+        ensure!(world.replica.process().ended()?.is_none(), "the application has run on");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_proxy_that_is_told_to_end_while_it_starts_ends() -> Result<()> {
+    let cluster = Cluster::new()?;
+    let pod = cluster.pod("alone")?;
+    let document = pod.folder()?.join("mesh.yaml");
+    std::fs::write(&document, "limits: {drain: {least: 0s, idle: 0s}}\nservices: []\n")?;
+    // Wherever it is by then: from before the program's first instruction to after it is ready.
+    for milliseconds in [0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 100, 200] {
+        let mut command = pod.command(binaries::path("evenkeel-proxy")?);
+        command.args(["run", "--config"]).arg(&document);
+        let began = Instant::now();
+        let proxy = pod.spawn(command)?;
+        wait::until(DEADLINE, || {
+            Some(()).filter(|()| began.elapsed() >= Duration::from_millis(milliseconds))
+        })?;
+        proxy.signal(Signal::SIGTERM)?;
+        let status = proxy
+            .wait(DEADLINE)
+            .with_context(|| format!("after {milliseconds} ms"))?;
+        let ended = status.success() || status.signal() == Some(Signal::SIGTERM as i32);
+        ensure!(ended, "after {milliseconds} ms: {status}: {}", proxy.said());
+    }
+    Ok(())
+}
+
+#[test]
+fn the_limit_of_descriptors_is_raised_as_far_as_it_may_be() -> Result<()> {
+    let cluster = Cluster::new()?;
+    let mesh = cluster.pod("alone")?.mesh(&Document::of(&[]))?.quiet();
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", mesh.proxy().pid()))?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    let mut words = line.context("a line about files")?.split_whitespace();
+    let (soft, hard) = (words.next(), words.next());
+    ensure!(soft.is_some() && soft == hard, "{soft:?} of {hard:?}");
+    Ok(())
+}

@@ -1,0 +1,10 @@
+//! The proxy under a control plane that nobody here wrote: on types of PyPI's `xds-protos` and the gRPC of `grpcio`.
+
+mod away;
+mod breakages;
+mod changes;
+mod clients;
+mod half;
+mod serving;
+mod storm;
+mod world;
