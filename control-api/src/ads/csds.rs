@@ -33,6 +33,8 @@ use tonic::codegen::Service;
 
 /// Bytes of a request: a node, of which nothing is used.
 const REQUEST_BYTES: usize = 64 << 10;
+/// Bytes of the faults of one resource: a tool takes 4 MiB of all of them.
+const DETAILS: usize = 4_096;
 
 /// Answers one call, of whatever method, as gRPC does: a failure is a status in trailers. Needs a tokio runtime.
 ///
@@ -46,8 +48,7 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>> + Send + 'static,
 {
     let service = Discovery { status };
-    let mut server =
-        server::ClientStatusDiscoveryServiceServer::new(service).max_decoding_message_size(REQUEST_BYTES);
+    let mut server = server::ClientStatusDiscoveryServiceServer::new(service).max_decoding_message_size(REQUEST_BYTES);
     let Ok(response) = server.call(request).await;
     response
 }
@@ -135,9 +136,17 @@ fn error_state(refusal: &Refusal, clock: Clock) -> UpdateFailureState {
     UpdateFailureState {
         failed_configuration: None,
         last_update_attempt: Some(clock.at(refusal.when)),
-        details: refusal.faults.to_string(),
+        details: cut(refusal.faults.to_string()),
         version_info: refusal.version.clone(),
     }
+}
+
+fn cut(mut details: String) -> String {
+    if details.len() > DETAILS {
+        details.truncate(details.floor_char_boundary(DETAILS - "…".len()));
+        details.push('…');
+    }
+    details
 }
 
 fn client_status(state: State) -> ClientResourceStatus {
@@ -173,5 +182,17 @@ impl Clock {
             seconds: since.as_secs() as i64,
             nanos: since.subsec_nanos() as i32,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_details_are_cut_between_characters() {
+        assert_eq!(cut("ä".repeat(2_048)).len(), 4_096);
+        let long = cut(format!("a{}", "ä".repeat(2_048)));
+        assert_eq!((long.len() <= DETAILS, long.ends_with("ä…")), (true, true));
     }
 }

@@ -70,6 +70,12 @@ impl Names {
         self.told.names.contains(name)
     }
 
+    /// Whether it is asked for, as the server knows it or as it will: who wants it again before the server was told
+    /// otherwise asks nobody.
+    pub(crate) fn is_asked(&self, name: &str) -> bool {
+        self.wanted.contains(name) || self.is_told(name)
+    }
+
     /// Names that were given up, each once the server has been told so.
     pub(crate) fn take_dropped(&mut self) -> Vec<Text> {
         std::mem::take(&mut self.dropped)

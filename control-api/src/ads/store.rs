@@ -207,7 +207,7 @@ impl Store {
                 }
                 Due::Expiry => {
                     entry.expires = None;
-                    changed.extend(self.remove(kind, &name, names[kind].wanted().contains(&name), now));
+                    changed.extend(self.remove(kind, &name, names[kind].is_asked(&name), now));
                 }
             }
         }

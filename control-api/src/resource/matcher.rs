@@ -11,8 +11,7 @@ use regex::bytes::Regex;
 use regex::bytes::RegexBuilder;
 use std::fmt;
 
-/// Bytes of a compiled expression. Envoy's default bound is 100 instructions of RE2, and warns only; a route has some
-/// hundred bytes.
+/// Bytes of a compiled expression: many times what routes need, and little beside what a proxy has.
 const LARGEST: usize = 1 << 20;
 /// Bytes of what each thread remembers of an expression while it runs.
 const LARGEST_CACHE: usize = 256 << 10;
@@ -167,7 +166,7 @@ impl Substitution {
         for part in &self.parts {
             match part {
                 Part::Text(text) => out.extend_from_slice(text),
-                Part::Group(number) => out.extend(found.get(*number).iter().flat_map(|group| group.as_bytes())),
+                Part::Group(number) => out.extend_from_slice(found.get(*number).map_or(b"", |group| group.as_bytes())),
             }
         }
     }

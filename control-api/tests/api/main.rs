@@ -2,6 +2,7 @@
 
 mod clusters;
 mod faults;
+mod fields;
 mod properties;
 mod refusals;
 mod resources;

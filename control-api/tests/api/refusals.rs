@@ -72,7 +72,9 @@ fn fields_that_we_do_not_do_are_refused_wherever_they_stand() {
         &[
             &format!("listeners[{WEB}].filter_chains[0].transport_socket: is not supported"),
             &format!("{manager}.xff_num_trusted_hops: is not supported"),
-            &format!("{manager}.route_config.virtual_hosts[0].domains[0]: \"a*b\": there can be one *, at the beginning or at the end"),
+            &format!(
+                "{manager}.route_config.virtual_hosts[0].domains[0]: \"a*b\": there can be one *, at the beginning or at the end"
+            ),
             "clusters[outbound|80||web.shop.svc.cluster.local].lb_subset_config: is not supported",
         ],
     );

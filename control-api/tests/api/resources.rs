@@ -59,9 +59,12 @@ fn tcp_cluster(chain: &FilterChain) -> &str {
 }
 
 fn inspects(tls: bool, http: bool) -> Inspect {
-    let inspection = |runs| match runs {
-        true => Inspection::Except(Vec::new()),
-        false => Inspection::Never,
+    let inspection = |runs| {
+        if runs {
+            Inspection::Except(Vec::new())
+        } else {
+            Inspection::Never
+        }
     };
     Inspect {
         tls: inspection(tls),

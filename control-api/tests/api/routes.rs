@@ -116,8 +116,8 @@ fn substitution(pattern: &str, with: &str) -> RegexMatchAndSubstitute {
     }
 }
 
-fn seconds(seconds: i64) -> Option<ProtoDuration> {
-    Some(ProtoDuration { seconds, nanos: 0 })
+fn seconds(seconds: i64) -> ProtoDuration {
+    ProtoDuration { seconds, nanos: 0 }
 }
 
 fn addition(key: &str, value: &str) -> HeaderValueOption {
@@ -270,7 +270,7 @@ fn a_path_is_matched_in_five_ways() {
         assert!(found.matches.ignore_case);
     }
     let found = one(matching(|matches| {
-        matches.path_specifier = Some(PathSpecifier::SafeRegex(regex("/a|/b")))
+        matches.path_specifier = Some(PathSpecifier::SafeRegex(regex("/a|/b")));
     }));
     assert!(matches!(found.matches.path, PathMatch::Regex(pattern) if pattern.as_str() == "/a|/b"));
 }
@@ -488,13 +488,13 @@ fn weights_add_up_to_something_that_is_said() {
 #[expect(deprecated, reason = "what is deprecated means what it meant")]
 fn times_are_what_they_say_and_nothing_is_no_limit() {
     let found = forward(acting(|action| {
-        action.timeout = seconds(15);
-        action.idle_timeout = seconds(0);
-        action.max_grpc_timeout = seconds(0);
+        action.timeout = Some(seconds(15));
+        action.idle_timeout = Some(seconds(0));
+        action.max_grpc_timeout = Some(seconds(0));
         action.max_stream_duration = Some(proto::route_action::MaxStreamDuration {
-            max_stream_duration: seconds(60),
-            grpc_timeout_header_max: seconds(5),
-            grpc_timeout_header_offset: seconds(1),
+            max_stream_duration: Some(seconds(60)),
+            grpc_timeout_header_max: Some(seconds(5)),
+            grpc_timeout_header_offset: Some(seconds(1)),
         });
     }));
     let duration = Duration::from_secs;
@@ -509,7 +509,7 @@ fn times_are_what_they_say_and_nothing_is_no_limit() {
     assert_eq!(found.timeouts.grpc_answer, grpc(None, 0));
     assert_eq!(found.timeouts.grpc_stream, grpc(Some(5), 1));
     assert_refused(
-        acting(|action| action.timeout = seconds(-1)),
+        acting(|action| action.timeout = Some(seconds(-1))),
         &["route.timeout: is not a duration from 0 up"],
     );
 }

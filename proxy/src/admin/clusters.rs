@@ -1,6 +1,7 @@
 //! `/clusters`: every endpoint with its live state, as a table for people or as JSON.
 
 use super::Door;
+use super::control_plane;
 use super::endpoints;
 use super::endpoints::ClusterState;
 use super::endpoints::EndpointState;
@@ -27,6 +28,7 @@ pub(super) fn text(door: &Door) -> String {
     // Writing to a String cannot fail.
     let phase = door.lifecycle.phase().label();
     let _ = writeln!(page, "{phase}, configuration {}", status.generation());
+    let _ = writeln!(page, "{}", control_plane::sentence(door.control_plane.as_ref()));
     if let Some(refusal) = &status.refusal {
         let first = refusal.faults.first().map_or("", String::as_str);
         let count = refusal.faults.len();
@@ -52,6 +54,7 @@ pub(super) fn json(door: &Door) -> serde_json::Value {
     json!({
         "phase": door.lifecycle.phase().label(),
         "generation": status.generation(),
+        "source": control_plane::sentence(door.control_plane.as_ref()),
         "refusal": status.refusal.as_ref().map(|refusal| &refusal.faults),
         "clusters": clusters.unwrap_or_default(),
     })

@@ -1,6 +1,7 @@
 //! `/config_dump`: what is in force, as it was compiled, and why the newest update is not.
 
 use super::Door;
+use super::control_plane;
 use super::endpoints;
 use super::routes;
 use crate::control::status::Status;
@@ -30,6 +31,7 @@ pub(super) fn json(door: &Door) -> Value {
         "phase": door.lifecycle.phase().label(),
         "generation": status.generation(),
         "updates": updates(&status),
+        "control_plane": door.control_plane.as_ref().map(control_plane::json),
         "services": snapshot.map(services),
         "inbound": snapshot.map(inbound),
         "unknown": snapshot.map(unknown),
@@ -54,7 +56,8 @@ fn updates(status: &Status) -> Value {
 
 /// Addresses of one service that are handled alike stand together.
 fn services(snapshot: &Snapshot) -> Vec<Value> {
-    let mut groups: BTreeMap<&str, Vec<(&Arc<Handling>, Vec<SocketAddr>)>> = BTreeMap::new();
+    type Alike<'a> = (&'a Arc<Handling>, Vec<SocketAddr>);
+    let mut groups: BTreeMap<&str, Vec<Alike<'_>>> = BTreeMap::new();
     let services = snapshot.services();
     for (address, handling) in services.flat_map(|(address, all)| all.into_iter().map(move |one| (address, one))) {
         let alike = groups.entry(&handling.service).or_default();

@@ -1,28 +1,32 @@
 //! Who may ask on the admin port: nobody from elsewhere, and no web page that a browser on this machine has open.
 
 use super::Face;
-use hyper::HeaderMap;
+use hyper::Request;
 use hyper::header;
+use hyper::http::uri::Authority;
 use std::net::IpAddr;
 
 /// `Err`: why the request is refused.
-pub(super) fn check(face: Face, peer: IpAddr, headers: &HeaderMap) -> Result<(), &'static str> {
+pub(super) fn check<B>(face: Face, peer: IpAddr, request: &Request<B>) -> Result<(), &'static str> {
     if face == Face::Telemetry {
         return Ok(());
     }
     if !peer.to_canonical().is_loopback() {
         return Err("this port answers to loopback only");
     }
+    let headers = request.headers();
     let host = headers.get(header::HOST).map(|host| host.to_str().unwrap_or_default());
+    // What HTTP/2 has instead, and an absolute target beside it.
+    let authority = request.uri().authority().map(Authority::as_str);
     // A name can be made to resolve to 127.0.0.1 by whoever owns it (DNS rebinding); an address cannot.
-    if !host.is_none_or(is_local) {
+    if !host.into_iter().chain(authority).all(is_local) {
         return Err("the Host of a request to this port must be an IP address or localhost");
     }
     // Browsers send an Origin with every POST, and with whatever a foreign page asks for by script.
     let origin = headers
         .get(header::ORIGIN)
         .map(|origin| origin.to_str().unwrap_or_default());
-    if origin.is_some_and(|origin| origin.strip_prefix("http://") != host) {
+    if origin.is_some_and(|origin| origin.strip_prefix("http://") != host.or(authority)) {
         return Err("requests of other sites are refused");
     }
     Ok(())
@@ -46,11 +50,25 @@ mod tests {
     use super::*;
 
     fn asked(peer: &str, headers: &[(header::HeaderName, &str)]) -> Result<(), &'static str> {
-        let headers = headers
-            .iter()
-            .map(|(name, value)| (name.clone(), value.parse().unwrap()))
-            .collect();
-        check(Face::Admin, peer.parse().unwrap(), &headers)
+        let mut request = Request::new(());
+        for (name, value) in headers {
+            request.headers_mut().insert(name, value.parse().unwrap());
+        }
+        check(Face::Admin, peer.parse().unwrap(), &request)
+    }
+
+    #[test]
+    fn the_authority_of_http2_must_be_local_as_a_host_must() {
+        for (target, local) in [
+            ("http://127.0.0.1:15000/x.Y/Z", true),
+            ("http://localhost:15000/x.Y/Z", true),
+            ("http://evil.example:15000/x.Y/Z", false),
+        ] {
+            let mut request = Request::new(());
+            *request.uri_mut() = target.parse().unwrap();
+            let peer = "127.0.0.1".parse().unwrap();
+            assert_eq!(check(Face::Admin, peer, &request).is_ok(), local, "{target}");
+        }
     }
 
     #[test]

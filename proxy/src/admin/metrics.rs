@@ -1,6 +1,7 @@
 //! The metrics that do not come out of workers' books: configuration, phase, endpoints, process.
 
 use super::Door;
+use super::control_plane;
 use super::endpoints;
 use super::endpoints::ClusterState;
 use super::endpoints::EndpointState;
@@ -19,6 +20,7 @@ pub(super) fn page(door: &Door) -> String {
     let status = door.status.borrow().clone();
     let mut families = vec![phase(door.lifecycle.phase())];
     families.extend(configuration(&status));
+    families.extend(door.control_plane.iter().flat_map(control_plane::families));
     families.extend(endpoints(door, &status));
     families.push(access_log(door));
     families.extend(telemetry::process::families());

@@ -5,6 +5,7 @@
 
 mod clusters;
 mod config_dump;
+mod control_plane;
 mod endpoints;
 mod guard;
 mod metrics;
@@ -21,14 +22,24 @@ use crate::telemetry::Book;
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::log::LogHandle;
 use crate::upstream::shared::Registry;
+use bytes::Bytes;
 use evenkeel_control_api::ads;
+use evenkeel_control_api::ads::csds;
 use evenkeel_control_api::mesh::settings::ProxySettings;
-use hyper::server::conn::http1;
+use http_body_util::Either;
+use hyper::Request;
+use hyper::Response;
+use hyper::Version;
+use hyper::body::Body;
+use hyper::body::Incoming;
 use hyper::service::service_fn;
+use hyper_util::rt::TokioExecutor;
 use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
+use hyper_util::server::conn::auto;
 use page::Then;
 use std::convert::Infallible;
+use std::error::Error;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -44,7 +55,9 @@ use tokio::time::Instant;
 const CONNECTIONS: usize = 64;
 /// For a request head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// For a connection, which has one request: whoever reads slowly must not keep others out.
+/// Calls of gRPC at once on one connection: each holds its answer, which has a few hundred bytes of every resource.
+const CALLS: u32 = 4;
+/// For a connection, which has one request of HTTP/1: whoever reads slowly must not keep others out.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
 /// After a failure to accept: without descriptors the next attempt would fail at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -98,7 +111,7 @@ pub async fn serve(listener: std::net::TcpListener, door: Arc<Door>, face: Face)
             Ok((stream, peer)) => {
                 let door = Arc::clone(&door);
                 tokio::spawn(async move {
-                    connection(stream, peer.ip(), &door, face).await;
+                    connection(stream, peer.ip(), door, face).await;
                     drop(place);
                 });
             }
@@ -110,26 +123,49 @@ pub async fn serve(listener: std::net::TcpListener, door: Arc<Door>, face: Face)
     }
 }
 
-async fn connection(stream: TcpStream, peer: IpAddr, door: &Door, face: Face) {
-    let quit = AtomicBool::new(false);
-    let service = service_fn(|request| {
-        let quit = &quit;
-        async move {
-            let answer = page::answer(door, face, peer, request).await;
-            quit.store(answer.then == Then::Quit, Ordering::Relaxed);
-            Ok::<_, Infallible>(answer.response)
-        }
-    });
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
+async fn connection(stream: TcpStream, peer: IpAddr, door: Arc<Door>, face: Face) {
+    // Without it, every 64 KiB of a large answer over HTTP/2 wait for the client's delayed acknowledgement.
+    let _ = stream.set_nodelay(true);
+    let quit = Arc::new(AtomicBool::new(false));
+    let service = {
+        let (door, quit) = (Arc::clone(&door), Arc::clone(&quit));
+        service_fn(move |request| answer(Arc::clone(&door), face, peer, request, Arc::clone(&quit)))
+    };
+    let mut http = auto::Builder::new(TokioExecutor::new());
+    if face == Face::Telemetry {
+        http = http.http1_only();
+    }
+    http.http1()
+        .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .keep_alive(false);
+    http.http2().timer(TokioTimer::new()).max_concurrent_streams(CALLS);
     let served = tokio::time::timeout(CONNECTION_TIMEOUT, http.serve_connection(TokioIo::new(stream), service)).await;
     if let Ok(Err(error)) = served {
         tracing::debug!(%peer, %error, "an admin connection ended early");
     }
     // Only now: the process may end before another line of this runs, and whoever asked wants the answer.
-    if quit.into_inner() {
+    if quit.load(Ordering::Relaxed) {
         door.lifecycle.enter(Phase::Quitting);
     }
+}
+
+/// Pages over HTTP/1; over HTTP/2, which gRPC speaks, what is known of each resource.
+async fn answer(
+    door: Arc<Door>,
+    face: Face,
+    peer: IpAddr,
+    request: Request<Incoming>,
+    quit: Arc<AtomicBool>,
+) -> Result<Response<impl Body<Data = Bytes, Error = Box<dyn Error + Send + Sync>> + Send>, Infallible> {
+    if let Some(refused) = page::refusal(face, peer, &request) {
+        return Ok(refused.map(Either::Left));
+    }
+    if request.version() == Version::HTTP_2 {
+        let response = csds::answer(door.control_plane.clone(), request).await;
+        return Ok(response.map(Either::Right));
+    }
+    let answer = page::answer(&door, face, request).await;
+    quit.store(answer.then == Then::Quit, Ordering::Relaxed);
+    Ok(answer.response.map(Either::Left))
 }

@@ -12,13 +12,17 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use http_body_util::Full;
 use http_body_util::Limited;
+use hyper::HeaderMap;
 use hyper::Method;
 use hyper::Request;
 use hyper::Response;
 use hyper::StatusCode;
+use hyper::Version;
 use hyper::body::Incoming;
 use hyper::header;
 use std::net::IpAddr;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// Bytes of a log directive.
 const BODY_LIMIT: usize = 4_096;
@@ -102,11 +106,26 @@ impl Page {
     }
 }
 
+/// What a request gets that is not to have an answer; `None`: it is.
+pub(super) fn refusal<B>(face: Face, peer: IpAddr, request: &Request<B>) -> Option<Response<Full<Bytes>>> {
+    let (status, reason) = if let Err(reason) = guard::check(face, peer, request) {
+        (StatusCode::FORBIDDEN, reason)
+    } else if request.version() == Version::HTTP_2 && !is_grpc(request.headers()) {
+        let reason = "pages are for HTTP/1; over HTTP/2 there is gRPC: envoy.service.status.v3";
+        (StatusCode::HTTP_VERSION_NOT_SUPPORTED, reason)
+    } else {
+        return None;
+    };
+    Some(text(status, &format!("{reason}\n")).response)
+}
+
+fn is_grpc(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE);
+    content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+}
+
 /// Answers one request.
-pub(super) async fn answer(door: &Door, face: Face, peer: IpAddr, request: Request<Incoming>) -> Answer {
-    if let Err(reason) = guard::check(face, peer, request.headers()) {
-        return text(StatusCode::FORBIDDEN, &format!("{reason}\n"));
-    }
+pub(super) async fn answer(door: &Arc<Door>, face: Face, request: Request<Incoming>) -> Answer {
     let path = request.uri().path();
     let found = Page::ALL
         .into_iter()
@@ -137,8 +156,11 @@ pub(super) async fn answer(door: &Door, face: Face, peer: IpAddr, request: Reque
             Err(missing) => text(StatusCode::SERVICE_UNAVAILABLE, &format!("{missing}\n")),
         },
         Page::Live => text(StatusCode::OK, "live\n"),
-        Page::ConfigDump => json(&config_dump::json(door)),
-        Page::Clusters => clusters_page(door, request.uri().query()),
+        Page::ConfigDump => apart(door, |door| json(&config_dump::json(door))).await,
+        Page::Clusters => {
+            let query = request.uri().query().map(str::to_owned);
+            apart(door, move |door| clusters_page(door, query.as_deref())).await
+        }
         Page::LogLevel if request.method() == Method::PUT => set_log_level(door, request.into_body()).await,
         Page::LogLevel => text(StatusCode::OK, &format!("{}\n", door.log.directive())),
         Page::Drain => {
@@ -154,6 +176,21 @@ pub(super) async fn answer(door: &Door, face: Face, peer: IpAddr, request: Reque
             }
         }
     }
+}
+
+/// On a thread of its own, for of a large mesh it takes longer than a probe may wait; and one at a time, for meanwhile it
+/// takes much memory.
+async fn apart(door: &Arc<Door>, write: impl FnOnce(&Door) -> Answer + Send + 'static) -> Answer {
+    static PLACE: Semaphore = Semaphore::const_new(1);
+    let (door, place) = (Arc::clone(door), PLACE.acquire().await);
+    let written = tokio::task::spawn_blocking(move || {
+        let answer = write(&door);
+        drop(place);
+        answer
+    });
+    written
+        .await
+        .unwrap_or_else(|error| text(StatusCode::INTERNAL_SERVER_ERROR, &format!("{error}\n")))
 }
 
 fn clusters_page(door: &Door, query: Option<&str>) -> Answer {

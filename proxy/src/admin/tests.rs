@@ -1,5 +1,7 @@
 //! The pages over real sockets, as operators, probes and scrapers see them.
 
+mod control_plane;
+
 use super::Door;
 use super::Face;
 use super::serve;
@@ -14,6 +16,7 @@ use crate::telemetry::log;
 use crate::telemetry::tests::read;
 use crate::upstream::shared::Registry;
 use crate::upstream::shared::Shared;
+use evenkeel_control_api::ads;
 use evenkeel_control_api::mesh;
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -57,6 +60,10 @@ struct Answer {
 
 impl House {
     fn open() -> Self {
+        Self::with(None)
+    }
+
+    fn with(control_plane: Option<ads::Status>) -> Self {
         let (subscriber, log) = log::subscriber("info").unwrap();
         let status = watch::Sender::new(Status::default());
         let (lifecycle, registry) = (Arc::<Lifecycle>::default(), Arc::<Registry>::default());
@@ -64,7 +71,7 @@ impl House {
             books: vec![Book::new(0), Book::new(1)],
             registry: Arc::clone(&registry),
             status: status.subscribe(),
-            control_plane: None,
+            control_plane,
             lifecycle: Arc::clone(&lifecycle),
             log,
             access_log: None,
@@ -290,7 +297,8 @@ fn named_cluster(snapshot: &snapshot::Snapshot) -> String {
 #[tokio::test]
 async fn clusters_show_every_endpoint_with_its_state() {
     let house = House::open();
-    assert_eq!(get(house.admin, "/clusters").await.body, "starting, configuration 0\n");
+    let empty = "starting, configuration 0\nfrom a mesh document\n";
+    assert_eq!(get(house.admin, "/clusters").await.body, empty);
     let snapshot = house.configure();
     let removed = house.used(&snapshot, "10.9.9.9:1");
     removed.load.started();
@@ -340,6 +348,7 @@ async fn the_configuration_in_force_is_shown_with_the_refusal_of_a_newer_one() {
     assert!(answer.head.contains("content-type: application/json"));
     let dump: Value = serde_json::from_str(&answer.body).unwrap();
     assert_eq!(dump["generation"], 7);
+    assert_eq!(dump["control_plane"], Value::Null);
     assert_eq!(dump["updates"]["refusal"][0], "mesh.yaml:3:7: services: is missing");
     assert_eq!(
         dump["services"][0]["addresses"],

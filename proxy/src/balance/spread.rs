@@ -178,9 +178,12 @@ impl Builder<'_> {
         let shares = shares(&census, terms);
         let both = || priorities.iter().zip(&shares);
         let mut levels: Vec<_> = both()
-            .map(|(places, share)| match share.is_panic {
-                true => (share.healthy + share.degraded, self.whole(places.clone())),
-                false => (share.healthy, self.level(places, Health::Healthy)),
+            .map(|(places, share)| {
+                if share.is_panic {
+                    (share.healthy + share.degraded, self.whole(places.clone()))
+                } else {
+                    (share.healthy, self.level(places, Health::Healthy))
+                }
             })
             .collect();
         let degraded = both().filter(|(_, share)| !share.is_panic);

@@ -175,10 +175,16 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn nobody_waits_for_what_is_not_asked_for_or_known() {
         let (asking, mut told) = asking(Anywhere::Refuse);
-        assert!(matches!(asking.ask("192.0.2.1:80".parse().unwrap(), || None).await, Asked::Beyond));
+        assert!(matches!(
+            asking.ask("192.0.2.1:80".parse().unwrap(), || None).await,
+            Asked::Beyond
+        ));
         assert!(told.try_recv().is_err());
         let known = answered(at(1));
-        assert!(matches!(asking.ask(at(1), || Some(Arc::clone(&known))).await, Asked::Known(_)));
+        assert!(matches!(
+            asking.ask(at(1), || Some(Arc::clone(&known))).await,
+            Asked::Known(_)
+        ));
         assert_eq!(told.try_recv().unwrap(), Usage::Begins(at(1)));
     }
 
@@ -216,7 +222,7 @@ mod tests {
         let (asking, mut told) = asking(Anywhere::PassThrough);
         let known = answered(at(1));
         let lease = asking.ask(at(1), || Some(Arc::clone(&known))).await;
-        asking.sweep(Instant::now() + Duration::from_secs(3_600));
+        asking.sweep(Instant::now() + Duration::from_hours(1));
         assert_eq!(told.try_recv().unwrap(), Usage::Begins(at(1)));
         assert!(told.try_recv().is_err(), "it is in use");
         drop(lease);

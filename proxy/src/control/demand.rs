@@ -76,7 +76,10 @@ impl Demand {
             }
             steps.push(Step::Want(destination));
         }
-        let wanted = self.wanted.entry(destination).or_insert(Wanted { users: 0, since: now });
+        let wanted = self
+            .wanted
+            .entry(destination)
+            .or_insert(Wanted { users: 0, since: now });
         wanted.users += 1;
         steps
     }
@@ -84,8 +87,16 @@ impl Demand {
     /// Gives up what nobody has used for long.
     pub(super) fn expire(&mut self, now: Instant) -> Vec<Step> {
         let idle = |wanted: &Wanted| wanted.users == 0 && now.saturating_duration_since(wanted.since) >= self.idle;
-        let expired: Vec<_> = self.wanted.iter().filter(|(_, wanted)| idle(wanted)).map(|(one, _)| *one).collect();
-        expired.into_iter().map(|destination| self.forget(destination)).collect()
+        let expired: Vec<_> = self
+            .wanted
+            .iter()
+            .filter(|(_, wanted)| idle(wanted))
+            .map(|(one, _)| *one)
+            .collect();
+        expired
+            .into_iter()
+            .map(|destination| self.forget(destination))
+            .collect()
     }
 
     fn forget(&mut self, destination: SocketAddr) -> Step {
@@ -95,7 +106,9 @@ impl Demand {
 
     fn least_recent(&self) -> Option<SocketAddr> {
         let unused = self.wanted.iter().filter(|(_, wanted)| wanted.users == 0);
-        unused.min_by_key(|(_, wanted)| wanted.since).map(|(destination, _)| *destination)
+        unused
+            .min_by_key(|(_, wanted)| wanted.since)
+            .map(|(destination, _)| *destination)
     }
 }
 
@@ -135,7 +148,10 @@ mod tests {
             demand.told(Usage::Begins(at(number)), now);
             demand.told(Usage::Ends(at(number)), now + Duration::from_secs(u64::from(number)));
         }
-        assert_eq!(demand.told(Usage::Begins(at(3)), now), [Step::Forget(at(1)), Step::Want(at(3))]);
+        assert_eq!(
+            demand.told(Usage::Begins(at(3)), now),
+            [Step::Forget(at(1)), Step::Want(at(3))]
+        );
         assert_eq!(demand.told(Usage::Begins(at(2)), now), []);
         assert_eq!(demand.told(Usage::Begins(at(4)), now), [], "all places are in use");
         assert_eq!(demand.wanted.len(), 2);

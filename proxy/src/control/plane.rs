@@ -1,16 +1,19 @@
 //! A control plane as the source of configurations: what it says is put in force, what workers ask for is asked of it.
 
 use super::demand::{Demand, Step, Usage};
+use super::dns::Names;
 use super::publisher::Publisher;
 use super::status::Status;
+use crate::balance::Dice;
 use crate::snapshot;
 use evenkeel_control_api::ads::bootstrap::{Bootstrap, Node};
 use evenkeel_control_api::ads::{self, Answer, Change, Client, Clusters, Listeners, Mode, Options, Subscriptions};
 use evenkeel_control_api::mesh::settings::{ControlPlane, ControlPlaneAt, Scope};
 use std::fs;
+use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 /// The listeners that a proxy needs before it is ready when it asks on demand: the ones that take connections over.
 const ORDINARY: [&str; 2] = ["outbound", "inbound"];
@@ -25,6 +28,8 @@ pub struct Plane {
     subscriptions: Subscriptions,
     publisher: Publisher,
     demand: Option<Demand>,
+    /// Endpoints that are named instead of addressed.
+    names: Names,
     told: mpsc::UnboundedReceiver<Usage>,
 }
 
@@ -38,7 +43,11 @@ impl Plane {
             Scope::Everything => (None, Listeners::Wildcard, Clusters::Wildcard),
             Scope::OnDemand(on_demand) => {
                 let ordinary = ORDINARY.map(str::to_owned).to_vec();
-                (Some(Demand::new(on_demand)), Listeners::Named(ordinary), Clusters::Referenced)
+                (
+                    Some(Demand::new(on_demand)),
+                    Listeners::Named(ordinary),
+                    Clusters::Referenced,
+                )
             }
         };
         let options = Options {
@@ -53,6 +62,7 @@ impl Plane {
             client,
             publisher: Publisher::default(),
             demand,
+            names: Names::of_system(Dice::seeded(seed())),
             told,
         })
     }
@@ -76,19 +86,29 @@ impl Plane {
         loop {
             let generation = self.publisher.generation();
             tokio::select! {
+                // In this order: when the first configuration is complete, it is there to be taken.
+                biased;
                 change = taken(&self.client, pace, generation, &mut applied) => {
                     self.put(&change);
-                    pace = Instant::now() + PACE;
+                    // Workers wait for the first configuration, and it for nothing.
+                    if self.publisher.generation() > 0 {
+                        pace = Instant::now() + PACE;
+                    }
                 }
+                resolved = self.names.changed() => self.publisher.publish(&resolved),
                 Some(usage) = self.told.recv() => self.tell(usage),
                 now = expire.tick() => self.expire(now),
                 // A control plane that has nothing for this proxy is an answer, too.
-                Ok(_) = ready.wait_for(|ready| *ready), if generation == 0 => self.put(&Change::default()),
+                Ok(_) = ready.wait_for(|ready| *ready), if generation == 0 => {
+                    let rest = timeout(Duration::ZERO, self.client.changed()).await;
+                    self.put(&rest.unwrap_or_default());
+                }
             }
         }
     }
 
     fn put(&mut self, change: &Change) {
+        self.names.watch(&change.update);
         if !*self.client.ready().borrow() && self.publisher.generation() == 0 {
             // Workers begin with a configuration that is complete.
             return self.publisher.prepare(&change.update);
@@ -166,6 +186,10 @@ fn bootstrap(at: &ControlPlaneAt) -> Result<Bootstrap, String> {
             },
         }),
     }
+}
+
+fn seed() -> u64 {
+    RandomState::new().hash_one(Instant::now())
 }
 
 /// The pod's name, where nobody has set another.

@@ -15,8 +15,9 @@ use crate::protocol::{Context, Session, Spoken, http, opaque};
 use crate::snapshot::{self, Detection, Handling, Opening, Versions};
 use crate::telemetry::{self, ConnectionRecord, Verdict};
 use evenkeel_control_api::resource::listener::Direction;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::net::TcpStream;
@@ -80,18 +81,18 @@ pub async fn carry(
     peer: Option<SocketAddr>,
 ) -> Result<(), Reason> {
     // Held until the connection ends: what is in use stays known.
-    let asked = match &context.asking {
-        Some(asking) if direction == Direction::Outbound => {
-            let upstreams = &context.upstreams;
-            Box::pin(asking.ask(destination, || upstreams.live().snapshot.clone())).await
-        }
-        _ => Asked::Beyond,
+    let _lease = match known(&context, direction, destination) {
+        None => None,
+        Some(asking) => match asking.await {
+            Asked::Known(lease) => Some(lease),
+            Asked::Beyond => None,
+            Asked::Refuse => {
+                tracing::debug!(%destination, "the control plane has not answered in time: refused");
+                stream.reset();
+                return Err(Reason::UnknownDestination);
+            }
+        },
     };
-    if matches!(asked, Asked::Refuse) {
-        tracing::debug!(%destination, "the control plane has not answered in time: refused");
-        stream.reset();
-        return Err(Reason::UnknownDestination);
-    }
     let Some(session) = Session::open(&context, direction, destination, peer) else {
         tracing::debug!(%destination, "no service has this address: refused");
         stream.reset();
@@ -101,7 +102,7 @@ pub async fn carry(
     let (live, handling) = session.now();
     if handling.detection == Detection::Opaque {
         context.book.detected(Verdict::Declared);
-        return opaque::serve(&session, live, &handling, stream, Vec::new(), None).await;
+        return Box::pin(opaque::serve(&session, live, &handling, stream, Vec::new(), None)).await;
     }
     let generation = live.generation();
     drop(live);
@@ -115,23 +116,28 @@ pub async fn carry(
     }
 }
 
-async fn serve(session: Rc<Session>, stream: Stream, detected: Detected) -> Result<(), Reason> {
-    let Detected { spoken, prefix, ahead } = detected;
+/// Asks on demand, where that is done. Boxed: an idle connection holds the room for everything that may come next.
+fn known(
+    context: &Rc<Context>,
+    direction: Direction,
+    destination: SocketAddr,
+) -> Option<Pin<Box<impl Future<Output = Asked>>>> {
+    let asking = context.asking.clone().filter(|_| direction == Direction::Outbound)?;
+    let upstreams = Rc::clone(&context.upstreams);
+    Some(Box::pin(async move {
+        asking.ask(destination, || upstreams.live().snapshot.clone()).await
+    }))
+}
+
+async fn serve(session: Rc<Session>, mut stream: Stream, mut detected: Detected) -> Result<(), Reason> {
     // As of now: the client may have said nothing for long.
-    let (mut live, mut handling) = session.now();
-    let mut stream = stream;
-    let (mut prefix, mut ahead) = (prefix, ahead);
-    if handling.narrows() {
-        let opening = opening(spoken, &mut stream, &mut prefix).await;
-        let Some(narrowed) = session.narrow(opening) else {
-            tracing::debug!(destination = %session.destination, "no chain takes this connection: refused");
-            stream.reset();
-            return Err(Reason::UnknownDestination);
-        };
-        // What was opened ahead leads where bytes would have gone.
-        ahead = ahead.filter(|_| handling.tcp == narrowed.1.tcp);
-        (live, handling) = narrowed;
+    if session.now().1.narrows() && !Box::pin(narrow(&session, &mut stream, &mut detected)).await {
+        tracing::debug!(destination = %session.destination, "no chain takes this connection: refused");
+        stream.reset();
+        return Err(Reason::UnknownDestination);
     }
+    let Detected { spoken, prefix, ahead } = detected;
+    let (live, handling) = session.now();
     let versions = handling.http.as_ref().map(|http| http.versions);
     let spoken = match (spoken, versions) {
         (Spoken::Http1, Some(Versions::Http2) | None) | (Spoken::Http2, Some(Versions::Http1) | None) => Spoken::Opaque,
@@ -155,7 +161,8 @@ async fn serve(session: Rc<Session>, stream: Stream, detected: Detected) -> Resu
         session.context.upstreams.adopt(&endpoint, ahead.stream, ahead.since);
     }
     match spoken {
-        Spoken::Http1 => http::serve_http1(&session, stream, prefix).await,
+        // Boxed, all three: an opaque connection would hold the room of an HTTP/1 one, 2.8 KiB, as long as it lives.
+        Spoken::Http1 => Box::pin(http::serve_http1(&session, stream, prefix)).await,
         Spoken::Http2 => Box::pin(http::serve_http2(session, stream, prefix)).await,
         Spoken::Opaque => Ok(()),
     }
@@ -169,6 +176,20 @@ fn shares_cluster(handling: &Handling) -> bool {
     tcp.clusters
         .places()
         .any(|place| http.routes.clusters().any(|cluster| cluster == place))
+}
+
+/// Chooses between the chains of the listener by what the connection begins with; false: none takes it.
+async fn narrow(session: &Session, stream: &mut Stream, detected: &mut Detected) -> bool {
+    let before = session.now().1;
+    let opening = opening(detected.spoken, stream, &mut detected.prefix).await;
+    let Some(after) = session.narrow(opening) else {
+        return false;
+    };
+    // What was opened ahead leads where bytes would have gone.
+    if before.tcp != after.tcp {
+        detected.ahead = None;
+    }
+    true
 }
 
 /// What a connection begins with, as listeners choose their chains by it. A TLS hello is read to its end.

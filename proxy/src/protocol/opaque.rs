@@ -105,7 +105,6 @@ pub async fn serve(
     };
     // A connection may live for days; the configuration that it began with need not.
     drop(live);
-    session.release();
     let mut reached = match reached {
         Ok(reached) => reached,
         Err(reason) => {

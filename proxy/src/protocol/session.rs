@@ -49,8 +49,9 @@ pub struct Session {
     opening: OnceCell<Opening>,
 }
 
+/// As of a generation; without the configuration itself, which an idle connection would keep from being freed.
 struct View {
-    live: Rc<Live>,
+    generation: u64,
     target: Target,
     series: Arc<ServiceSeries>,
 }
@@ -66,7 +67,11 @@ impl Session {
         let live = context.upstreams.live();
         let target = find(&live, direction, destination, peer)?;
         let series = series(context, &target);
-        let view = RefCell::new(View { live, target, series });
+        let view = RefCell::new(View {
+            generation: live.generation(),
+            target,
+            series,
+        });
         Some(Self {
             context: Rc::clone(context),
             direction,
@@ -78,14 +83,14 @@ impl Session {
     }
 
     /// Chooses between the chains of the listener by what the connection begins with; `None`: it is refused.
-    pub fn narrow(&self, opening: Opening) -> Option<(Rc<Live>, Arc<Handling>)> {
-        let (live, handling) = self.now();
+    pub fn narrow(&self, opening: Opening) -> Option<Arc<Handling>> {
+        let (_, handling) = self.now();
         let opening = self.opening.get_or_init(|| opening);
         let handling = handling.narrowed(&self.seen(opening))?;
         let mut view = self.view.borrow_mut();
         view.target.handling = Arc::clone(&handling);
         view.series = series(&self.context, &view.target);
-        Some((live, handling))
+        Some(handling)
     }
 
     fn seen(&self, opening: &Opening) -> Seen {
@@ -101,16 +106,18 @@ impl Session {
     pub fn now(&self) -> (Rc<Live>, Arc<Handling>) {
         let live = self.context.upstreams.live();
         let mut view = self.view.borrow_mut();
-        if live.generation() != view.live.generation() {
-            // A destination that is gone, or is no longer handled as what this connection speaks, goes on as it began.
+        if live.generation() != view.generation {
+            view.generation = live.generation();
+            // A destination that is gone, or is no longer handled as what this connection speaks, goes on as it began, as
+            // long as its clusters are there: they keep their places.
             if let Some(target) = self.find(&live)
                 && target.handling.http.is_some() == view.target.handling.http.is_some()
             {
-                let series = series(&self.context, &target);
-                *view = View { live, target, series };
+                view.series = series(&self.context, &target);
+                view.target = target;
             }
         }
-        (Rc::clone(&view.live), Arc::clone(&view.target.handling))
+        (live, Arc::clone(&view.target.handling))
     }
 
     fn find(&self, live: &Live) -> Option<Target> {
@@ -124,11 +131,6 @@ impl Session {
     /// Who asks; on an in-process stream the pod itself.
     pub fn client_ip(&self) -> IpAddr {
         self.peer.unwrap_or(self.destination).ip()
-    }
-
-    /// Lets go of the configuration: this connection asks it nothing any more.
-    pub fn release(&self) {
-        self.view.borrow_mut().live = Rc::default();
     }
 
     /// Books a request that began at `started`.

@@ -5,7 +5,7 @@
 //! Ask --hosts--> virtual host --condition--> rule --> Decision: Forward | Answer | ...
 //! Forward.changes: header (levels of mutations), path, host          Answer: redirect, or as it is written
 //! ```
-//! To add a condition: its type is in `control-api/src/resource/route/condition.rs`, its test in [`condition`].
+//! To add a condition: its type is in `control-api/src/resource/route/condition.rs`, its test in `condition.rs`.
 
 mod ask;
 mod compile;

@@ -82,7 +82,7 @@ impl Table {
     }
 
     /// What becomes of a request, which is asked for only where something depends on it.
-    pub fn decide<'a>(&self, ask: impl FnOnce() -> Ask<'a>, die: Die<'_>) -> Decision<'_> {
+    pub fn find<'a>(&self, ask: impl FnOnce() -> Ask<'a>, die: Die<'_>) -> Decision<'_> {
         let rule = match &self.0 {
             Form::Single(rule) => rule,
             Form::General(general) => match general.find(&ask(), die) {

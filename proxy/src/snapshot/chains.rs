@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub(super) struct Chains {
     pub(super) inspect: Inspect,
     /// Each with what is done with its connections.
-    pub(super) chains: Vec<(ChainMatch, Arc<Handling>)>,
+    pub(super) matched: Vec<(ChainMatch, Arc<Handling>)>,
     /// When none of them matches.
     pub(super) default: Option<Arc<Handling>>,
 }
@@ -57,7 +57,7 @@ impl Chains {
             return Entry::Closed;
         }
         let chains = Arc::new(self);
-        let depends = chains.chains.iter().any(|(matches, _)| depends(matches, port)) || chains.excepts_ports();
+        let depends = chains.matched.iter().any(|(matches, _)| depends(matches, port)) || chains.excepts_ports();
         if depends {
             return Entry::Depends(chains);
         }
@@ -85,7 +85,11 @@ impl Chains {
                 opening,
             })
         });
-        if alike(&opaque, &one) && alike(&one, &two) && alike(&two, &tls) && !self.asks_hello(destination.port()) {
+        if alike(opaque.as_ref(), one.as_ref())
+            && alike(one.as_ref(), two.as_ref())
+            && alike(two.as_ref(), tls.as_ref())
+            && !self.asks_hello(destination.port())
+        {
             return Some(self.declared(opaque?));
         }
         let speaks_http = [&one, &two]
@@ -94,8 +98,14 @@ impl Chains {
         let http = speaks_http.and_then(Option::as_ref);
         let fallback = opaque.as_ref().filter(|opaque| opaque.tcp.is_some());
         let named = http.or(fallback).or(tls.as_ref())?;
-        let folded = |other| alike(other, &opaque) || speaks_http.is_some_and(|http| alike(other, http));
-        let exact = folded(&one) && folded(&two) && alike(&tls, &opaque) && !self.asks_hello(destination.port());
+        let folded = |other: &Option<Arc<Handling>>| {
+            let other = other.as_ref();
+            alike(other, opaque.as_ref()) || speaks_http.is_some_and(|http| alike(other, http.as_ref()))
+        };
+        let exact = folded(&one)
+            && folded(&two)
+            && alike(tls.as_ref(), opaque.as_ref())
+            && !self.asks_hello(destination.port());
         Some(Arc::new(Handling {
             service: Arc::clone(&named.service),
             direction: named.direction,
@@ -118,7 +128,7 @@ impl Chains {
         let (detection, tcp) = match (&only.http, fallback) {
             (Some(_), Some(fallback)) => (Detection::Http, Some(fallback)),
             // It says what it expects: the client speaks first, and its hello is looked at.
-            (None, _) if self.chains.iter().any(tls) => (Detection::Tls, only.tcp.clone()),
+            (None, _) if self.matched.iter().any(tls) => (Detection::Tls, only.tcp.clone()),
             _ => return only,
         };
         Arc::new(Handling {
@@ -149,15 +159,15 @@ impl Chains {
             };
             &blind
         };
-        let place = select(self.chains.iter().map(|(matches, _)| matches), seen);
+        let place = select(self.matched.iter().map(|(matches, _)| matches), seen);
         let chosen = place
-            .and_then(|place| self.chains.get(place))
+            .and_then(|place| self.matched.get(place))
             .map(|(_, handling)| handling);
         chosen.or(self.default.as_ref()).cloned()
     }
 
     fn all(&self) -> impl Iterator<Item = &Arc<Handling>> {
-        self.chains.iter().map(|(_, handling)| handling).chain(&self.default)
+        self.matched.iter().map(|(_, handling)| handling).chain(&self.default)
     }
 
     /// Whether what is in a TLS hello decides between chains.
@@ -166,7 +176,7 @@ impl Chains {
             let alpn = |protocol: &ApplicationProtocol| matches!(protocol, ApplicationProtocol::Alpn(_));
             !matches.server_names.is_empty() || matches.application_protocols.iter().any(alpn)
         };
-        self.inspect.tls.runs_at(port) && self.chains.iter().any(|(matches, _)| asks(matches))
+        self.inspect.tls.runs_at(port) && self.matched.iter().any(|(matches, _)| asks(matches))
     }
 
     fn excepts_ports(&self) -> bool {
@@ -194,7 +204,7 @@ fn depends(matches: &ChainMatch, port: Option<u16>) -> bool {
 }
 
 /// The same, which two chains of one meaning are without being one.
-fn alike(one: &Option<Arc<Handling>>, other: &Option<Arc<Handling>>) -> bool {
+fn alike(one: Option<&Arc<Handling>>, other: Option<&Arc<Handling>>) -> bool {
     match (one, other) {
         (Some(one), Some(other)) => Arc::ptr_eq(one, other) || one == other,
         (None, None) => true,

@@ -1,7 +1,6 @@
 //! Resources in, snapshots out. A compiler keeps what it made of the last update, and makes anew only what the next one
 //! concerns: its cost is that of the change, not of the mesh.
 
-use super::{Answer, Snapshot};
 use super::chains::{Chains, Entry};
 use super::claims::Claims;
 use super::cluster::{Cluster, Discovery};
@@ -9,6 +8,7 @@ use super::fold::{Folder, named_routes};
 use super::handling::Handling;
 use super::places::Places;
 use super::uses::Uses;
+use super::{Answer, Snapshot};
 use evenkeel_control_api::resource::listener::{Direction, FilterChain};
 use evenkeel_control_api::resource::{Catalog, Kind, Listener, Resources, Update};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -135,7 +135,12 @@ impl Compiler {
     fn forget_uses(&mut self, kind: Kind, name: &Arc<str>) {
         match kind {
             Kind::Cluster => {
-                if let Some(assignment) = self.catalog.clusters.get(name).and_then(|old| old.discovery.assignment()) {
+                if let Some(assignment) = self
+                    .catalog
+                    .clusters
+                    .get(name)
+                    .and_then(|old| old.discovery.assignment())
+                {
                     self.assigned.end(&Arc::from(assignment), name);
                 }
             }
@@ -152,7 +157,12 @@ impl Compiler {
     fn concern(&mut self, kind: Kind, name: Arc<str>, concerned: &mut Concerned) {
         match kind {
             Kind::Cluster => {
-                if let Some(assignment) = self.catalog.clusters.get(&name).and_then(|new| new.discovery.assignment()) {
+                if let Some(assignment) = self
+                    .catalog
+                    .clusters
+                    .get(&name)
+                    .and_then(|new| new.discovery.assignment())
+                {
                     self.assigned.begin(Arc::from(assignment), &name);
                 }
                 concerned.clusters.insert(name);
@@ -172,9 +182,7 @@ impl Compiler {
         let place = self.places.of(name);
         let compiled = self.catalog.clusters.get(name).map(|cluster| {
             let assignments = &self.catalog.assignments;
-            Arc::new(Cluster::compile(name, cluster, |name| {
-                assignments.get(name).cloned()
-            }))
+            Arc::new(Cluster::compile(name, cluster, |name| assignments.get(name).cloned()))
         });
         match &compiled {
             Some(_) => self.current.named.insert(Arc::clone(name), place),

@@ -21,7 +21,7 @@ impl Folder<'_> {
     pub(super) fn chains(&mut self, listener: &Listener, chains: &[&FilterChain]) -> Chains {
         Chains {
             inspect: listener.inspect.clone(),
-            chains: chains
+            matched: chains
                 .iter()
                 .map(|chain| (chain.matches.clone(), Arc::new(self.chain(listener, chain))))
                 .collect(),

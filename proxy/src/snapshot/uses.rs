@@ -42,9 +42,9 @@ mod tests {
 
     #[test]
     fn users_come_and_go() {
-        let (mut uses, user) = (Uses::default(), Arc::from("user"));
-        uses.begin(1, &user);
-        uses.begin(1, &user);
+        let (mut uses, name) = (Uses::default(), Arc::from("user"));
+        uses.begin(1, &name);
+        uses.begin(1, &name);
         assert_eq!(uses.of(&1).count(), 1);
         uses.end(&2, "user");
         uses.end(&1, "user");

@@ -96,7 +96,7 @@ mod tests {
             now += Duration::from_millis(100);
             assert_eq!(granted(&budget, 1, now).len(), 1, "at {now:?}");
         }
-        now += Duration::from_secs(3600);
+        now += Duration::from_hours(1);
         assert_eq!(granted(&budget, 1, now).len(), 10);
     }
 
@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn a_clock_that_is_a_little_behind_earns_nothing_and_loses_nothing() {
         let budget = Arc::default();
-        granted(&budget, 1, Duration::from_millis(5_000));
+        granted(&budget, 1, Duration::from_secs(5));
         assert!(budget.permit(1, Duration::from_millis(4_950)).is_none());
         assert!(budget.permit(1, Duration::from_millis(5_100)).is_some());
     }

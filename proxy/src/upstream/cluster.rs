@@ -11,7 +11,7 @@ use evenkeel_control_api::resource::endpoint::{self, Group, HealthStatus};
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -209,7 +209,7 @@ fn standings(assignment: &ClusterLoadAssignment) -> impl Iterator<Item = Standin
                 HealthStatus::Unhealthy => balance::Health::Unhealthy,
             },
             locality: *localities.entry(Arc::as_ptr(group)).or_insert(number),
-            locality_weight: group.weight.map_or(0, |weight| weight.get()),
+            locality_weight: group.weight.map_or(0, NonZeroU32::get),
         }
     })
 }

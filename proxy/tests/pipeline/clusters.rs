@@ -78,7 +78,7 @@ fn resources(protocol: &str, change: impl FnOnce(&mut Cluster)) -> Resources {
 /// One service with these endpoints in its cluster.
 fn carried(protocol: &str, assignment: ClusterLoadAssignment) -> Resources {
     resources(protocol, |cluster| {
-        cluster.discovery = Discovery::Static(Arc::new(assignment))
+        cluster.discovery = Discovery::Static(Arc::new(assignment));
     })
 }
 
@@ -244,15 +244,16 @@ fn an_original_destination_may_have_another_port() {
 fn a_request_may_name_its_destination_where_the_configuration_says_by_which_field() {
     over_both_families(async || {
         for version in [Version::One, Version::Two] {
-            let say = |name: &'static str| Server::answering(version, move |_| Answer::new(Content::from(name)));
-            let (one, other) = (say("one").await, say("other").await);
+            let (one, other) = (named("one").await, named("other").await);
             for (header, expected) in [(Some("x-where"), "one"), (None, "other")] {
-                let mut resources = mesh::load("").unwrap().resources;
-                for cluster in &mut resources.clusters {
+                let mut resources = resources("http", |cluster| {
                     cluster.discovery = Discovery::OriginalDestination(OriginalDestination {
                         header: header.map(str::to_owned),
                         port: None,
                     });
+                });
+                for listener in resources.listeners.iter_mut().filter(|listener| !listener.bind) {
+                    listener.addresses = vec![other.address];
                 }
                 let stream = bench(&resources).connect_to(other.address).await;
                 let said = if version == Version::One {

@@ -645,7 +645,7 @@ fn an_endpoint_that_takes_too_long_is_given_up() {
                 Version::One => {
                     Server::h1(async |mut wire, _| {
                         wire.head().await;
-                        pending().await
+                        pending::<()>().await;
                     })
                     .await
                 }

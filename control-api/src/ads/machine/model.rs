@@ -154,7 +154,10 @@ impl Server {
         }
         for name in unsubscribe {
             assert!(watch.names.remove(&**name), "never subscribed: {request:?}");
-            watch.sent.remove(&**name);
+            // Of a name that the wildcard still covers a client has to hear when it goes.
+            if !watch.wildcard {
+                watch.sent.remove(&**name);
+            }
         }
         watch.due = true;
     }

@@ -216,7 +216,7 @@ impl Store {
     fn removed(&mut self, kind: Kind, name: &Text, names: &Names, now: Instant, outcome: &mut Outcome) {
         outcome
             .changed
-            .extend(self.remove(kind, name, names.wanted().contains(name), now));
+            .extend(self.remove(kind, name, names.is_asked(name), now));
     }
 
     /// What the state of the world does not hold does not exist. A name that has never been answered is waited for: the

@@ -111,7 +111,7 @@ fn ports(predicate: Predicate, report: &mut Report) -> Option<Ports> {
         Some(Rule::AndMatch(set)) => {
             // What all hold for is what none of their opposites holds for.
             let all: Option<Vec<Ports>> = set.rules.into_iter().map(|rule| ports(rule, report)).collect();
-            Some(others(&joined(all?.iter().flat_map(|ports| others(ports)))))
+            Some(others(&joined(all?.iter().flat_map(others))))
         }
         Some(Rule::AnyMatch(false)) | None => {
             report.refuse("is empty");
@@ -122,7 +122,7 @@ fn ports(predicate: Predicate, report: &mut Report) -> Option<Ports> {
 
 /// One list of ranges in order that do not touch.
 fn joined(ranges: impl IntoIterator<Item = RangeInclusive<u16>>) -> Ports {
-    let ordered: BTreeSet<(u16, u16)> = ranges.into_iter().map(|range| range.into_inner()).collect();
+    let ordered: BTreeSet<(u16, u16)> = ranges.into_iter().map(RangeInclusive::into_inner).collect();
     let mut joined: Ports = Vec::new();
     for (start, end) in ordered {
         match joined.last_mut() {
@@ -145,8 +145,8 @@ fn others(ranges: &Ports) -> Ports {
         }
         next = u32::from(*range.end()) + 1;
     }
-    if next <= u32::from(u16::MAX) {
-        others.push(next as u16..=u16::MAX);
+    if let Ok(next) = u16::try_from(next) {
+        others.push(next..=u16::MAX);
     }
     others
 }

@@ -37,7 +37,7 @@ pub(super) fn decode(message: proto::FilterChainMatch, report: &mut Report) -> C
     ChainMatch {
         destination_port: destination_port.and_then(|number| port("destination_port", number.value, report)),
         destinations: report.each("prefix_ranges", prefix_ranges, prefix),
-        server_names: report.each("server_names", server_names, server_name),
+        server_names: report.each("server_names", server_names, |name, report| server_name(&name, report)),
         transport_protocol: transport(&transport_protocol, report),
         application_protocols: protocols(&application_protocols, report),
         direct_sources: report.each("direct_source_prefix_ranges", direct_source_prefix_ranges, prefix),
@@ -111,7 +111,7 @@ fn prefix(message: CidrRange, report: &mut Report) -> Option<Prefix> {
     prefix
 }
 
-fn server_name(name: String, report: &mut Report) -> Option<ServerName> {
+fn server_name(name: &str, report: &mut Report) -> Option<ServerName> {
     let lower = name.to_ascii_lowercase();
     match lower.strip_prefix("*.") {
         Some(rest) if !rest.is_empty() && !rest.contains('*') => Some(ServerName::Under(rest.to_owned())),

@@ -143,10 +143,6 @@ pub(super) fn action(message: Option<proto::route::Action>, largest_body: u32, r
     }
 }
 
-#[expect(
-    clippy::too_many_lines,
-    reason = "a message with 31 fields, of which each is named twice"
-)]
 fn forward(message: proto::RouteAction, report: &mut Report) -> Option<Forward> {
     #[expect(deprecated, reason = "a deprecated field is decoded or refused too")]
     let proto::RouteAction {

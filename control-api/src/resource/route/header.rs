@@ -104,14 +104,14 @@ fn addition(message: proto::HeaderValueOption, report: &mut Report) -> Option<He
         HeaderAppendAction::try_from(append_action),
         append.map(|append| append.value),
     ) {
-        (Ok(HeaderAppendAction::AppendIfExistsOrAdd), Some(false)) => Some(AppendAction::Overwrite),
+        (Ok(HeaderAppendAction::AppendIfExistsOrAdd), Some(false))
+        | (Ok(HeaderAppendAction::OverwriteIfExistsOrAdd), None) => Some(AppendAction::Overwrite),
         (Ok(HeaderAppendAction::AppendIfExistsOrAdd), _) => Some(AppendAction::Append),
         (Ok(_), Some(_)) => {
             report.refuse_field("append", "cannot be there with append_action");
             None
         }
         (Ok(HeaderAppendAction::AddIfAbsent), None) => Some(AppendAction::AddIfAbsent),
-        (Ok(HeaderAppendAction::OverwriteIfExistsOrAdd), None) => Some(AppendAction::Overwrite),
         (Ok(HeaderAppendAction::OverwriteIfExists), None) => Some(AppendAction::OverwriteIfPresent),
         (Err(_), _) => {
             report.refuse_field("append_action", format!("{append_action} is not known"));

@@ -31,6 +31,7 @@ pub struct GrpcTimeout {
 }
 
 /// The fields of a route's action that are times.
+#[derive(Clone, Copy)]
 pub(super) struct Fields {
     pub(super) timeout: Option<ProtoDuration>,
     pub(super) idle_timeout: Option<ProtoDuration>,

@@ -78,7 +78,7 @@ fn servers(servers: &[ServerStatus]) -> Vec<Family> {
 
 /// Of every type and state there is a sample: an alert on one that is absent would never ring.
 fn resources(status: &Status) -> [Family; 2] {
-    let mut states = Vec::new();
+    let mut by_state = Vec::new();
     let mut ignored = Vec::new();
     for kind in resource::Kind::ALL {
         let mut counts = [0_usize; STATES.len()];
@@ -90,11 +90,8 @@ fn resources(status: &Status) -> [Family; 2] {
             }
         });
         ignored.push(sample(kind, notes as f64));
-        states.extend(STATES.into_iter().zip(counts).map(|(state, count)| Sample {
-            labels: vec![
-                ("type", kind.label().to_owned()),
-                ("state", state.label().to_owned()),
-            ],
+        by_state.extend(STATES.into_iter().zip(counts).map(|(state, count)| Sample {
+            labels: vec![("type", kind.label().to_owned()), ("state", state.label().to_owned())],
             value: count as f64,
         }));
     }
@@ -103,7 +100,7 @@ fn resources(status: &Status) -> [Family; 2] {
             name: "evenkeel_xds_resources",
             kind: Kind::Gauge,
             help: "Resources that something is known of, by what became of the version that came last.",
-            samples: states,
+            samples: by_state,
         },
         Family {
             name: "evenkeel_xds_ignored_fields",

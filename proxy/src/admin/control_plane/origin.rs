@@ -20,7 +20,9 @@ fn of(servers: &[ServerStatus], now: Instant) -> String {
         return format!("from {}, connected for {seconds} s ({mode})", server.uri);
     }
     let uris: Vec<_> = servers.iter().map(|server| server.uri.as_str()).collect();
-    let ends = servers.iter().filter_map(|server| Some((server, server.last_end.as_ref()?)));
+    let ends = servers
+        .iter()
+        .filter_map(|server| Some((server, server.last_end.as_ref()?)));
     let last = ends.max_by_key(|(_, end)| end.when).map(|(server, end)| {
         let seconds = now.saturating_duration_since(end.when).as_secs();
         // What a server said may hold line ends.

@@ -17,27 +17,33 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
-/// What names lead to, and how often each was asked for.
+/// What names lead to.
 #[derive(Clone, Default)]
-struct World(Arc<Mutex<HashMap<String, (Vec<IpAddr>, u32)>>>);
+struct World(Arc<Mutex<HashMap<String, Name>>>);
+
+#[derive(Default)]
+struct Name {
+    addresses: Vec<IpAddr>,
+    asked: u32,
+}
 
 impl World {
     fn say(&self, name: &str, addresses: &str) {
         let addresses = addresses.split_whitespace().map(|ip| ip.parse().unwrap()).collect();
-        self.0.lock().unwrap().entry(name.to_owned()).or_default().0 = addresses;
+        self.0.lock().unwrap().entry(name.to_owned()).or_default().addresses = addresses;
     }
 
     fn asked(&self, name: &str) -> u32 {
-        self.0.lock().unwrap().get(name).map_or(0, |(_, asked)| *asked)
+        self.0.lock().unwrap().get(name).map_or(0, |name| name.asked)
     }
 
     fn lookup(&self) -> Lookup {
         let world = self.clone();
         Box::new(move |name| {
             let mut names = world.0.lock().unwrap();
-            let (addresses, asked) = names.entry(name.to_string()).or_default();
-            *asked += 1;
-            let found = addresses.clone();
+            let name = names.entry(name.to_string()).or_default();
+            name.asked += 1;
+            let found = name.addresses.clone();
             Box::pin(async move {
                 if found.is_empty() {
                     return Err(io::Error::other("no such name"));

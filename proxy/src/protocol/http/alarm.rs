@@ -69,7 +69,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_body_that_moves_now_and_then_does_not_rest() {
         let begin = Instant::now();
-        let (mut rest, mut alarm) = (Rest::new(Some(Duration::from_secs(60))), Alarm::default());
+        let (mut rest, mut alarm) = (Rest::new(Some(Duration::from_mins(1))), Alarm::default());
         for moved in 0..10 {
             let resting = poll_fn(|cx| rest.poll(&mut alarm, cx, moved));
             assert!(tokio::time::timeout(Duration::from_secs(50), resting).await.is_err());

@@ -90,6 +90,7 @@ mod tests {
     use std::time::Duration;
     use tokio::time::sleep;
 
+    #[expect(clippy::unnecessary_wraps, reason = "every limit may be none")]
     const fn seconds(seconds: u64) -> Option<Duration> {
         Some(Duration::from_secs(seconds))
     }

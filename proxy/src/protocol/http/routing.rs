@@ -6,6 +6,7 @@ use crate::protocol::Session;
 use crate::route::{Answer, Ask, Changes, Decision, Fields, Forward, Full, Head, Limits, Target};
 use crate::snapshot::HttpHandling;
 use crate::upstream::{Cluster, Live};
+use bytes::Bytes;
 use evenkeel_control_api::resource::route::{FieldName, HostRewrite};
 use http::header::HOST;
 use http::request::Parts;
@@ -52,7 +53,7 @@ pub(super) fn route<'a, 'b>(
     ask: impl Fn() -> Ask<'b>,
 ) -> Result<Routed<'a>, Refused> {
     let upstreams = &session.context.upstreams;
-    match http.routes.decide(&ask, &mut |sides| upstreams.dice().below(sides)) {
+    match http.routes.find(&ask, &mut |sides| upstreams.dice().below(sides)) {
         Decision::Forward(forward) => {
             let place = match &forward.cluster {
                 Target::Place(place) => Some(*place),
@@ -150,13 +151,8 @@ pub(super) fn change_lines(changes: &Changes, head: &mut RequestHead, bytes: &[u
     let host = host(changes, path, &head.editing(bytes));
     let path = changes.path.as_ref().and_then(|change| change.apply(path, query));
     if host.is_some() && changes.append_forwarded_host {
-        let first = head
-            .authority(bytes)
-            .and_then(|first| HeaderValue::from_bytes(first).ok());
-        let mut fields = head.editing(bytes);
-        first
-            .map_or(Ok(()), |first| fields.add(&FORWARDED_HOST, &first))
-            .map_err(full)?;
+        let first = head.authority(bytes).map(<[u8]>::to_vec);
+        append_forwarded_host(first, &mut head.editing(bytes)).map_err(full)?;
     }
     head.redirect(bytes, path, host);
     Ok(())
@@ -170,14 +166,9 @@ pub(super) fn change_parts(changes: &Changes, head: &mut Parts) -> Result<(), Re
         return Ok(());
     }
     let host = host(changes, head.uri.path().as_bytes(), &head.headers);
-    if let Some(host) = &host
-        && changes.append_forwarded_host
-    {
-        let first = authority(head).filter(|first| *first != host.as_bytes());
-        let first = first.and_then(|first| HeaderValue::from_bytes(first).ok());
-        first
-            .map_or(Ok(()), |first| head.headers.add(&FORWARDED_HOST, &first))
-            .map_err(full)?;
+    if host.is_some() && changes.append_forwarded_host {
+        let first = authority(head).map(<[u8]>::to_vec);
+        append_forwarded_host(first, &mut head.headers).map_err(full)?;
     }
     let query = head.uri.query().map(str::as_bytes);
     let path = changes
@@ -202,6 +193,19 @@ pub(super) fn change_parts(changes: &Changes, head: &mut Parts) -> Result<(), Re
     Ok(())
 }
 
+/// Tells whom a request was for before its host was another, unless that was told last (as Envoy does).
+fn append_forwarded_host<H: Head + Fields>(first: Option<Vec<u8>>, head: &mut H) -> Result<(), Full> {
+    let Some(first) = first.and_then(|first| HeaderValue::from_maybe_shared(Bytes::from(first)).ok()) else {
+        return Ok(());
+    };
+    let told = (0..).map_while(|before| head.value(&FORWARDED_HOST, before)).last();
+    let told = told.and_then(|list| list.rsplit(|byte| *byte == b',').next());
+    if told.is_some_and(|told| told.trim_ascii() == first.as_bytes()) {
+        return Ok(());
+    }
+    head.add(&FORWARDED_HOST, &first)
+}
+
 /// Tells an endpoint, or a client, how many attempts there were.
 pub(super) fn tell_attempts(head: &mut impl Head, made: u32) -> Result<(), Full> {
     head.remove(&ATTEMPT_COUNT);
@@ -211,11 +215,11 @@ pub(super) fn tell_attempts(head: &mut impl Head, made: u32) -> Result<(), Full>
 /// Changes the head of an answer that came after so many attempts.
 pub(super) fn change_answer(changes: Option<&Changes>, made: u32, head: &mut impl Head) -> Result<(), Reason> {
     let Some(changes) = changes else { return Ok(()) };
-    let mut changed = changes.response.apply(head);
+    let mut outcome = changes.response.apply(head);
     if changes.tells_clients_attempts {
-        changed = changed.and_then(|()| tell_attempts(head, made));
+        outcome = outcome.and_then(|()| tell_attempts(head, made));
     }
-    changed.map_err(|Full| Reason::MalformedResponse)
+    outcome.map_err(|Full| Reason::MalformedResponse)
 }
 
 /// The other host, if there is to be one, and what says so names one.

@@ -7,7 +7,7 @@ use evenkeel_control_api::resource::route::{Domain, Ports};
 /// Each domain is a virtual host whose requests go to the cluster of its place in the list.
 fn table(ports: Ports, domains: &[Domain]) -> Table {
     let hosts = domains.iter().enumerate();
-    let hosts = hosts.map(|(place, domain)| host(&[domain.clone()], vec![route(everything(), place)]));
+    let hosts = hosts.map(|(place, domain)| host(std::slice::from_ref(domain), vec![route(everything(), place)]));
     let mut configuration = configuration(hosts.collect());
     configuration.ports = ports;
     compile(&configuration)

@@ -129,7 +129,7 @@ pub(super) fn table(routes: Vec<Route>) -> Table {
 
 /// The place of the cluster that a request goes to.
 pub(super) fn place(table: &Table, request: &Request) -> Option<usize> {
-    match table.decide(|| request.ask(), &mut |_| panic!("nothing is left to chance")) {
+    match table.find(|| request.ask(), &mut |_| panic!("nothing is left to chance")) {
         Decision::Forward(Forward {
             cluster: Target::Place(place),
             ..
@@ -152,7 +152,7 @@ pub(super) fn die(mut state: u64) -> impl FnMut(NonZeroU64) -> u64 {
 #[test]
 fn one_rule_for_everything_is_found_without_looking_at_the_request() {
     let single = table(vec![route(everything(), 7)]);
-    let found = single.decide(|| panic!("nobody asks"), &mut |_| panic!("nobody throws"));
+    let found = single.find(|| panic!("nobody asks"), &mut |_| panic!("nobody throws"));
     assert!(matches!(
         found,
         Decision::Forward(Forward {
@@ -168,8 +168,8 @@ fn one_rule_for_everything_is_found_without_looking_at_the_request() {
 #[test]
 fn without_rules_nothing_is_found() {
     let (request, never) = (Request::to("/"), &mut |_| panic!("nobody throws"));
-    assert_eq!(Table::default().decide(|| request.ask(), never), Decision::NoRule);
-    assert_eq!(table(Vec::new()).decide(|| request.ask(), never), Decision::NoRule);
+    assert_eq!(Table::default().find(|| request.ask(), never), Decision::NoRule);
+    assert_eq!(table(Vec::new()).find(|| request.ask(), never), Decision::NoRule);
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn a_rule_that_leads_nowhere_is_one() {
     nowhere.action = route::Action::Nowhere;
     let table = table(vec![nowhere, route(everything(), 1)]);
     let (request, never) = (Request::to("/"), &mut |_| panic!("nobody throws"));
-    assert_eq!(table.decide(|| request.ask(), never), Decision::Nowhere);
+    assert_eq!(table.find(|| request.ask(), never), Decision::Nowhere);
     let rules: Vec<&Rule> = table.rules().map(|(_, rule)| rule).collect();
     assert!(matches!(
         (&rules[0].action, &rules[1].action),

@@ -61,14 +61,7 @@ pub(in crate::protocol::http) async fn from_http1(
     } else {
         Transfer::default()
     };
-    let mut watch = Watch {
-        version: request.version,
-        expects: request.expect_continue,
-        interim: session.context.bounds.interim(),
-        rest: Rest::new(session.context.bounds.body_timeout),
-        alarm: &mut client.alarm,
-        clock: attempts.clock,
-    };
+    let mut watch = Watch::new(session, attempts.clock, request, &mut client.alarm);
     let head = wait(&mut near, &mut far, &mut upward, response, &mut watch).await;
     let answering = watch.interim.seen() > 0;
     client.ended |= matches!(&near, Side::One(near) if near.ended);
@@ -160,6 +153,20 @@ struct Watch<'a> {
     rest: Rest,
     alarm: &'a mut Alarm,
     clock: &'a Clock,
+}
+
+impl<'a> Watch<'a> {
+    fn new(session: &Session, clock: &'a Clock, request: &RequestHead, alarm: &'a mut Alarm) -> Self {
+        let bounds = &session.context.bounds;
+        Self {
+            version: request.version,
+            expects: request.expect_continue,
+            interim: bounds.interim(),
+            rest: Rest::new(bounds.body_timeout),
+            alarm,
+            clock,
+        }
+    }
 }
 
 /// Moves the request until the head of the answer is here.

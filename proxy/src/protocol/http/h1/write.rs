@@ -206,9 +206,9 @@ fn write_number(text: std::fmt::Arguments<'_>, out: &mut Vec<u8>) {
 
 /// Appends lines that the mesh adds.
 pub(super) fn fields(fields: &[(HeaderName, HeaderValue)], out: &mut Vec<u8>) {
-    fields
-        .iter()
-        .for_each(|(name, value)| field(name.as_str(), value.as_bytes(), out));
+    for (name, value) in fields {
+        field(name.as_str(), value.as_bytes(), out);
+    }
 }
 
 fn field(name: &str, value: &[u8], out: &mut Vec<u8>) {

@@ -252,7 +252,7 @@ mod tests {
         ] {
             let (out, request) = edited(came, |head, bytes| {
                 let path = path.map(|path| path.as_bytes().to_vec());
-                head.redirect(bytes, path, host.map(|host| HeaderValue::from_static(host)));
+                head.redirect(bytes, path, host.map(HeaderValue::from_static));
             });
             assert_eq!(out, format!("{line} HTTP/1.1\r\nHost: {host_line}\r\n\r\n"), "{came}");
             let request = request.unwrap();
