@@ -1,6 +1,6 @@
 .PHONY: demo demo-json test check bench instructions soak
 
-demo:       ## one client, three replicas: the share of each, without the mesh and with it
+demo:       ## one client, three replicas: the share of each, without the mesh and with it; then configured over gRPC
 	@tests/scripts/demo
 
 demo-json:  ## the same facts as JSON on stdout

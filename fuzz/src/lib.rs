@@ -1,4 +1,4 @@
-//! What must hold whatever a peer sends: one function for each fuzz target, which panics where it does not hold.
+//! What must hold whatever a peer, a control plane or a file says: one function for each fuzz target, which panics where it does not hold.
 //!
 //! libFuzzer calls them with a nightly compiler; `proxy/tests/fuzz_functions.rs` includes this file and calls them with
 //! the stable one, on the kept corpora and on what it makes of them.
@@ -9,6 +9,7 @@
 mod bodies;
 mod heads;
 mod openings;
+mod resources;
 
 pub use bodies::chunked_body;
 pub use bodies::trailers;
@@ -17,12 +18,18 @@ pub use heads::response_head;
 pub use openings::client_hello;
 pub use openings::sniff_client;
 pub use openings::sniff_server;
+pub use resources::mesh_document;
+pub use resources::xds_assignment;
+pub use resources::xds_bootstrap;
+pub use resources::xds_cluster;
+pub use resources::xds_listener;
+pub use resources::xds_route;
 
 /// Takes any bytes, and panics where what must hold does not.
 pub type Target = fn(&[u8]);
 
 /// Every target, by the name of its corpus.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 13] = [
     ("request_head", request_head),
     ("response_head", response_head),
     ("chunked_body", chunked_body),
@@ -30,6 +37,12 @@ pub const TARGETS: [(&str, Target); 7] = [
     ("sniff_client", sniff_client),
     ("sniff_server", sniff_server),
     ("client_hello", client_hello),
+    ("xds_cluster", xds_cluster),
+    ("xds_assignment", xds_assignment),
+    ("xds_listener", xds_listener),
+    ("xds_route", xds_route),
+    ("xds_bootstrap", xds_bootstrap),
+    ("mesh_document", mesh_document),
 ];
 
 /// Lengths at which `bytes` are cut to see whether a prefix says what the whole says: each of the first 24, where

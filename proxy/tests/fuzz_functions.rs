@@ -15,7 +15,7 @@ use std::path::PathBuf;
 
 use dice::Dice;
 
-/// For each target; about two seconds of a debug build in all.
+/// For each target; about six seconds of a debug build in all.
 const INPUTS: u64 = 5_000;
 
 #[test]

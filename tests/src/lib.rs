@@ -4,6 +4,7 @@
 //!  cluster    a node that routes between pods and translates VIPs as kube-proxy does      service, vip
 //!  replica    the `replica` program in a pod, and what it says it served                  counts
 //!  mesh       evenkeel-init and evenkeel-proxy in a pod                                   document, metrics
+//!  control    evenkeel-control in a pod                                                   document, metrics
 //!  xds        a scripted control plane that nobody here wrote                             xds/*
 //!  clients    ab, h2load, curl and the `client` program in a pod                          answers
 //!  forward    an application between two others
@@ -38,6 +39,7 @@ pub mod answers;
 pub mod binaries;
 pub mod clients;
 pub mod cluster;
+pub mod control;
 pub mod counts;
 pub mod document;
 pub mod forward;

@@ -40,6 +40,10 @@ use crate::pod::Pod;
 /// An answer that takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Of h2, which takes about 250 bytes of it for each small DATA frame that nobody has read yet and gives the connection up when it
+/// is spent. The default allows 130 answers, fewer than come at once to a client that had to wait for a busy machine.
+const DATA_FRAME_BUDGET: usize = 4 << 20;
+
 /// What the client speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Spoken {
@@ -120,6 +124,11 @@ impl Load {
         self.shared.served.load(Ordering::SeqCst)
     }
 
+    /// What became of the requests that were answered so far.
+    pub fn outcome(&self) -> Outcome {
+        self.shared.outcome()
+    }
+
     /// Asks no more, and waits for the answers to what was asked.
     pub fn stop(self) -> Result<Outcome> {
         // It fails when nobody listens any more, and then the thread says why.
@@ -128,11 +137,7 @@ impl Load {
             Ok(ended) => ended?,
             Err(panic) => std::panic::resume_unwind(panic),
         }
-        let answers = self.shared.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(Outcome {
-            answers: answers.clone(),
-            connections: self.shared.connections.load(Ordering::SeqCst),
-        })
+        Ok(self.shared.outcome())
     }
 }
 
@@ -145,6 +150,14 @@ impl Shared {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .book(outcome);
+    }
+
+    fn outcome(&self) -> Outcome {
+        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        Outcome {
+            answers: answers.clone(),
+            connections: self.connections.load(Ordering::SeqCst),
+        }
     }
 
     async fn connect(&self, to: SocketAddr) -> Result<TcpStream> {
@@ -253,7 +266,10 @@ async fn begin(
         *channel = Some(ready);
         return Ok(response);
     }
-    let (open, connection) = h2::client::handshake(shared.connect(to).await?).await?;
+    let (open, connection) = h2::client::Builder::new()
+        .data_frame_budget(DATA_FRAME_BUDGET)
+        .handshake(shared.connect(to).await?)
+        .await?;
     tokio::spawn(connection);
     let mut ready = open.ready().await?;
     let response = send(&mut ready, to, spoken)?;

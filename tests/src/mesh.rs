@@ -93,8 +93,13 @@ impl Mesh {
 
     /// Replaces the configuration, and waits until every worker has it.
     pub fn apply(&self, document: &Document) -> Result<()> {
+        self.applied(|| self.configure(document))
+    }
+
+    /// Makes a change wherever the configuration comes from, and waits until every worker has it.
+    pub fn applied(&self, change: impl FnOnce() -> Result<()>) -> Result<()> {
         let before = self.generation()?;
-        self.configure(document)?;
+        change()?;
         wait::until(START, || self.generation().ok().filter(|&now| now > before)).context("it is not applied")?;
         Ok(())
     }

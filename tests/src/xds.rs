@@ -27,7 +27,7 @@ use crate::wait;
 /// From start to serving; Python reads a thousand types first.
 const START: Duration = Duration::from_secs(30);
 /// From a response to its answer, and from a subscription to its log entry. A response of 100 MB takes seconds in a debug build.
-const ANSWER: Duration = Duration::from_secs(60);
+const ANSWER: Duration = Duration::from_mins(1);
 
 /// A running server. It stops with its pod.
 #[derive(Debug)]
@@ -146,7 +146,11 @@ impl XdsServer {
     /// As [`XdsServer::set`], until the client has taken it in whole.
     pub fn apply(&self, resources: &[Value]) -> Result<()> {
         let nonces = self.set(resources)?;
-        ensure!(!nonces.is_empty(), "nobody listens, or nothing has changed: {}", self.process.said());
+        ensure!(
+            !nonces.is_empty(),
+            "nobody listens, or nothing has changed: {}",
+            self.process.said()
+        );
         for nonce in nonces {
             let verdict = self.verdict(&nonce)?;
             ensure!(verdict == Verdict::Accepted, "{verdict:?}");

@@ -12,6 +12,7 @@ use evenkeel_tests::process::Process;
 use evenkeel_tests::wait;
 use nix::sys::signal::Signal;
 use serde_json::Value;
+use serde_json::json;
 
 const DEADLINE: Duration = Duration::from_mins(1);
 
@@ -40,15 +41,23 @@ fn the_demo_shows_one_replica_without_the_mesh_and_thirds_with_it() -> Result<()
         .output()?;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let facts: Vec<Value> = serde_json::from_slice(&output.stdout)?;
-    assert_eq!(facts.len(), 10, "five protocols, without and with");
-    for fact in &facts {
-        let shares: Vec<f64> = fact["shares"]
-            .as_array()
-            .context("shares")?
-            .iter()
-            .filter_map(Value::as_f64)
-            .collect();
-        assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-6, "{fact}");
+    let (compared, followed) = facts.split_at(10);
+    assert_eq!(followed.len(), 9, "three protocols, three steps");
+    thirds_with_the_mesh(compared)?;
+    a_fourth_comes_and_goes(followed)
+}
+
+fn shares(fact: &Value) -> Result<Vec<f64>> {
+    let shares = fact["shares"].as_array().context("shares")?;
+    let shares: Vec<f64> = shares.iter().filter_map(Value::as_f64).collect();
+    assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-6, "{fact}");
+    Ok(shares)
+}
+
+/// Five protocols, without and with.
+fn thirds_with_the_mesh(facts: &[Value]) -> Result<()> {
+    for fact in facts {
+        let shares = shares(fact)?;
         let per_request = ["http1", "http2", "grpc"]
             .iter()
             .any(|protocol| fact["protocol"] == *protocol);
@@ -69,11 +78,28 @@ fn the_demo_shows_one_replica_without_the_mesh_and_thirds_with_it() -> Result<()
     Ok(())
 }
 
+fn a_fourth_comes_and_goes(facts: &[Value]) -> Result<()> {
+    for fact in facts {
+        let shares = shares(fact)?;
+        let taking = if fact["step"] == "fourth_added" { 4 } else { 3 };
+        let (taking, others) = shares.split_at(taking);
+        let part = 1.0 / taking.len() as f64;
+        assert!(taking.iter().all(|share| (share - part).abs() < 0.08), "{fact}");
+        assert!(others.iter().all(|&share| share == 0.0), "{fact}");
+        assert_eq!(
+            (&fact["failures"], &fact["connections_opened"]),
+            (&json!(0), &json!(0)),
+            "{fact}"
+        );
+    }
+    Ok(())
+}
+
 #[test]
 fn an_interrupted_demo_leaves_nothing_behind() -> Result<()> {
-    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+    for (signal, line) in [(Signal::SIGINT, "HTTP/1.1"), (Signal::SIGTERM, "a fourth is added")] {
         let demo = demo()?;
-        demo.wait_for_line("HTTP/1.1", DEADLINE)?;
+        demo.wait_for_line(line, DEADLINE)?;
         assert!(
             !left_behind(demo.pid())?.is_empty(),
             "it has made its namespaces by now"

@@ -155,9 +155,10 @@ fn the_first_thing_in_the_readme_is_how_to_see_it() -> Result<()> {
 fn the_table_in_the_readme_is_one_that_the_demo_prints() -> Result<()> {
     let readme = read("README.md")?;
     let table = between(&readme, "```text\n", "```")?;
-    let demo = read("tests/src/bin/demo/measure.rs")? + &read("tests/src/bin/demo/report.rs")?;
+    let sources = ["measure", "follow", "report"].map(|name| read(&format!("tests/src/bin/demo/{name}.rs")));
+    let demo: String = sources.into_iter().collect::<Result<_>>()?;
     let lines: Vec<_> = table.lines().filter(|line| !line.is_empty()).collect();
-    assert_eq!(lines.len(), 9, "{table}");
+    assert_eq!(lines.len(), 16, "{table}");
     for line in lines {
         // Columns are as wide as the demo makes them; the legend has none.
         let label = line.get(..30).filter(|_| line.contains('%') || line.ends_with("ms"));

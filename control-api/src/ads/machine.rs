@@ -385,14 +385,19 @@ impl Machine {
         self.answered.extend(answered);
     }
 
-    /// Whether everything that readiness waits for is in force, or was waited for in vain. A listener that was refused is
-    /// not: a pod whose configuration cannot be used gets no traffic.
+    /// Whether everything that readiness waits for is in force, or is said not to exist. A listener that was refused is
+    /// not, and none that nothing was said of: a pod whose configuration cannot be used, or is not known, gets no traffic.
     fn is_complete(&self) -> bool {
         let answered = |kind| !self.names(kind).is_wildcard() || self.store.table(kind).answered;
         let ordinary = self.interest.ordinary();
         let all = |kind| !self.names(kind).is_wildcard() || self.warming.is_settled(kind);
+        let silent = |name: &Text| {
+            let entry = self.store.entry(Kind::Listener, name);
+            entry.is_some_and(|entry| entry.state() == State::Timeout)
+        };
         let named = ordinary.iter().all(|name| match self.listener(name) {
-            Answer::Found | Answer::DoesNotExist => true,
+            Answer::Found => true,
+            Answer::DoesNotExist => !silent(name),
             Answer::Refused | Answer::Pending => false,
         });
         named

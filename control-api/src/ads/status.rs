@@ -134,7 +134,7 @@ impl Status {
     }
 
     /// Whether the first configuration is complete: everything that readiness waits for is in force, or the control plane
-    /// has not said anything of it in time. Once true, it stays so.
+    /// says that it does not exist. Once true, it stays so.
     pub fn is_ready(&self) -> bool {
         self.shared.machine().is_ready()
     }

@@ -47,6 +47,8 @@ pub(crate) struct Table {
     pub(crate) version: Text,
     /// A response came, or was waited for in vain.
     pub(crate) answered: bool,
+    /// All of it was waited for in vain.
+    pub(crate) overdue: bool,
     /// Until when the first answer to a wildcard may take.
     wildcard_due: Option<Instant>,
     /// Resources that were taken.
@@ -143,7 +145,7 @@ impl Store {
     /// A request for everything was written.
     pub(crate) fn asked_for_all(&mut self, kind: Kind, now: Instant) {
         let table = &mut self.tables[kind];
-        if !table.answered && table.wildcard_due.is_none() {
+        if !table.answered && !table.overdue && table.wildcard_due.is_none() {
             table.wildcard_due = Some(now + ANSWER);
         }
     }
@@ -191,7 +193,7 @@ impl Store {
             let table = &mut self.tables[kind];
             if table.wildcard_due.is_some_and(|due| due <= now) {
                 table.wildcard_due = None;
-                table.answered = true;
+                table.overdue = true;
             }
         }
         while let Some((due, kind, name)) = self.deadlines.pop(now) {

@@ -190,5 +190,6 @@ fn everything(kind: Kind, version: Text, names: &mut Names, store: &mut Store, n
 /// Whether clusters and endpoints have been answered once: then a listener finds what it leads to.
 fn has_settled(names: &PerKind<Names>, store: &Store) -> bool {
     let clusters = &names[Kind::Cluster];
-    (clusters.is_empty() || store.table(Kind::Cluster).answered) && !store.waits_for_answers(Kind::Assignment)
+    let table = store.table(Kind::Cluster);
+    (clusters.is_empty() || table.answered || table.overdue) && !store.waits_for_answers(Kind::Assignment)
 }

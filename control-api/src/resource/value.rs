@@ -13,6 +13,9 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+/// What `google.protobuf.Duration` may hold: 10,000 years. More would not fit behind a moment.
+const MOST_SECONDS: u64 = 315_576_000_000;
+
 /// An IP address and a TCP port.
 pub(super) fn address(message: Option<proto::Address>, report: &mut Report) -> Option<SocketAddr> {
     let (address, port) = host(message, report)?;
@@ -99,11 +102,11 @@ pub(super) fn refuse_limit(field: &str, message: Option<ProtoDuration>, report: 
 fn duration(field: &str, message: ProtoDuration, report: &mut Report) -> Option<Duration> {
     let ProtoDuration { seconds, nanos } = message;
     let valid = match (u64::try_from(seconds), u32::try_from(nanos)) {
-        (Ok(seconds), Ok(nanos)) if nanos < 1_000_000_000 => Some(Duration::new(seconds, nanos)),
+        (Ok(seconds @ 0..=MOST_SECONDS), Ok(nanos @ 0..1_000_000_000)) => Some(Duration::new(seconds, nanos)),
         _ => None,
     };
     if valid.is_none() {
-        report.refuse_field(field, "is not a duration from 0 up");
+        report.refuse_field(field, "is not a duration from 0 to 10,000 years");
     }
     valid
 }

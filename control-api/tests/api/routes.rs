@@ -510,7 +510,7 @@ fn times_are_what_they_say_and_nothing_is_no_limit() {
     assert_eq!(found.timeouts.grpc_stream, grpc(Some(5), 1));
     assert_refused(
         acting(|action| action.timeout = Some(seconds(-1))),
-        &["route.timeout: is not a duration from 0 up"],
+        &["route.timeout: is not a duration from 0 to 10,000 years"],
     );
 }
 

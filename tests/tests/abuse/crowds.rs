@@ -98,13 +98,17 @@ fn one_source_has_no_more_connections_than_its_own() -> Result<()> {
             ensure!(ask(&mut client)? == b'H');
             kept.push(client);
         }
-        let mut refused = greedy.connect(replica.http(family))?;
-        ensure!(ask(&mut refused).is_err(), "a sixth was served");
+        // The reset may come before the client has seen that it is connected.
+        let sixth = greedy.connect(replica.http(family)).map_err(std::io::Error::other);
+        ensure!(
+            sixth.and_then(|mut client| ask(&mut client)).is_err(),
+            "a sixth was served"
+        );
         mesh.wait_for_metrics(DEADLINE, |page| {
             page.value(
                 "evenkeel_connections_closed_total",
                 &[("direction", "inbound"), ("reason", "too_many_connections")],
-            ) == 1.0
+            ) >= 1.0
         })?;
         ensure!(
             ask(&mut other.connect(replica.http(family))?)? == b'H',

@@ -74,7 +74,11 @@ fn refused_flood<P: Iterator<Item = Vec<u8>>>(
     ensure!(
         closed >= connections,
         "{closed} of {connections} were closed as {reason}: {:?}",
-        world.mesh.metrics()?.series("evenkeel_connections_closed_total", &[]).collect::<Vec<_>>()
+        world
+            .mesh
+            .metrics()?
+            .series("evenkeel_connections_closed_total", &[])
+            .collect::<Vec<_>>()
     );
     Ok(world)
 }

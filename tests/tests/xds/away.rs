@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use anyhow::Result;
 use anyhow::ensure;
 use evenkeel_tests::cluster::Family;
+use evenkeel_tests::document::Document;
 use evenkeel_tests::load::Load;
 use evenkeel_tests::load::Spoken;
 use evenkeel_tests::mesh::Mesh;
@@ -13,6 +14,7 @@ use evenkeel_tests::xds::XdsServer;
 use nix::sys::signal::Signal;
 use serde_json::json;
 
+use crate::world::CONTROL_PLANE;
 use crate::world::DEADLINE;
 use crate::world::Protocol;
 use crate::world::World;
@@ -65,7 +67,9 @@ fn a_proxy_goes_on_while_its_control_plane_is_dead_and_obeys_the_next_one() -> R
         knows_what_it_has(&server, protocol)?;
         loads.iter().try_for_each(goes_on)?;
         server.apply(&[world.web(&[1])])?;
-        wait::until(DEADLINE, || Some(()).filter(|()| world.http_answers().is_ok_and(|by| by == "r2")))?;
+        wait::until(DEADLINE, || {
+            Some(()).filter(|()| world.http_answers().is_ok_and(|by| by == "r2"))
+        })?;
         loads.into_iter().try_for_each(nothing_failed)?;
     }
     Ok(())
@@ -96,7 +100,9 @@ fn a_proxy_goes_on_while_its_control_plane_hangs_and_obeys_it_afterwards() -> Re
         }
         server.process().signal(Signal::SIGCONT)?;
         server.apply(&[world.web(&[2])])?;
-        wait::until(DEADLINE, || Some(()).filter(|()| world.http_answers().is_ok_and(|by| by == "r3")))?;
+        wait::until(DEADLINE, || {
+            Some(()).filter(|()| world.http_answers().is_ok_and(|by| by == "r3"))
+        })?;
         loads.into_iter().try_for_each(nothing_failed)?;
     }
     Ok(())
@@ -106,11 +112,14 @@ fn a_proxy_goes_on_while_its_control_plane_hangs_and_obeys_it_afterwards() -> Re
 fn the_second_control_plane_of_the_list_stands_in_for_the_first() -> Result<()> {
     let world = World::new(Family::V4)?;
     let server = world.server()?;
-    let (dead, alive) = (SocketAddr::from(([127, 0, 0, 1], 15011)), SocketAddr::from(crate::world::CONTROL_PLANE));
+    let (dead, alive) = (
+        SocketAddr::from(([127, 0, 0, 1], 15011)),
+        SocketAddr::from(CONTROL_PLANE),
+    );
     let section = format!("{{servers: [\"{dead}\", \"{alive}\"], node: {{id: test}}, subscribe: everything}}");
-    let _mesh = world.client.mesh(&evenkeel_tests::document::Document::under(&section))?.quiet();
+    let _mesh = world.client.mesh(&Document::under(&section))?.quiet();
     ensure!(server.streams()? == 1);
-    world.answers()
+    wait::until(DEADLINE, || world.answers().ok())
 }
 
 fn loads(world: &World) -> Result<Vec<Load>> {

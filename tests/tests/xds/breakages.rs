@@ -52,7 +52,9 @@ fn responses_that_make_no_sense_are_refused_by_name_and_what_was_good_serves_on(
         let load = world.load(Spoken::Http1)?;
         for breakage in refused(&world) {
             let nonces = server.command(&breakage.command)?;
-            let reason = server.refusal(&nonces).with_context(|| breakage.command["how"].to_string())?;
+            let reason = server
+                .refusal(&nonces)
+                .with_context(|| breakage.command["how"].to_string())?;
             let words = breakage.words(protocol);
             ensure!(reason.contains(words), "{words:?} is not in {reason:?}");
             works(&world, &server)?;
@@ -66,7 +68,8 @@ fn responses_that_make_no_sense_are_refused_by_name_and_what_was_good_serves_on(
 fn refused(world: &World) -> Vec<Breakage> {
     let no_message = json!({"do": "break", "how": "garbage_resource", "type": "Cluster", "name": "web"});
     let half = json!({"do": "break", "how": "half_resource", "resource": resource::all_to("web", "web")});
-    let foreign = json!({"do": "break", "how": "foreign_resource", "type": "RouteConfiguration", "resource": world.web(&[0])});
+    let foreign =
+        json!({"do": "break", "how": "foreign_resource", "type": "RouteConfiguration", "resource": world.web(&[0])});
     let twice = json!({"do": "break", "how": "twice", "resources": [world.web(&[0]), world.web(&[1])]});
     let huge = json!({"do": "break", "how": "huge", "type": "ClusterLoadAssignment", "name": "web", "bytes": HUGE});
     vec![
@@ -77,10 +80,16 @@ fn refused(world: &World) -> Vec<Breakage> {
             state_of_the_world: "1 resource refused: resources[0]: ",
         },
         Breakage::new(half, "1 resource refused: "),
-        Breakage::new(json!({"do": "break", "how": "unknown_type"}), "nobody.knows.v3.Resource\" is not a type that was asked for"),
+        Breakage::new(
+            json!({"do": "break", "how": "unknown_type"}),
+            "nobody.knows.v3.Resource\" is not a type that was asked for",
+        ),
         Breakage::new(foreign, "1 resource refused: web: "),
         Breakage::new(twice, "2 resources refused: web: is there twice; web: is there twice"),
-        Breakage::new(huge, "1 resource refused: web: is 100000011 bytes long, which is more than 16777216"),
+        Breakage::new(
+            huge,
+            "1 resource refused: web: is 100000011 bytes long, which is more than 16777216",
+        ),
     ]
 }
 
@@ -94,7 +103,9 @@ fn works(world: &World, server: &XdsServer) -> Result<()> {
 
 /// Workers have a configuration a moment after it was acknowledged.
 fn is_served_by(world: &World, replica: &str) -> Result<()> {
-    wait::until(DEADLINE, || Some(()).filter(|()| world.http_answers().is_ok_and(|by| by == replica)))
+    wait::until(DEADLINE, || {
+        Some(()).filter(|()| world.http_answers().is_ok_and(|by| by == replica))
+    })
 }
 
 #[test]
@@ -147,7 +158,11 @@ fn a_refused_version_is_followed_by_a_good_one() -> Result<()> {
         let reason = server.refused(&[resource::with(good.clone(), json!({"transparent": true}))])?;
         ensure!(reason.contains("web: transparent: "), "{reason}");
         world.answers()?;
-        let moved = resource::listener("web", world.vip(HTTP + 1), &[resource::chain(&resource::http_by_name("web"))]);
+        let moved = resource::listener(
+            "web",
+            world.vip(HTTP + 1),
+            &[resource::chain(&resource::http_by_name("web"))],
+        );
         server.apply(&[moved])?;
         server.apply(&[good])?;
         wait::until(DEADLINE, || world.http_answers().ok())?;
@@ -167,7 +182,9 @@ fn a_response_that_cannot_be_answered_is_obeyed_and_one_that_is_no_response_cost
             server.apply(&[world.web(&[0, 1, 2])])?;
         }
         server.command(&json!({"do": "break", "how": "garbage_message"}))?;
-        let again = wait::until(DEADLINE, || Some(()).filter(|()| server.streams().is_ok_and(|count| count == 2)));
+        let again = wait::until(DEADLINE, || {
+            Some(()).filter(|()| server.streams().is_ok_and(|count| count == 2))
+        });
         again.with_context(|| mesh.proxy().said())?;
         server.wait_for(|request| request.stream == 2 && request.r#type == "RouteConfiguration")?;
         works(&world, &server)?;

@@ -53,7 +53,12 @@ fn the_cluster_changes(world: &World, server: &XdsServer, loads: &[Load]) -> Res
 /// To a cluster that is new, whose endpoints come after the route that names it; the one before goes away.
 fn the_route_changes(world: &World, server: &XdsServer, loads: &[Load]) -> Result<()> {
     let other = [resource::cluster("other"), world.endpoints("other", &[0])];
-    server.set(&[resource::all_to("web", "other")].into_iter().chain(other).collect::<Vec<_>>())?;
+    server.set(
+        &[resource::all_to("web", "other")]
+            .into_iter()
+            .chain(other)
+            .collect::<Vec<_>>(),
+    )?;
     is_left_alone(&world.replicas[1], loads)?;
     server.apply(&[resource::all_to("web", "web")])?;
     is_asked(&world.replicas[1])?;
@@ -64,7 +69,9 @@ fn the_route_changes(world: &World, server: &XdsServer, loads: &[Load]) -> Resul
 /// It gets other routes, then other limits, then it is gone and there again under another name.
 fn the_listener_changes(world: &World, server: &XdsServer, loads: &[Load]) -> Result<()> {
     server.set(&[resource::all_to("more", "web"), world.web_listener("more")])?;
-    server.wait_for(|request| request.r#type == "RouteConfiguration" && request.subscribe.iter().any(|name| name == "more"))?;
+    server.wait_for(|request| {
+        request.r#type == "RouteConfiguration" && request.subscribe.iter().any(|name| name == "more")
+    })?;
     all_go_on(loads)?;
     let chain = resource::chain(&resource::http(&resource::all_to("inline", "web")));
     server.apply(&[resource::listener("web", world.vip(HTTP), std::slice::from_ref(&chain))])?;
@@ -92,7 +99,10 @@ fn is_asked(replica: &Replica) -> Result<()> {
     let before = replica.counts()?;
     wait::until(DEADLINE, || {
         let served = replica.counts().ok()? - before;
-        [served.http1, served.http2, served.grpc].iter().all(|&served| served > 0).then_some(())
+        [served.http1, served.http2, served.grpc]
+            .iter()
+            .all(|&served| served > 0)
+            .then_some(())
     })?;
     ensure!(replica.process().ended()?.is_none());
     Ok(())

@@ -1,4 +1,4 @@
-//! The proxy under a control plane that nobody here wrote: on types of PyPI's `xds-protos` and the gRPC of `grpcio`.
+//! The proxy under a control plane that nobody here wrote: on types of the package `xds-protos` and the gRPC of `grpcio`.
 
 mod away;
 mod breakages;

@@ -17,6 +17,9 @@ use crate::world::World;
 /// Of each protocol; three replicas get a third each.
 const REQUESTS: u32 = 90;
 
+/// One number of what a replica has served.
+type Count = fn(Counts) -> u64;
+
 #[test]
 fn everything_is_balanced_as_another_control_plane_says() -> Result<()> {
     for family in Family::BOTH {
@@ -46,7 +49,7 @@ fn is_balanced(world: &World) -> Result<()> {
     }
     let banners = clients::banner(client, world.vip(BANNER), REQUESTS)?;
     ensure!(banners.failures == 0, "{banners:?}");
-    let counts: [(&str, fn(Counts) -> u64); 4] = [
+    let counts: [(&str, Count); 4] = [
         ("http1", |counts| counts.http1),
         ("http2", |counts| counts.http2),
         ("grpc", |counts| counts.grpc / Kind::ALL.len() as u64),
@@ -56,7 +59,10 @@ fn is_balanced(world: &World) -> Result<()> {
         let served = replica::served(&world.replicas, &before, count)?;
         let third = u64::from(REQUESTS) / 3;
         // In turn; the first turn is drawn by chance, and the quarter of four kinds of call is rounded.
-        ensure!(served.iter().all(|&served| served.abs_diff(third) <= 1), "{spoken}: {served:?}");
+        ensure!(
+            served.iter().all(|&served| served.abs_diff(third) <= 1),
+            "{spoken}: {served:?}"
+        );
     }
     Ok(())
 }

@@ -25,26 +25,38 @@ const GROWTH: u64 = 4 << 20;
 
 #[test]
 fn a_storm_of_endpoints_fails_no_request_and_leaves_nothing_behind() -> Result<()> {
-    let seconds = std::env::var("EVENKEEL_STORM_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
+    let seconds = std::env::var("EVENKEEL_STORM_SECONDS")
+        .ok()
+        .and_then(|seconds| seconds.parse().ok());
     let seconds: u32 = seconds.unwrap_or(SECONDS);
     for (family, protocol) in Family::BOTH.into_iter().zip(Protocol::BOTH) {
         let (world, server, mesh) = World::meshed(family, protocol)?;
         let loads = Spoken::ALL.map(|spoken| world.load(spoken));
         let loads = loads.into_iter().collect::<Result<Vec<_>>>()?;
         let storm = |seconds: u32| -> Result<Usage> {
-            let turns = [world.web(&[0, 1]), world.web(&[1, 2]), world.web(&[2]), world.web(&[0, 1, 2])];
+            let turns = [
+                world.web(&[0, 1]),
+                world.web(&[1, 2]),
+                world.web(&[2]),
+                world.web(&[0, 1, 2]),
+            ];
             let sent = server.command(&json!({"do": "storm", "resources": turns, "rate": RATE, "seconds": seconds}))?;
             let sent: u32 = sent.first().context("how many were sent")?.parse()?;
             ensure!(sent >= RATE * seconds * 9 / 10, "only {sent} were sent");
             // What was sent last is taken last.
             server.apply(&[world.web(&[1])])?;
-            wait::until(DEADLINE, || Some(()).filter(|()| world.http_answers().is_ok_and(|by| by == "r2")))?;
+            wait::until(DEADLINE, || {
+                Some(()).filter(|()| world.http_answers().is_ok_and(|by| by == "r2"))
+            })?;
             Usage::of(mesh.proxy())
         };
         storm(1)?;
         let before = storm(1)?;
         let after = storm(seconds)?;
-        let (grown, spent) = (after.resident.saturating_sub(before.resident), after.processor - before.processor);
+        let (grown, spent) = (
+            after.resident.saturating_sub(before.resident),
+            after.processor.saturating_sub(before.processor),
+        );
         report(protocol, grown, spent, RATE * seconds);
         ensure!(grown < GROWTH, "{before:?} {after:?}");
         loads.into_iter().try_for_each(nothing_failed)?;
@@ -54,5 +66,8 @@ fn a_storm_of_endpoints_fails_no_request_and_leaves_nothing_behind() -> Result<(
 
 #[allow(clippy::print_stderr)] // figures for whoever looks; a debug build's are no promise
 fn report(protocol: Protocol, grown: u64, spent: Duration, updates: u32) {
-    eprintln!("{protocol:?}: {updates} updates: {spent:?} of CPU with the load, {} KiB more", grown >> 10);
+    eprintln!(
+        "{protocol:?}: {updates} updates: {spent:?} of CPU with the load, {} KiB more",
+        grown >> 10
+    );
 }

@@ -101,11 +101,12 @@ impl World {
         XdsServer::start(&self.client, CONTROL_PLANE.into())
     }
 
-    /// A world, its control plane, and the proxy that has everything from it.
+    /// A world, its control plane, and the proxy that has everything from it and serves.
     pub(crate) fn meshed(family: Family, protocol: Protocol) -> Result<(Self, XdsServer, Mesh)> {
         let world = Self::new(family)?;
         let server = world.server()?;
         let mesh = world.client.mesh(&protocol.document())?.quiet();
+        wait::until(DEADLINE, || world.answers().ok())?;
         Ok((world, server, mesh))
     }
 
@@ -123,7 +124,10 @@ impl World {
             resource::cluster("web"),
             self.web(&[0, 1, 2]),
             resource::cluster("banner"),
-            resource::assignment("banner", self.replicas.iter().map(|replica| replica.banner(self.family))),
+            resource::assignment(
+                "banner",
+                self.replicas.iter().map(|replica| replica.banner(self.family)),
+            ),
             outbound,
             self.web_listener("web"),
             resource::listener("banner", self.vip(BANNER), &[resource::chain(&resource::tcp("banner"))]),

@@ -14,7 +14,8 @@ written by hand. `control-api/tests/api/fields/` has the test, which says how to
 
 - **Used**: it does what it does in Envoy. **In part**: with the restriction that is said; of a limit, 0 is none.
 - **Noted**: it has no effect, or none yet. The resource is taken; it is counted (`evenkeel_xds_ignored_fields`), and `/config_dump` names it.
-- **Refused**: the resource is refused with the field's path, and its last good version stays. What would change where traffic goes or who may send it is refused.
+- **Refused**: the resource is refused with the field's path, and its last good version stays. What would change where traffic goes or
+  who may send it is refused.
 - **Passed over**: nothing is to be done for it.
 
 Of fields that exclude each other (`oneof`) each is listed for itself, or their choice where that is one for all. Messages inside of what is noted or

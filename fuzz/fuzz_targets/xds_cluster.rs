@@ -1,0 +1,4 @@
+//! `cargo +nightly fuzz run xds_cluster`
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| evenkeel_fuzz::xds_cluster(bytes));
