@@ -9,6 +9,7 @@ use evenkeel_tests::cluster::Family;
 use evenkeel_tests::counts::Counts;
 use evenkeel_tests::document::Document;
 use evenkeel_tests::mesh::Mesh;
+use evenkeel_tests::metrics::Metrics;
 use evenkeel_tests::pod::Pod;
 use evenkeel_tests::replica::Replica;
 use evenkeel_tests::replica::readings;
@@ -86,7 +87,12 @@ fn metrics_are_what_a_scraper_takes_and_count_every_request() -> Result<()> {
 fn series_do_not_grow_with_what_clients_send() -> Result<()> {
     let world = World::new()?;
     world.get()?;
-    let before = world.mesh.metrics()?.samples().len();
+    // A request is booked after its client has the answer, and its connection after that.
+    let booked = |page: &Metrics| {
+        page.value("evenkeel_requests_total", &[("direction", "outbound")]) > 0.5
+            && page.value("evenkeel_connections_closed_total", &[("direction", "outbound")]) > 0.5
+    };
+    let before = world.mesh.wait_for_metrics(DEADLINE, booked)?.samples().len();
     for number in 0..20 {
         let (path, host) = (
             format!("http://{}/{number}", web(&[]).at(80)),
