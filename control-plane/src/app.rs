@@ -40,7 +40,7 @@ async fn run(options: &Options) -> Result<(), String> {
     let (mut term, mut int) = (signals(SignalKind::terminate())?, signals(SignalKind::interrupt())?);
 
     let views = Arc::clone(&mesh);
-    let server = Server::new(move |node| views.views(node.reader));
+    let server = Server::new(move |node, _| Ok(views.views(node.reader)));
     let doors = Arc::new(Pages::new(server.clone(), Arc::clone(&mesh)));
     tokio::spawn(telemetry::serve(pages, Arc::clone(&doors)));
     tokio::spawn(source.follow());

@@ -1,5 +1,6 @@
 //! What is known of all streams: for metrics and pages. Nothing here is on a data plane's request path.
 
+use super::peer::Denial;
 use super::session::Heard;
 use crate::resource::Kind;
 use std::collections::BTreeMap;
@@ -11,6 +12,9 @@ const MOST_REFUSALS: usize = 1_024;
 /// Characters of a refusal that are remembered.
 const LONGEST_REASON: usize = 4_096;
 
+/// Of denials of one kind the log has the first and then every thousandth.
+const LOGGED: u64 = 1_000;
+
 /// How the streams are doing, as of one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Status {
@@ -20,6 +24,8 @@ pub struct Status {
     pub opened: u64,
     /// Requests for types of resources that are not served.
     pub unserved: u64,
+    /// Clients that were not served, in the order of [`Denial::ALL`].
+    pub denials: [u64; 6],
     /// By type, in the order of [`Kind::ALL`].
     pub kinds: [KindStatus; 4],
     /// The last refusal of each node that has not accepted anything of that type since, by the node's id.
@@ -90,6 +96,20 @@ impl Book {
                 status.kinds[kind as usize].refused += 1;
                 status.refuse(node, kind, &reason);
             }
+        }
+    }
+
+    /// A client was not served. The log has few of each kind: what comes without end must not fill it.
+    pub(super) fn denied(&self, denial: Denial, reason: &str) {
+        let before = {
+            let count = &mut self.lock().denials[denial as usize];
+            *count += 1;
+            *count - 1
+        };
+        if before.is_multiple_of(LOGGED) {
+            tracing::warn!(%denial, reason, before, "a client was not served");
+        } else {
+            tracing::debug!(%denial, reason, "a client was not served");
         }
     }
 

@@ -1,7 +1,9 @@
 //! The server kit: what a control plane needs to serve ADS, delta and state of the world, to many clients at once.
 //!
 //! ```text
-//! server        connections, the two RPCs, the end            async
+//! server        listeners, and the end                         async
+//! connection    HTTP/2, and the two RPCs                       async
+//! guard, peer   who may come in: TLS and credentials           async | words
 //! stream        one stream: requests in, responses out        async
 //! session       what one stream has and is to be told         pure
 //! subscription  the same for one type of resource             pure
@@ -14,7 +16,10 @@
 
 mod body;
 mod book;
+mod connection;
+mod guard;
 mod node;
+mod peer;
 mod request;
 mod server;
 mod session;
@@ -25,6 +30,8 @@ mod view;
 mod wire;
 
 pub use book::{KindStatus, Refusal, Status};
+pub use guard::Guard;
 pub use node::Node;
+pub use peer::{Denial, Denied, Peer};
 pub use server::Server;
 pub use view::{NotServed, View};

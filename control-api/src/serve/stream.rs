@@ -3,6 +3,7 @@
 use super::Node;
 use super::body::Part;
 use super::book::Book;
+use super::peer::{Denied, Peer};
 use super::request::Request;
 use super::session::{Heard, Protocol, Session};
 use super::view::View;
@@ -13,7 +14,7 @@ use tokio::sync::watch;
 use tonic::{Status, Streaming};
 
 /// What a node is to have, now and from now on.
-type Views = dyn Fn(&Node) -> watch::Receiver<Arc<View>> + Send + Sync;
+type Views = dyn Fn(&Node, Option<&Peer>) -> Result<watch::Receiver<Arc<View>>, Denied> + Send + Sync;
 
 /// What all streams of a server have.
 pub(super) struct Shared {
@@ -32,9 +33,15 @@ impl Shared {
 }
 
 /// Serves a stream, and says at its end how it went.
-pub(super) async fn serve(shared: &Shared, protocol: Protocol, requests: Streaming<Request>, responses: Sender<Part>) {
+pub(super) async fn serve(
+    shared: &Shared,
+    protocol: Protocol,
+    peer: Option<&Peer>,
+    requests: Streaming<Request>,
+    responses: Sender<Part>,
+) {
     let _open = shared.book.open();
-    let status = match converse(shared, protocol, requests, &responses).await {
+    let status = match converse(shared, protocol, peer, requests, &responses).await {
         Ok(()) => Status::ok(""),
         Err(status) => status,
     };
@@ -47,6 +54,7 @@ pub(super) async fn serve(shared: &Shared, protocol: Protocol, requests: Streami
 async fn converse(
     shared: &Shared,
     protocol: Protocol,
+    peer: Option<&Peer>,
     mut requests: Streaming<Request>,
     responses: &Sender<Part>,
 ) -> Result<(), Status> {
@@ -60,7 +68,10 @@ async fn converse(
     let node = node.ok_or_else(|| Status::invalid_argument("the first request must name its node, with an id"))?;
     tracing::debug!(node = node.id, ?protocol, reader = ?node.reader, "a stream begins");
 
-    let mut views = (shared.views)(&node);
+    let mut views = views(shared, &node, peer).map_err(|denied| {
+        shared.book.denied(denied.denial(), &denied.to_string());
+        Status::from(denied)
+    })?;
     let view = Arc::clone(&views.borrow_and_update());
     let mut session = Session::new(protocol, view);
     hear(shared, &node, &mut session, first)?;
@@ -87,6 +98,20 @@ async fn converse(
             () = &mut ended => return Err(going()),
         }
     }
+}
+
+/// What the node is to have, if it is who it says it is.
+fn views(shared: &Shared, node: &Node, peer: Option<&Peer>) -> Result<watch::Receiver<Arc<View>>, Denied> {
+    if let Some(peer) = peer
+        && node.id != peer.node_id()
+    {
+        let its = peer.node_id();
+        return Err(Denied::Forbidden(format!(
+            "the node says that it is {:?}, and its credentials are those of {its:?}",
+            node.id
+        )));
+    }
+    (shared.views)(node, peer)
 }
 
 fn going() -> Status {

@@ -4,4 +4,5 @@
 mod conversation;
 mod crowd;
 mod end;
+mod guarded;
 mod support;

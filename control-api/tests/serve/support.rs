@@ -7,7 +7,7 @@ use envoy_types::pb::envoy::service::discovery::v3::{
 };
 use evenkeel_control_api::mesh;
 use evenkeel_control_api::resource::Kind;
-use evenkeel_control_api::serve::{Server, Status, View};
+use evenkeel_control_api::serve::{Guard, Server, Status, View};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::net::SocketAddr;
@@ -53,15 +53,28 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn begin(text: &str) -> Self {
+        Self::behind(text, None).await
+    }
+
+    /// A server that lets in whom `guard` does.
+    pub(crate) async fn guarded(text: &str, guard: Guard) -> Self {
+        Self::behind(text, Some(guard)).await
+    }
+
+    async fn behind(text: &str, guard: Option<Guard>) -> Self {
         let (views, _) = watch::channel(view(&View::default(), text));
         let sender = views.clone();
-        let server = Server::new(move |_| sender.subscribe());
+        let server = Server::new(move |_, _| Ok(sender.subscribe()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (end, ended) = oneshot::channel();
         let serving = server.clone();
         let task = tokio::spawn(async move {
-            serving.serve(listener, async { drop(ended.await) }).await;
+            let ended = async { drop(ended.await) };
+            match guard {
+                Some(guard) => serving.serve_guarded(listener, guard, ended).await,
+                None => serving.serve(listener, ended).await,
+            }
         });
         Self {
             server,

@@ -2,7 +2,7 @@
 
 use crate::source::Changes;
 use evenkeel_control_api::resource::Kind;
-use evenkeel_control_api::serve::{KindStatus, Status};
+use evenkeel_control_api::serve::{Denial, KindStatus, Status};
 use std::fmt::Write;
 
 /// A count of each type of resource.
@@ -55,6 +55,11 @@ pub(super) fn page(status: &Status, changes: Changes) -> String {
         "Requests for types of resources that are not served.",
     );
     sample(&mut page, name, "", status.unserved);
+    let name = "evenkeel_control_denials_total";
+    family(&mut page, name, "counter", "Clients that were not served, by reason.");
+    for (denial, count) in Denial::ALL.into_iter().zip(status.denials) {
+        sample(&mut page, name, &format!("{{reason=\"{denial}\"}}"), count);
+    }
     let name = "evenkeel_control_refusing_nodes";
     family(
         &mut page,

@@ -66,7 +66,7 @@ impl Plane {
         let address = listener.local_addr().unwrap();
         let mut server = JoinSet::new();
         server.spawn(async move {
-            let serving = Server::new(move |_| views.subscribe());
+            let serving = Server::new(move |_, _| Ok(views.subscribe()));
             serving.serve(listener, std::future::pending()).await;
         });
         let credentials = r#"[{"type": "insecure"}]"#;
