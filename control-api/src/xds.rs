@@ -77,6 +77,22 @@ impl ResourceName for ProtoAssignment {
     }
 }
 
+impl Messages {
+    /// Adds others.
+    pub fn extend(&mut self, others: Self) {
+        let Self {
+            listeners,
+            routes,
+            clusters,
+            assignments,
+        } = others;
+        self.listeners.extend(listeners);
+        self.routes.extend(routes);
+        self.clusters.extend(clusters);
+        self.assignments.extend(assignments);
+    }
+}
+
 impl Packed {
     /// Packs a message.
     pub(crate) fn new<M: Message + Name>(message: &M) -> Self {

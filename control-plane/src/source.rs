@@ -128,7 +128,7 @@ impl Mesh {
         let endpoints = services
             .iter()
             .flat_map(|service| &service.ports)
-            .map(|port| port.endpoints.len());
+            .map(|port| port.endpoints.known().len());
         (services.len(), endpoints.sum())
     }
 

@@ -15,7 +15,7 @@ use crate::xds;
 pub use model::MeshDocument;
 use settings::ProxySettings;
 use std::cell::RefCell;
-pub use translate::{FIELDS, Reader, translate, translate_for};
+pub use translate::{FIELDS, Reader, translate, translate_for, translate_pod, translate_service};
 
 /// What a proxy runs on: its own settings, and the resources that xDS would have carried.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,5 +1,9 @@
-//! The plain model of a mesh: what a mesh document says, with every default filled in.
+//! The plain model of a mesh: what a mesh document says, with every default filled in. A control plane builds the same
+//! from what it watches.
 
+mod routes;
+
+use super::settings::ProcessLimits;
 use super::settings::ProxySettings;
 use crate::defaults;
 use crate::resource::cluster::Algorithm;
@@ -7,6 +11,26 @@ use crate::resource::cluster::TcpOptions;
 use crate::resource::endpoint::Locality;
 use crate::resource::listener::ForwardedFor;
 use crate::resource::listener::Http2Options;
+pub use routes::Backend;
+pub use routes::Field;
+pub use routes::GrpcMethod;
+pub use routes::HeaderChanges;
+pub use routes::HeaderTest;
+pub use routes::Hostname;
+pub use routes::HttpAction;
+pub use routes::HttpForward;
+pub use routes::HttpMatch;
+pub use routes::HttpRedirect;
+pub use routes::HttpRule;
+pub use routes::HttpTimeouts;
+pub use routes::PathReplacement;
+pub use routes::PathTest;
+pub use routes::QueryTest;
+pub use routes::RedirectStatus;
+pub use routes::Routes;
+pub use routes::Target;
+pub use routes::TextTest;
+pub use routes::TlsRule;
 use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
@@ -33,7 +57,7 @@ pub struct MeshDocument {
 pub struct Service {
     /// Such as `web.shop.svc.cluster.local`.
     pub name: String,
-    /// The addresses that clients connect to; none for a headless service.
+    /// The addresses that clients connect to; none for a headless service, whose clients connect to its endpoints.
     pub vips: Vec<IpAddr>,
     /// Their numbers are unique.
     pub ports: Vec<ServicePort>,
@@ -48,10 +72,42 @@ pub struct ServicePort {
     pub protocol: Protocol,
     /// How an endpoint is chosen.
     pub algorithm: Algorithm,
+    /// What stays at the endpoint that it had.
+    pub affinity: Affinity,
     /// `limits:` of the port, over those of the document.
     pub limits: TrafficLimits,
+    /// Who serves.
+    pub endpoints: Endpoints,
+    /// Where connections to the VIPs go.
+    pub routes: Routes,
+}
+
+/// What stays at the endpoint that it had, as long as that serves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Affinity {
+    /// Nothing: each choice is free.
+    #[default]
+    None,
+    /// Connections and requests of one client address. It goes before the algorithm.
+    ClientIp,
+}
+
+/// Who serves a port.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Endpoints {
     /// Their addresses are unique, and their weights add up to at most `u32::MAX`.
-    pub endpoints: Vec<Endpoint>,
+    Known(Vec<Endpoint>),
+    /// Whoever a name stands for at the moment, as each proxy's resolver says.
+    Named(NamedEndpoint),
+}
+
+/// A name that is resolved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedEndpoint {
+    /// Such as `db.example.com`.
+    pub name: String,
+    /// At its addresses.
+    pub port: NonZeroU16,
 }
 
 /// A replica.
@@ -80,6 +136,21 @@ pub enum Protocol {
     Tls,
     /// Bytes.
     Tcp,
+}
+
+/// What a pod's proxy has besides services.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pod {
+    /// Where connections of the application arrive; never empty.
+    pub outbound_at: Vec<SocketAddr>,
+    /// Where connections to the application arrive; never empty.
+    pub inbound_at: Vec<SocketAddr>,
+    /// What happens to connections to the application.
+    pub inbound: Inbound,
+    /// What happens to connections of the application to addresses that no service has.
+    pub unknown: Unknown,
+    /// For what says nothing of its own.
+    pub limits: TrafficLimits,
 }
 
 /// `inbound:`.
@@ -142,6 +213,99 @@ impl MeshDocument {
     /// What belongs to the process and does not travel through xDS.
     pub fn settings(&self) -> &ProxySettings {
         &self.settings
+    }
+
+    /// What each proxy has besides services.
+    pub fn pod(&self) -> Pod {
+        Pod {
+            outbound_at: self.settings.outbound.clone(),
+            inbound_at: self.settings.inbound.clone(),
+            inbound: self.inbound.clone(),
+            unknown: self.unknown,
+            limits: self.limits,
+        }
+    }
+}
+
+impl Service {
+    /// A headless service without ports.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            vips: Vec::new(),
+            ports: Vec::new(),
+        }
+    }
+}
+
+impl ServicePort {
+    /// A port without endpoints, with every default.
+    pub fn new(port: NonZeroU16) -> Self {
+        Self {
+            port,
+            protocol: Protocol::Auto,
+            algorithm: Algorithm::PeakEwma,
+            affinity: Affinity::None,
+            limits: TrafficLimits::default(),
+            endpoints: Endpoints::Known(Vec::new()),
+            routes: Routes::Own,
+        }
+    }
+}
+
+impl Endpoints {
+    /// Those whose addresses are known.
+    pub fn known(&self) -> &[Endpoint] {
+        match self {
+            Self::Known(endpoints) => endpoints,
+            Self::Named(_) => &[],
+        }
+    }
+}
+
+impl Endpoint {
+    /// One of many alike.
+    pub fn new(address: SocketAddr) -> Self {
+        Self {
+            address,
+            weight: NonZeroU32::MIN,
+            locality: Locality::default(),
+        }
+    }
+}
+
+impl InboundPort {
+    /// A port with every default.
+    pub fn new(port: NonZeroU16) -> Self {
+        Self {
+            port,
+            protocol: Protocol::Auto,
+            forwarded_for: ForwardedFor::Off,
+            limits: TrafficLimits::default(),
+        }
+    }
+}
+
+impl Default for Pod {
+    fn default() -> Self {
+        let ProxySettings { outbound, inbound, .. } = ProxySettings::new(ProcessLimits::default());
+        Self {
+            outbound_at: outbound,
+            inbound_at: inbound,
+            inbound: Inbound::default(),
+            unknown: Unknown::Passthrough,
+            limits: TrafficLimits::default(),
+        }
+    }
+}
+
+impl Default for Inbound {
+    fn default() -> Self {
+        Self {
+            ports: Vec::new(),
+            default: Protocol::Auto,
+            default_forwarded_for: ForwardedFor::Off,
+        }
     }
 }
 

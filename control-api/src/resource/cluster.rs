@@ -98,6 +98,9 @@ pub enum Algorithm {
     RoundRobin,
     /// By chance.
     Random,
+    /// `RING_HASH` and `MAGLEV`: what has the same hash goes to the same endpoint, as long as that serves. What has none
+    /// goes anywhere. What the hash is of, routes and TCP proxies say.
+    Hashed,
 }
 
 /// `HttpProtocolOptions`.

@@ -8,6 +8,7 @@ mod matches;
 mod prefix;
 mod tcp;
 
+use super::hash::HashKey;
 use super::route::RouteConfiguration;
 pub(crate) use decode::decode;
 pub use prefix::Prefix;
@@ -234,6 +235,8 @@ pub struct TcpProxy {
     pub clusters: Vec<WeightedCluster>,
     /// Close after this long without a byte; `None`: no limit.
     pub idle_timeout: Option<Duration>,
+    /// What is the same for connections that go to the same endpoint of a cluster that hashes; `None`: nothing.
+    pub hash: Option<HashKey>,
 }
 
 /// One of several clusters.

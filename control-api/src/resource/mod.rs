@@ -4,6 +4,7 @@
 
 pub mod cluster;
 pub mod endpoint;
+mod hash;
 mod http_options;
 mod kind;
 pub mod listener;
@@ -14,6 +15,7 @@ mod value;
 
 pub use cluster::Cluster;
 pub use endpoint::ClusterLoadAssignment;
+pub use hash::HashKey;
 pub use kind::Kind;
 pub use listener::Listener;
 pub use route::RouteConfiguration;

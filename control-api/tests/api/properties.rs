@@ -152,6 +152,7 @@ fn assert_carried(document: &MeshDocument, resources: &Resources) {
             assert_eq!(cluster.http.idle_timeout, port.limits.upstream_idle);
             let expected: BTreeSet<_> = port
                 .endpoints
+                .known()
                 .iter()
                 .map(|one| {
                     (

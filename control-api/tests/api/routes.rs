@@ -774,7 +774,7 @@ fn what_decides_who_may_send_or_where_it_goes_is_refused_and_the_rest_noted() {
         "typed_per_filter_config[a.filter]",
         "route.retry_policy",
         "route.request_mirror_policies",
-        "route.hash_policy",
+        "route.hash_policy[0].connection_properties.source_ip",
     ];
     assert_eq!(notes, fields.map(|field| format!("{ROUTE}.{field}")));
 }

@@ -138,6 +138,7 @@ pub(super) fn algorithm(cluster: &Cluster) -> &'static str {
         (Discovery::Endpoints(_), Algorithm::LeastRequest { .. }) => "least_request",
         (Discovery::Endpoints(_), Algorithm::RoundRobin) => "round_robin",
         (Discovery::Endpoints(_), Algorithm::Random) => "random",
+        (Discovery::Endpoints(_), Algorithm::Hashed) => "hashed",
     }
 }
 

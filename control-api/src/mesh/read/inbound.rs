@@ -13,13 +13,7 @@ use crate::resource::listener::ForwardedFor;
 
 /// What happens to connections to the application.
 pub(super) fn inbound(place: Option<&Place<'_>>, limits: TrafficLimits) -> Inbound {
-    let Some(place) = place else {
-        return Inbound {
-            ports: Vec::new(),
-            default: Protocol::Auto,
-            default_forwarded_for: ForwardedFor::Off,
-        };
-    };
+    let Some(place) = place else { return Inbound::default() };
     let fields = place.fields(&["ports", "default"]);
     let mut numbers = Seen::new();
     let mut ports = Vec::new();

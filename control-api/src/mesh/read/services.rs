@@ -4,7 +4,10 @@ use super::address;
 use super::balance;
 use super::limits;
 use super::seen::Seen;
+use crate::mesh::model::Affinity;
 use crate::mesh::model::Endpoint;
+use crate::mesh::model::Endpoints;
+use crate::mesh::model::Routes;
 use crate::mesh::model::Service;
 use crate::mesh::model::ServicePort;
 use crate::mesh::model::TrafficLimits;
@@ -155,8 +158,10 @@ fn port(place: &Place<'_>, limits: TrafficLimits, numbers: &mut Seen<NonZeroU16>
         port: number?,
         protocol,
         algorithm,
+        affinity: Affinity::None,
         limits,
-        endpoints,
+        endpoints: Endpoints::Known(endpoints),
+        routes: Routes::Own,
     })
 }
 

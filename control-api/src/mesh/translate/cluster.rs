@@ -30,6 +30,7 @@ use envoy_types::pb::envoy::config::core::v3::socket_option::SocketState;
 use envoy_types::pb::envoy::config::core::v3::socket_option::Value;
 use envoy_types::pb::envoy::extensions::load_balancing_policies::least_request::v3::LeastRequest;
 use envoy_types::pb::envoy::extensions::load_balancing_policies::random::v3::Random;
+use envoy_types::pb::envoy::extensions::load_balancing_policies::ring_hash::v3::RingHash;
 use envoy_types::pb::envoy::extensions::load_balancing_policies::round_robin::v3::RoundRobin;
 use envoy_types::pb::envoy::extensions::upstreams::http::v3 as upstream;
 use envoy_types::pb::google::protobuf::Any;
@@ -129,6 +130,10 @@ fn balance(algorithm: Algorithm) -> LoadBalancingPolicy {
         Algorithm::Random => vec![policy(
             "envoy.load_balancing_policies.random",
             pack_any(Random::default()),
+        )],
+        Algorithm::Hashed => vec![policy(
+            "envoy.load_balancing_policies.ring_hash",
+            pack_any(RingHash::default()),
         )],
     };
     LoadBalancingPolicy { policies }

@@ -4,7 +4,7 @@ use super::INBOUND;
 use super::chain::Traffic;
 use super::filter;
 use super::value;
-use crate::mesh::model::MeshDocument;
+use crate::mesh::model::Pod;
 use crate::mesh::model::Protocol;
 use crate::mesh::model::Service;
 use crate::mesh::model::ServicePort;
@@ -72,19 +72,19 @@ pub(super) fn outbound(addresses: &[SocketAddr], passthrough: Option<&str>) -> O
 }
 
 /// The listener of connections to the application.
-pub(super) fn inbound(document: &MeshDocument) -> Option<Listener> {
-    let default = document.inbound.default;
+pub(super) fn inbound(pod: &Pod) -> Option<Listener> {
+    let default = pod.inbound.default;
     let rest = Traffic {
         port: None,
         protocol: default,
-        forwarded_for: document.inbound.default_forwarded_for,
+        forwarded_for: pod.inbound.default_forwarded_for,
         stat_prefix: INBOUND,
         cluster: INBOUND,
-        limits: &document.limits,
+        limits: &pod.limits,
     };
     let mut inspected = rest.is_inspected();
     let mut filter_chains = Vec::new();
-    for port in &document.inbound.ports {
+    for port in &pod.inbound.ports {
         let traffic = Traffic {
             port: Some(port.port.get()),
             protocol: port.protocol,
@@ -108,7 +108,7 @@ pub(super) fn inbound(document: &MeshDocument) -> Option<Listener> {
         listener_filters,
         filter_chains,
         default_filter_chain: Some(rest.default_chain()),
-        ..at(INBOUND, &document.settings().inbound, TrafficDirection::Inbound)?
+        ..at(INBOUND, &pod.inbound_at, TrafficDirection::Inbound)?
     })
 }
 

@@ -20,7 +20,9 @@ mod skew;
 mod value;
 
 use super::model::MeshDocument;
+use super::model::Pod;
 use super::model::Protocol;
+use super::model::Service;
 use super::model::Unknown;
 use crate::xds::Messages;
 pub use skew::{FIELDS, Reader};
@@ -39,44 +41,53 @@ pub fn translate(document: &MeshDocument) -> Messages {
 pub fn translate_for(document: &MeshDocument, reader: Reader) -> Messages {
     let mut messages = Messages::default();
     for service in &document.services {
-        for port in &service.ports {
-            let cluster = format!("outbound|{}||{}", port.port, service.name);
-            let stat_name = format!("{}:{}", service.name, port.port);
-            let assignment = endpoint::assignment(&cluster, &port.endpoints);
-            messages.assignments.push(skew::pack(reader, assignment));
-            let listeners = listener::service(service, port, &cluster, &stat_name);
-            messages
-                .listeners
-                .extend(listeners.map(|listener| skew::pack(reader, listener)));
-            let cluster = cluster::service(&cluster, &stat_name, port);
-            messages.clusters.push(skew::pack(reader, cluster));
-        }
+        messages.extend(translate_service(service, reader));
     }
-    let settings = document.settings();
-    let passthrough = (document.unknown == Unknown::Passthrough).then_some(PASSTHROUGH);
-    if let Some(name) = passthrough {
-        let cluster = cluster::original(name, name, Protocol::Auto, &document.limits);
-        messages.clusters.push(skew::pack(reader, cluster));
-    }
-    let outbound = listener::outbound(&settings.outbound, passthrough);
-    messages
-        .listeners
-        .extend(outbound.map(|listener| skew::pack(reader, listener)));
-    inbound(document, reader, &mut messages);
+    messages.extend(translate_pod(&document.pod(), reader));
     messages
 }
 
-fn inbound(document: &MeshDocument, reader: Reader, messages: &mut Messages) {
-    let default = document.inbound.default;
-    let cluster = cluster::original(INBOUND, INBOUND, default, &document.limits);
-    messages.clusters.push(skew::pack(reader, cluster));
-    for port in &document.inbound.ports {
-        let (name, stat_name) = (format!("inbound|{}", port.port), format!("inbound:{}", port.port));
-        let cluster = cluster::original(&name, &stat_name, port.protocol, &port.limits);
+/// Translates one service: what a client needs to reach it, but for the clusters of other services that its routes name.
+pub fn translate_service(service: &Service, reader: Reader) -> Messages {
+    let mut messages = Messages::default();
+    for port in &service.ports {
+        let cluster = format!("outbound|{}||{}", port.port, service.name);
+        let stat_name = format!("{}:{}", service.name, port.port);
+        let assignment = endpoint::assignment(&cluster, port.endpoints.known());
+        messages.assignments.push(skew::pack(reader, assignment));
+        let listeners = listener::service(service, port, &cluster, &stat_name);
+        messages
+            .listeners
+            .extend(listeners.map(|listener| skew::pack(reader, listener)));
+        let cluster = cluster::service(&cluster, &stat_name, port);
         messages.clusters.push(skew::pack(reader, cluster));
     }
-    let inbound = listener::inbound(document);
     messages
-        .listeners
-        .extend(inbound.map(|listener| skew::pack(reader, listener)));
+}
+
+/// Translates what a pod's proxy has besides services: the listeners that take connections over, and where they lead.
+pub fn translate_pod(pod: &Pod, reader: Reader) -> Messages {
+    let passthrough = (pod.unknown == Unknown::Passthrough).then_some(PASSTHROUGH);
+    let mut clusters = Vec::new();
+    if let Some(name) = passthrough {
+        clusters.push(cluster::original(name, name, Protocol::Auto, &pod.limits));
+    }
+    clusters.push(cluster::original(INBOUND, INBOUND, pod.inbound.default, &pod.limits));
+    for port in &pod.inbound.ports {
+        let (name, stat_name) = (format!("inbound|{}", port.port), format!("inbound:{}", port.port));
+        clusters.push(cluster::original(&name, &stat_name, port.protocol, &port.limits));
+    }
+    let listeners = [
+        listener::outbound(&pod.outbound_at, passthrough),
+        listener::inbound(pod),
+    ];
+    let listeners = listeners.into_iter().flatten();
+    Messages {
+        listeners: listeners.map(|listener| skew::pack(reader, listener)).collect(),
+        clusters: clusters
+            .into_iter()
+            .map(|cluster| skew::pack(reader, cluster))
+            .collect(),
+        ..Messages::default()
+    }
 }

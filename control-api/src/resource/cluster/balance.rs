@@ -22,8 +22,6 @@ mod typed;
 /// How many endpoints are compared where nothing is said, as in Envoy.
 const CHOICES: NonZeroU32 = NonZeroU32::MIN.saturating_add(1);
 const LEAST_REQUEST: Algorithm = Algorithm::LeastRequest { choices: CHOICES };
-/// Of the policies that send what is alike to the same endpoint.
-const HASHED: &str = "has no effect yet: least request is used";
 
 /// `evenkeel.v1.PeakEwma` of `proto/evenkeel/v1/balance.proto`: xDS has no type for it.
 #[derive(Clone, Copy, PartialEq, Eq, Message)]
@@ -91,7 +89,8 @@ fn policy(message: proto::LoadBalancingPolicy, is_original: bool, report: &mut R
         }
         report.note_field(&field, "is not supported; the next policy is used");
     }
-    report.refuse("holds no policy that is supported: peak EWMA, least request, round robin, random");
+    report
+        .refuse("holds no policy that is supported: peak EWMA, least request, round robin, random, ring hash, Maglev");
     None
 }
 
@@ -109,10 +108,7 @@ fn named(lb_policy: i32, lb_config: Option<LbConfig>, is_original: bool, report:
         Some(LbPolicy::RoundRobin | LbPolicy::ClusterProvided) => Algorithm::RoundRobin,
         Some(LbPolicy::LeastRequest) => return least_request(lb_config, report),
         Some(LbPolicy::Random) => Algorithm::Random,
-        Some(LbPolicy::RingHash | LbPolicy::Maglev) => {
-            report.note_field("lb_policy", HASHED);
-            LEAST_REQUEST
-        }
+        Some(LbPolicy::RingHash | LbPolicy::Maglev) => Algorithm::Hashed,
         Some(LbPolicy::LoadBalancingPolicyConfig) | None => {
             report.refuse_field(
                 "lb_policy",

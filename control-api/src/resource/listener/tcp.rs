@@ -5,6 +5,7 @@ use super::WeightedCluster;
 use crate::report::Report;
 use crate::report::note_set;
 use crate::report::refuse_set;
+use crate::resource::hash;
 use crate::resource::value;
 use envoy_types::pb::envoy::extensions::filters::network::tcp_proxy::v3 as proto;
 use envoy_types::pb::envoy::extensions::filters::network::tcp_proxy::v3::tcp_proxy::ClusterSpecifier;
@@ -37,7 +38,7 @@ pub(super) fn decode(message: proto::TcpProxy, report: &mut Report) -> Option<Tc
         check_drain_close,
         cluster_specifier,
     } = message;
-    refuse_set!(report; on_demand, metadata_match, access_log, hash_policy, tunneling_config);
+    refuse_set!(report; on_demand, metadata_match, access_log, tunneling_config);
     refuse_set!(report; max_downstream_connection_duration_jitter_percentage, proxy_protocol_tlvs);
     refuse_set!(report; proxy_protocol_tlv_merge_policy, upstream_connect_mode, max_early_data_bytes);
     refuse_set!(report; check_drain_close);
@@ -51,6 +52,7 @@ pub(super) fn decode(message: proto::TcpProxy, report: &mut Report) -> Option<Tc
         max_downstream_connection_duration,
         report,
     );
+    let hash = hash::of_connections(hash_policy, report);
     let idle_timeout = value::limit("idle_timeout", idle_timeout, None, report);
     let stat_prefix = value::required_name("stat_prefix", stat_prefix, report);
     let clusters = match cluster_specifier {
@@ -72,6 +74,7 @@ pub(super) fn decode(message: proto::TcpProxy, report: &mut Report) -> Option<Tc
         stat_prefix: stat_prefix?,
         clusters: clusters?,
         idle_timeout,
+        hash,
     })
 }
 

@@ -15,6 +15,8 @@ use super::weighted::weighted;
 use crate::report::Report;
 use crate::report::note_set;
 use crate::report::refuse_set;
+use crate::resource::hash;
+use crate::resource::hash::HashKey;
 use crate::resource::matcher;
 use crate::resource::matcher::Substitution;
 use crate::resource::value;
@@ -55,6 +57,8 @@ pub struct Forward {
     pub host: Option<HostRewrite>,
     /// `append_x_forwarded_host`: where the host is another, the first one is told.
     pub append_forwarded_host: bool,
+    /// What is the same for requests that go to the same endpoint of a cluster that hashes; `None`: nothing.
+    pub hash: Option<HashKey>,
 }
 
 /// Which cluster.
@@ -179,7 +183,7 @@ fn forward(message: proto::RouteAction, report: &mut Report) -> Option<Forward> 
     refuse_set!(report; metadata_match, path_rewrite_policy, path_rewrite, early_data_policy);
     refuse_set!(report; retry_policy_typed_config, rate_limits, include_vh_rate_limits);
     refuse_set!(report; internal_redirect_policy, internal_redirect_action, max_internal_redirects);
-    note_set!(report; retry_policy, request_mirror_policies, priority, hash_policy, cors, hedge_policy);
+    note_set!(report; retry_policy, request_mirror_policies, priority, cors, hedge_policy);
     value::refuse_limit("flush_timeout", flush_timeout, report);
     report.check_each("upgrade_configs", upgrade_configs, upgrade);
     let fields = timeout::Fields {
@@ -190,6 +194,7 @@ fn forward(message: proto::RouteAction, report: &mut Report) -> Option<Forward> 
         max_stream_duration,
     };
     let timeouts = timeout::timeouts(fields, report);
+    let hash = hash::of_requests(hash_policy, report);
     let not_found = not_found(cluster_not_found_response_code, report);
     let path = path(prefix_rewrite, regex_rewrite, report);
     let host = host(host_rewrite_specifier, report);
@@ -200,6 +205,7 @@ fn forward(message: proto::RouteAction, report: &mut Report) -> Option<Forward> 
         path,
         host,
         append_forwarded_host: append_x_forwarded_host,
+        hash,
     })
 }
 

@@ -28,19 +28,18 @@ use evenkeel_control_api::resource::cluster::Spread;
 
 #[test]
 fn policies_are_known_by_name() {
-    let hashed = least_request(2);
-    for (policy, expected, noted) in [
-        (LbPolicy::RoundRobin, Algorithm::RoundRobin, false),
-        (LbPolicy::LeastRequest, least_request(2), false),
-        (LbPolicy::Random, Algorithm::Random, false),
-        (LbPolicy::RingHash, hashed, true),
-        (LbPolicy::Maglev, hashed, true),
+    for (policy, expected) in [
+        (LbPolicy::RoundRobin, Algorithm::RoundRobin),
+        (LbPolicy::LeastRequest, least_request(2)),
+        (LbPolicy::Random, Algorithm::Random),
+        (LbPolicy::RingHash, Algorithm::Hashed),
+        (LbPolicy::Maglev, Algorithm::Hashed),
     ] {
         let (cluster, notes) = cluster_of(&ProtoCluster {
             lb_policy: policy as i32,
             ..fixed()
         });
-        assert_eq!((cluster.algorithm, !notes.is_empty()), (expected, noted), "{policy:?}");
+        assert_eq!((cluster.algorithm, notes.len()), (expected, 0), "{policy:?}");
     }
     let more = ProtoCluster {
         lb_policy: LbPolicy::LeastRequest as i32,
@@ -66,7 +65,7 @@ fn of_typed_policies_the_first_that_is_known_is_used() {
     assert_eq!(cluster.algorithm, Algorithm::Random);
     assert_eq!(notes, ["load_balancing_policy.policies[0].typed_extension_config"]);
     let (cluster, notes) = cluster_of(&balanced(vec![pack_any(Maglev::default())]));
-    assert_eq!((cluster.algorithm, notes.len()), (least_request(2), 1));
+    assert_eq!((cluster.algorithm, notes.len()), (Algorithm::Hashed, 0));
     let choices = LeastRequest {
         choice_count: Some(number(3)),
         ..LeastRequest::default()
@@ -77,7 +76,8 @@ fn of_typed_policies_the_first_that_is_known_is_used() {
     );
     cluster_refused(
         &balanced(vec![pack_any(PickFirst::default())]),
-        "load_balancing_policy: holds no policy that is supported: peak EWMA, least request, round robin, random",
+        "load_balancing_policy: holds no policy that is supported: peak EWMA, least request, round robin, random, ring hash, \
+         Maglev",
     );
     cluster_refused(
         &balanced(vec![pack_any(Subset::default()), pack_any(Random::default())]),

@@ -17,13 +17,13 @@ const VALUES: &[(&str, &str, &str)] = &[
     (
         CLUSTER,
         "lb_policy",
-        "ring hash and Maglev are served as least request, which is noted",
+        "ring hash and Maglev hash the address of the client, or nothing",
     ),
     (
         "envoy.config.cluster.v3.LoadBalancingPolicy",
         "policies",
-        "peak EWMA, least request, round robin, random, `WrrLocality` and `ClusterProvided`; ring hash and Maglev as least request, which \
-         is noted; others are passed over, and noted, until one is known; `Subset` and `OverrideHost` are refused",
+        "peak EWMA, least request, round robin, random, `WrrLocality` and `ClusterProvided`, ring hash and Maglev; \
+         others are passed over, and noted, until one is known; `Subset` and `OverrideHost` are refused",
     ),
     (CLUSTER, "transport_socket", "plain ones only"),
     (CLUSTER, "filters", "Istio's metadata exchange only, which is noted"),

@@ -84,6 +84,7 @@ pub(super) fn forward(cluster: &str) -> route::Forward {
         path: None,
         host: None,
         append_forwarded_host: false,
+        hash: None,
     }
 }
 

@@ -3,8 +3,6 @@
 //! To add one: a variant of [`Known`], and the compiler names the matches.
 
 use super::Chosen;
-use super::HASHED;
-use super::LEAST_REQUEST;
 use super::PeakEwma;
 use super::choices;
 use crate::report::Report;
@@ -166,8 +164,7 @@ fn ring_hash(message: RingHash, report: &mut Report) -> Chosen {
     } = message;
     note_set!(report; hash_function, minimum_ring_size, maximum_ring_size, use_hostname_for_hashing);
     note_set!(report; hash_balance_factor, consistent_hashing_lb_config);
-    report.note_field("typed_config", HASHED);
-    LEAST_REQUEST.with(locality_weighted_lb_config.is_some())
+    Algorithm::Hashed.with(locality_weighted_lb_config.is_some())
 }
 
 fn maglev(message: Maglev, report: &mut Report) -> Chosen {
@@ -177,8 +174,7 @@ fn maglev(message: Maglev, report: &mut Report) -> Chosen {
         locality_weighted_lb_config,
     } = message;
     note_set!(report; table_size, consistent_hashing_lb_config);
-    report.note_field("typed_config", HASHED);
-    LEAST_REQUEST.with(locality_weighted_lb_config.is_some())
+    Algorithm::Hashed.with(locality_weighted_lb_config.is_some())
 }
 
 fn by_locality(message: Option<LocalityLbConfig>, report: &mut Report) -> bool {
