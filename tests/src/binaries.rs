@@ -20,8 +20,13 @@ pub fn path(program: &str) -> Result<PathBuf> {
 
 /// A program of the Python environment that `tests/scripts/requirements` makes: `bin/python`, or what a package brought.
 pub fn python(program: &str) -> Result<PathBuf> {
+    fetched(&format!("python/{program}"))
+}
+
+/// What `tests/scripts/requirements` puts beside the programs that are built here, by its path in the target folder.
+pub fn fetched(program: &str) -> Result<PathBuf> {
     let profile = folder()?;
-    let path = profile.parent().unwrap_or(&profile).join("python").join(program);
+    let path = profile.parent().unwrap_or(&profile).join(program);
     ensure!(
         path.is_file(),
         "{} is missing: run `tests/scripts/requirements` first (or `make test`)",

@@ -11,6 +11,7 @@
 //!  load       requests at a steady rate, for what must not fail meanwhile                 answers
 //!  script     a server that misbehaves on purpose
 //!  soak       every kind of traffic at once, for minutes                                  usage
+//!  helm       the chart, rendered by the real helm; no cluster, no pod
 //!  pod        a namespace with an address of each family
 //!  namespace  a network namespace; commands and closures inside it                        process
 //!  binaries   where the workspace's programs lie
@@ -44,6 +45,7 @@ pub mod counts;
 pub mod document;
 pub mod forward;
 pub mod grpc;
+pub mod helm;
 pub mod http;
 pub mod load;
 pub mod mesh;

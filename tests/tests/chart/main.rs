@@ -1,0 +1,20 @@
+//! The chart as the real `helm` renders it, over a matrix of values: every manifest is what the API server would take, and
+//! agrees with the programs.
+//!
+//! ```text
+//! matrix       sets of values, each with a name
+//! manifests    every object is of its Kubernetes type, and no field is lost
+//! others       the same for types that are not Kubernetes' own
+//! references   selectors, ports, volumes, accounts: what one object says of another
+//! options      what each value changes
+//! refusals     bad values, and what helm says of them
+//! pages        the table of the chart's README, its notes
+//! ```
+
+mod manifests;
+mod matrix;
+mod options;
+mod others;
+mod pages;
+mod references;
+mod refusals;
