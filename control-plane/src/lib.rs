@@ -10,6 +10,7 @@
 
 pub mod app;
 pub mod cli;
+pub mod kubernetes;
 mod log;
 mod source;
 mod telemetry;

@@ -1,0 +1,174 @@
+//! What is to be told of objects: in their status, in an Event, in metrics. Written down by whoever translates, read by
+//! whoever writes to the API server.
+
+use super::key::Key;
+use super::kind::Kind;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
+
+/// An object, as it was when something was found about it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Subject {
+    /// Of the object.
+    pub kind: Kind,
+    /// Of the object.
+    pub key: Key,
+}
+
+/// What was found about an object.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Verdict {
+    /// `metadata.uid` of the object, empty where it could not be read.
+    pub uid: String,
+    /// `metadata.generation` of the object, which `observedGeneration` repeats.
+    pub generation: Option<i64>,
+    /// Such as `Accepted`.
+    pub condition: &'static str,
+    /// Whether the condition holds. `false` is a fault: it is counted and told aloud.
+    pub holds: bool,
+    /// Such as `UnsupportedValue`.
+    pub reason: &'static str,
+    /// A sentence for people, with the place.
+    pub message: String,
+}
+
+/// About whom, and for whom: a route has one list of verdicts for each service that it is attached to. Of what holds
+/// for the object as a whole, the second is the object's own key.
+pub type Place = (Subject, Key);
+
+/// All verdicts that stand. Every change of one is told to whoever waits for changes.
+#[derive(Debug)]
+pub struct Board {
+    standing: Mutex<Standing>,
+    revision: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Standing {
+    verdicts: BTreeMap<Place, Vec<Verdict>>,
+    changed: BTreeSet<Subject>,
+}
+
+impl Default for Board {
+    fn default() -> Self {
+        Self {
+            standing: Mutex::default(),
+            revision: watch::Sender::new(0),
+        }
+    }
+}
+
+impl Board {
+    /// Writes down what was found. An empty list takes away what stood there.
+    pub fn post(&self, place: Place, verdicts: Vec<Verdict>) {
+        let mut standing = self.lock();
+        let before = standing.verdicts.get(&place);
+        if before.map_or(&[][..], Vec::as_slice) == verdicts {
+            return;
+        }
+        standing.changed.insert(place.0.clone());
+        if verdicts.is_empty() {
+            standing.verdicts.remove(&place);
+        } else {
+            standing.verdicts.insert(place, verdicts);
+        }
+        drop(standing);
+        self.revision.send_modify(|revision| *revision += 1);
+    }
+
+    /// Of this object, by the service that it is attached to.
+    pub fn of(&self, subject: &Subject) -> BTreeMap<Key, Vec<Verdict>> {
+        let standing = self.lock();
+        let from = (subject.clone(), Key::new("", ""));
+        let about = standing
+            .verdicts
+            .range(from..)
+            .take_while(|(place, _)| place.0 == *subject);
+        about
+            .map(|((_, parent), verdicts)| (parent.clone(), verdicts.clone()))
+            .collect()
+    }
+
+    /// Every object about which something stands.
+    pub fn subjects(&self) -> BTreeSet<Subject> {
+        self.lock()
+            .verdicts
+            .keys()
+            .map(|(subject, _)| subject.clone())
+            .collect()
+    }
+
+    /// The objects about which something has changed since the last call.
+    pub fn take_changed(&self) -> BTreeSet<Subject> {
+        std::mem::take(&mut self.lock().changed)
+    }
+
+    /// Changes with every change of a verdict.
+    pub fn revision(&self) -> watch::Receiver<u64> {
+        self.revision.subscribe()
+    }
+
+    /// Objects of each kind that have a fault.
+    pub fn faulty(&self) -> BTreeMap<Kind, usize> {
+        let mut faulty: BTreeMap<Kind, BTreeSet<Key>> = BTreeMap::new();
+        for ((subject, _), verdicts) in &self.lock().verdicts {
+            if verdicts.iter().any(|verdict| !verdict.holds) {
+                faulty.entry(subject.kind).or_default().insert(subject.key.clone());
+            }
+        }
+        faulty.into_iter().map(|(kind, keys)| (kind, keys.len())).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Standing> {
+        // Each change is whole before the next begins.
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(name: &str, parent: &str) -> Place {
+        let key = Key::new("shop", name);
+        (
+            Subject {
+                kind: Kind::Service,
+                key,
+            },
+            Key::new("shop", parent),
+        )
+    }
+
+    fn fault(message: &str) -> Vec<Verdict> {
+        vec![Verdict {
+            uid: String::new(),
+            generation: None,
+            condition: "Accepted",
+            holds: false,
+            reason: "Invalid",
+            message: message.to_owned(),
+        }]
+    }
+
+    #[test]
+    fn what_has_changed_is_told_once() {
+        let board = Board::default();
+        let revision = board.revision();
+        board.post(place("web", "a"), fault("one"));
+        board.post(place("web", "b"), fault("two"));
+        board.post(place("db", "db"), Vec::new());
+        assert!(revision.has_changed().unwrap());
+        let web = place("web", "").0;
+        assert_eq!(board.take_changed(), BTreeSet::from([web.clone()]));
+        board.post(place("web", "a"), fault("one"));
+        assert_eq!(board.take_changed(), BTreeSet::new());
+        assert_eq!(board.of(&web).len(), 2);
+        assert_eq!(board.faulty(), BTreeMap::from([(Kind::Service, 1)]));
+        board.post(place("web", "a"), Vec::new());
+        board.post(place("web", "b"), Vec::new());
+        assert_eq!(board.take_changed(), BTreeSet::from([web]));
+        assert_eq!(board.subjects(), BTreeSet::new());
+    }
+}

@@ -1,0 +1,209 @@
+//! One kind of objects, listed and watched for ever.
+//!
+//! A list in pages, then a watch from there; when the API server has forgotten where that was (410 Gone), a list again.
+//! Whatever fails, what was seen last stays in force, and the next attempt waits a little longer. `kube`'s own watcher is not
+//! used: it tells neither that a watch works again nor when a bookmark came, and one list that hangs would stop it.
+
+mod failure;
+mod status;
+
+use super::key::Key;
+use super::kind::{Kind, Need};
+use super::objects::{self, Kept, Object};
+use super::world::Event as Seen;
+use failure::{Failure, Pauses};
+use k8s_openapi::api::core::v1 as core;
+use k8s_openapi::api::discovery::v1 as discovery;
+use kube::api::{ListParams, WatchEvent, WatchParams};
+use kube::core::DeserializeGuard;
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+pub use status::{Condition, Status, Watches};
+use std::collections::HashSet;
+use std::fmt::Debug;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_stream::StreamExt;
+
+/// Objects in a page of a list: what is decoded at the same time.
+const PAGE: u32 = 500;
+/// The API server ends a watch after this time, and it is begun again where it was.
+const WATCH_SECONDS: u32 = 120;
+/// An API server that has not ended it by then has vanished.
+const WATCH_TIMEOUT: Duration = Duration::from_secs(WATCH_SECONDS as u64 + 10);
+/// For a page of a list, and for the beginning of a watch.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Between questions for a kind that the cluster does not have.
+const MISSING_PAUSE: Duration = Duration::from_mins(1);
+
+/// Begins to watch every kind. The watches end with the receiver of `seen`, and with what is returned.
+pub fn begin(client: &Client, watches: &Arc<Watches>, seen: &mpsc::Sender<Seen>) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    let watch = |kind| Watch {
+        kind,
+        client: client.clone(),
+        watches: Arc::clone(watches),
+        seen: seen.clone(),
+    };
+    tasks.spawn(
+        watch(Kind::Service).follow::<core::Service>(|object, faults| Some(objects::service::keep(object, faults))),
+    );
+    tasks.spawn(watch(Kind::EndpointSlice).follow::<discovery::EndpointSlice>(objects::endpoint_slice::keep));
+    tasks.spawn(watch(Kind::Pod).follow::<core::Pod>(|object, _| Some(objects::pod::keep(object))));
+    tasks.spawn(watch(Kind::Node).follow::<core::Node>(|object, _| Some(objects::node::keep(object))));
+    tasks.spawn(watch(Kind::Namespace).follow::<core::Namespace>(|object, _| Some(objects::namespace::keep(object))));
+    tasks
+}
+
+/// The watch of one kind.
+struct Watch {
+    kind: Kind,
+    client: Client,
+    watches: Arc<Watches>,
+    seen: mpsc::Sender<Seen>,
+}
+
+/// Takes of an object what is used, and says what is wrong with it.
+type Keep<K> = fn(K, &mut Vec<String>) -> Option<Object>;
+
+impl Watch {
+    /// Ends when nobody takes what is seen any more.
+    async fn follow<K>(self, keep: Keep<K>)
+    where
+        K: Resource<DynamicType = ()> + DeserializeOwned + Clone + Debug + Send + 'static,
+    {
+        let api: Api<DeserializeGuard<K>> = Api::all(self.client.clone());
+        let mut pauses = Pauses::default();
+        // Where the watch is to go on; `None`: nothing was listed yet, or the API server has forgotten where we were.
+        let mut version = None;
+        while !self.seen.is_closed() {
+            let done = match &mut version {
+                None => self.list(&api, keep).await.map(|listed| version = Some(listed)),
+                Some(version) => self.watch(&api, keep, version).await,
+            };
+            match done {
+                Ok(()) => pauses.reset(),
+                Err(Failure::Closed) => return,
+                Err(failure) => {
+                    if matches!(failure, Failure::Gone) {
+                        version = None;
+                    }
+                    let pause = match (&failure, self.kind.need()) {
+                        (Failure::Missing, Need::IfInstalled) => MISSING_PAUSE,
+                        _ => pauses.next(dice()),
+                    };
+                    self.watches.failed(self.kind, failure);
+                    tokio::time::sleep(pause).await;
+                }
+            }
+        }
+    }
+
+    /// Lists all pages; where a watch can go on.
+    async fn list<K>(&self, api: &Api<DeserializeGuard<K>>, keep: Keep<K>) -> Result<String, Failure>
+    where
+        K: Resource<DynamicType = ()> + DeserializeOwned + Clone + Debug + Send + 'static,
+    {
+        let mut there = HashSet::new();
+        let mut page = ListParams::default().limit(PAGE);
+        loop {
+            let list = timeout(ANSWER_TIMEOUT, api.list(&page)).await;
+            let list = list.map_err(|_| Failure::slow("list"))?;
+            let list = list.map_err(|error| Failure::of(self.kind, "list", error))?;
+            for object in list.items {
+                let key = Key::of(&object);
+                there.insert(key.clone());
+                self.tell(Seen::Applied(self.kind, key, kept(object, keep))).await?;
+            }
+            if let Some(token) = list.metadata.continue_.filter(|token| !token.is_empty()) {
+                page = page.continue_token(&token);
+                continue;
+            }
+            self.tell(Seen::Listed(self.kind, there)).await?;
+            self.watches.listed(self.kind);
+            let version = list.metadata.resource_version.filter(|version| !version.is_empty());
+            return version.ok_or_else(|| Failure::other("the list has no resourceVersion".to_owned()));
+        }
+    }
+
+    /// Watches from `version` on, and keeps that up to date. `Ok`: the API server has ended it, as it does from time to time.
+    async fn watch<K>(&self, api: &Api<DeserializeGuard<K>>, keep: Keep<K>, version: &mut String) -> Result<(), Failure>
+    where
+        K: Resource<DynamicType = ()> + DeserializeOwned + Clone + Debug + Send + 'static,
+    {
+        // Bookmarks are asked for by default.
+        let parameters = WatchParams::default().timeout(WATCH_SECONDS);
+        let events = timeout(ANSWER_TIMEOUT, api.watch(&parameters, version)).await;
+        let events = events.map_err(|_| Failure::slow("watch"))?;
+        let mut events = pin!(events.map_err(|error| Failure::of(self.kind, "watch", error))?);
+        self.watches.watching(self.kind);
+        let mut any = false;
+        loop {
+            let event = timeout(WATCH_TIMEOUT, events.next()).await;
+            let Some(event) = event.map_err(|_| Failure::slow("watch"))? else {
+                // One that ends before it has said anything must not be begun again at once, for ever.
+                return if any { Ok(()) } else { Err(Failure::Ended) };
+            };
+            any = true;
+            let object = match event.map_err(|error| Failure::of(self.kind, "watch", error))? {
+                WatchEvent::Added(object) | WatchEvent::Modified(object) => {
+                    let at = object.resource_version();
+                    let seen = Seen::Applied(self.kind, Key::of(&object), kept(object, keep));
+                    (at, Some(seen))
+                }
+                WatchEvent::Deleted(object) => {
+                    let at = object.resource_version();
+                    (at, Some(Seen::Gone(self.kind, Key::of(&object))))
+                }
+                WatchEvent::Bookmark(bookmark) => (Some(bookmark.metadata.resource_version), None),
+                WatchEvent::Error(status) => {
+                    return Err(Failure::of(self.kind, "watch", kube::Error::Api(status)));
+                }
+            };
+            let (at, seen) = object;
+            if let Some(seen) = seen {
+                self.tell(seen).await?;
+            }
+            if let Some(at) = at.filter(|at| !at.is_empty()) {
+                *version = at;
+            }
+            self.watches.heard(self.kind);
+        }
+    }
+
+    async fn tell(&self, seen: Seen) -> Result<(), Failure> {
+        self.seen.send(seen).await.map_err(|_| Failure::Closed)
+    }
+}
+
+fn kept<K: Resource<DynamicType = ()>>(DeserializeGuard(object): DeserializeGuard<K>, keep: Keep<K>) -> Kept {
+    let mut faults = Vec::new();
+    match object {
+        Ok(object) => {
+            let meta = object.meta();
+            let (uid, generation) = (meta.uid.clone().unwrap_or_default(), meta.generation);
+            let object = keep(object, &mut faults);
+            Kept {
+                uid,
+                generation,
+                object,
+                faults,
+            }
+        }
+        Err(unreadable) => Kept {
+            uid: unreadable.metadata.uid.unwrap_or_default(),
+            generation: unreadable.metadata.generation,
+            object: None,
+            faults: vec![format!("it cannot be read: {}", unreadable.error)],
+        },
+    }
+}
+
+fn dice() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(())
+}
