@@ -18,7 +18,8 @@ pub(crate) fn install(directive: &str) -> Result<(), String> {
         .map_err(|error| error.to_string())
 }
 
-fn filter(directive: &str) -> Result<EnvFilter, String> {
+/// What the directive lets through, if it is one.
+pub(crate) fn filter(directive: &str) -> Result<EnvFilter, String> {
     let refused = |reason: String| format!("`{directive}` is not a log level: {reason}");
     for part in directive.split(',').map(str::trim) {
         // The library takes a misspelt level for the name of a module, and would log nothing else from then on.

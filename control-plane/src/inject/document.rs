@@ -1,0 +1,187 @@
+//! The mesh document that a proxy in a pod is started with.
+
+use super::scalar;
+use super::settings::{AccessLog, Settings, StartupThen, Workers};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Where the pod's token is, in the proxy's container.
+pub(super) const TOKEN: &str = "/var/run/secrets/evenkeel/token";
+/// Who the proxy is. Kubernetes puts the names in.
+const NODE: &str = "$(POD_NAME).$(POD_NAMESPACE)";
+/// As in the mesh document: no shorter drain of an ordinary container, unless its deadline is.
+const LEAST_DRAIN: Duration = Duration::from_secs(5);
+
+/// What a kubelet's probe asked of the application, and where the kubelet finds it now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct AppHealth {
+    pub(super) path: String,
+    #[serde(flatten)]
+    pub(super) check: Check,
+    pub(super) timeout: String,
+}
+
+/// How the application is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Check {
+    /// By a request; 200 to 399 is well.
+    Http {
+        port: u16,
+        path: String,
+        scheme: Scheme,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        host: Option<String>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        headers: Vec<Header>,
+    },
+    /// By a connection.
+    Tcp { port: u16 },
+    /// By gRPC's health service.
+    Grpc {
+        port: u16,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        service: Option<String>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Scheme {
+    Http,
+    Https,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Header {
+    pub(super) name: String,
+    pub(super) value: String,
+}
+
+/// How long the proxy goes on when the pod ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Drain {
+    /// It ends after the application, which is told by SIGTERM: nothing is left to be waited for.
+    pub(super) outlives_application: bool,
+    /// At most.
+    pub(super) deadline: Duration,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    control_plane: ControlPlane<'a>,
+    limits: Limits,
+    proxy: Process<'a>,
+}
+
+#[derive(Serialize)]
+struct ControlPlane<'a> {
+    servers: [&'a str; 1],
+    node: Node,
+    ca: &'a str,
+    token: &'static str,
+    startup: Startup,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on_demand: Option<OnDemand<'a>>,
+}
+
+#[derive(Serialize)]
+struct Node {
+    id: &'static str,
+}
+
+#[derive(Serialize)]
+struct Startup {
+    wait: String,
+    then: &'static str,
+}
+
+#[derive(Serialize)]
+struct OnDemand<'a> {
+    cidrs: &'a [String],
+}
+
+#[derive(Serialize)]
+struct Limits {
+    drain: DrainTimes,
+}
+
+#[derive(Serialize)]
+struct DrainTimes {
+    least: String,
+    deadline: String,
+}
+
+#[derive(Serialize)]
+struct Process<'a> {
+    workers: serde_json::Value,
+    access_log: &'static str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    app_health: &'a [AppHealth],
+}
+
+/// The text, as the value of a container's variable: names of the pod are put in by Kubernetes.
+pub(super) fn text(settings: &Settings, ca: &str, drain: Drain, app_health: &[AppHealth]) -> String {
+    let control_plane = &settings.control_plane;
+    let ranges = settings.on_demand.as_slice();
+    let least = if drain.outlives_application {
+        Duration::ZERO
+    } else {
+        LEAST_DRAIN.min(drain.deadline)
+    };
+    let document = Document {
+        control_plane: ControlPlane {
+            servers: [&control_plane.address],
+            node: Node { id: NODE },
+            ca,
+            token: TOKEN,
+            startup: Startup {
+                wait: scalar::write_duration(control_plane.startup_wait),
+                then: match control_plane.startup_then {
+                    StartupThen::Passthrough => "passthrough",
+                    StartupThen::NotReady => "not_ready",
+                },
+            },
+            on_demand: (!ranges.is_empty()).then_some(OnDemand { cidrs: ranges }),
+        },
+        limits: Limits {
+            drain: DrainTimes {
+                least: scalar::write_duration(least),
+                deadline: scalar::write_duration(drain.deadline),
+            },
+        },
+        proxy: Process {
+            workers: match settings.proxy.workers {
+                Workers::Count(count) => count.get().into(),
+                Workers::CpuLimit => "cpu-limit".into(),
+            },
+            access_log: match settings.proxy.access_log {
+                AccessLog::Off => "off",
+                AccessLog::Text => "text",
+                AccessLog::Json => "json",
+            },
+            app_health,
+        },
+    };
+    let text = super::yaml::write(&document);
+    // Kubernetes reads `$$` as `$`, and puts a variable in for `$(NAME)`: the node's id has the first of those.
+    let escaped = text.replace('$', "$$");
+    escaped.replacen(&NODE.replace('$', "$$"), NODE, 1)
+}
+
+/// What an earlier injection wrote down of the application's probes.
+pub(super) fn app_health(text: &str) -> Vec<AppHealth> {
+    #[derive(Deserialize, Default)]
+    struct Document {
+        #[serde(default)]
+        proxy: Process,
+    }
+    #[derive(Deserialize, Default)]
+    struct Process {
+        #[serde(default)]
+        app_health: Vec<AppHealth>,
+    }
+    // A text that somebody changed is no news of ours: its probes are refused as unknown.
+    let document: Document = super::yaml::read(&text.replace("$$", "$")).unwrap_or_default();
+    document.proxy.app_health
+}
