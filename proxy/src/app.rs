@@ -1,8 +1,12 @@
 //! The wiring: configuration -> listeners -> workers -> the operator's door -> ready -> drain -> the end.
 
+mod signals;
+
+pub use signals::Held;
+
 use crate::admin::{self, Door, Face};
 use crate::control::plane::Plane;
-use crate::control::source::Source;
+use crate::control::source::{Place, Source};
 use crate::control::status::Status;
 use crate::lifecycle::{Lifecycle, Phase};
 use crate::net::descriptors::raise_descriptor_limit;
@@ -18,13 +22,12 @@ use evenkeel_control_api::ads;
 use evenkeel_control_api::defaults;
 use evenkeel_control_api::mesh::settings::{self, Drain, OnDemand, ProxySettings, Scope};
 use evenkeel_control_api::resource::listener::Direction;
+use signals::Signals;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::LocalOptions;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, interval};
 
@@ -40,14 +43,13 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// Why it could not start, as sentences for people; once it runs, it does not fail.
-pub fn run(document: &Path, log: LogHandle) -> Result<(), String> {
+pub fn run(document: &Place, log: LogHandle, held: Held) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build_local(LocalOptions::default())
         .map_err(|error| format!("cannot start the control thread: {error}"))?;
-    // First of all: the kernel drops what process 1 of a container has no handler for.
     let signals = runtime
-        .block_on(async { Signals::listen() })
+        .block_on(async { Signals::listen(held) })
         .map_err(|error| format!("cannot listen to signals: {error}"))?;
     let source = Source::open(document).map_err(|refused| refused.lines().join("\n"))?;
     let settings = Arc::clone(source.settings());
@@ -212,31 +214,6 @@ async fn drained(workers: &Workers, drain: Drain) {
         }
         if now - began >= drain.least && now - busy >= drain.idle {
             return;
-        }
-    }
-}
-
-/// TERM and INT: the first drains, the second ends.
-struct Signals {
-    term: Signal,
-    int: Signal,
-}
-
-impl Signals {
-    fn listen() -> io::Result<Self> {
-        Ok(Self {
-            term: signal(SignalKind::terminate())?,
-            int: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn obey(mut self, lifecycle: Arc<Lifecycle>) {
-        for phase in [Phase::Draining, Phase::Quitting] {
-            tokio::select! {
-                _ = self.term.recv() => tracing::info!("TERM received"),
-                _ = self.int.recv() => tracing::info!("INT received"),
-            }
-            lifecycle.enter(phase);
         }
     }
 }

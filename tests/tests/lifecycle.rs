@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 use anyhow::Result;
+use anyhow::bail;
 use anyhow::ensure;
 use evenkeel_tests::binaries;
 use evenkeel_tests::clients;
@@ -22,6 +23,8 @@ use evenkeel_tests::service::Port;
 use evenkeel_tests::service::Service;
 use evenkeel_tests::wait;
 use nix::sys::signal::Signal;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
 
 /// What is waited for happens sooner, also on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -119,6 +122,56 @@ fn a_proxy_that_is_told_to_end_while_it_starts_ends() -> Result<()> {
         ensure!(ended, "after {milliseconds} ms: {status}: {}", proxy.said());
     }
     Ok(())
+}
+
+#[test]
+fn a_proxy_that_is_process_1_of_its_container_ends_when_it_is_told_to_in_its_first_milliseconds() -> Result<()> {
+    let cluster = Cluster::new()?;
+    let pod = cluster.pod("alone")?;
+    for milliseconds in [0, 0, 0, 1, 2, 3, 5, 8, 13, 21, 34, 55] {
+        let mut command = pod.command("unshare");
+        command.args(["--pid", "--fork", "--kill-child"]);
+        command.arg(binaries::path("evenkeel-proxy")?).arg("run");
+        command.env("EVENKEEL_CONFIG_INLINE", "{limits: {drain: {least: 0s, idle: 0s}}}");
+        let container = pod.spawn(command)?;
+        let first = first_process_that_holds_term(container.pid())?;
+        let began = Instant::now();
+        wait::until(DEADLINE, || {
+            Some(()).filter(|()| began.elapsed() >= Duration::from_millis(milliseconds))
+        })?;
+        kill(first, Signal::SIGTERM)?;
+        let status = container
+            .wait(DEADLINE)
+            .with_context(|| format!("after {milliseconds} ms"))?;
+        ensure!(
+            status.success(),
+            "after {milliseconds} ms: {status}: {}",
+            container.said()
+        );
+    }
+    Ok(())
+}
+
+/// The child of `parent`, as soon as the kernel would not drop a TERM to it any more. Looked for without a pause: its
+/// first milliseconds are what matters.
+fn first_process_that_holds_term(parent: u32) -> Result<Pid> {
+    let began = Instant::now();
+    while began.elapsed() < DEADLINE {
+        let children = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"))?;
+        let Some(child) = children.split_whitespace().next() else {
+            continue;
+        };
+        let status = std::fs::read_to_string(format!("/proc/{child}/status"))?;
+        let named = status.lines().any(|line| line == "Name:\tevenkeel-proxy");
+        let mut masks = status
+            .lines()
+            .filter_map(|line| line.strip_prefix("SigBlk:").or(line.strip_prefix("SigCgt:")));
+        let term = 1 << (Signal::SIGTERM as u32 - 1);
+        if named && masks.any(|mask| u64::from_str_radix(mask.trim(), 16).is_ok_and(|mask| mask & term != 0)) {
+            return Ok(Pid::from_raw(child.parse()?));
+        }
+    }
+    bail!("no process holds TERM")
 }
 
 #[test]

@@ -1,10 +1,11 @@
-//! A mesh document in a file that may change at any time.
+//! A mesh document: in a file that may change at any time, or given as text.
 
 use super::watch::Watch;
 use crate::fault::{Fault, Faults};
 use crate::mesh::{self, Loaded, MeshDocument};
 use std::fmt;
 use std::fs::File;
+use std::future::pending;
 use std::io;
 use std::io::Read;
 use std::path::Path;
@@ -14,6 +15,8 @@ use std::time::Duration;
 
 /// Bytes of a document: 64 MiB. A mesh of 100,000 endpoints needs 6 MiB.
 pub const SIZE_LIMIT: u64 = 64 << 20;
+/// What a document that was given as text is called where a file has its path.
+const INLINE: &str = "inline configuration";
 /// A content is believed when it is the same after this long: whoever writes in place writes in steps.
 const SETTLE: Duration = Duration::from_millis(50);
 
@@ -50,12 +53,13 @@ impl fmt::Display for Refused {
     }
 }
 
-/// A watched file, and what was read of it last.
+/// A document, and what was read of it last.
 #[derive(Debug)]
 pub struct Document {
     path: PathBuf,
     content: Result<Arc<str>, Refused>,
-    watch: Watch,
+    /// Of its file; `None`: it was given as text, and stays what it is.
+    watch: Option<Watch>,
 }
 
 impl Document {
@@ -67,11 +71,22 @@ impl Document {
         Ok(Self {
             path: path.to_owned(),
             content: Ok(content),
-            watch: Watch::new(absolute),
+            watch: Some(Watch::new(absolute)),
         })
     }
 
-    /// The path as it was given.
+    /// A document that was given as text. It never changes.
+    pub fn inline(text: &str) -> Result<Self, Refused> {
+        let path = PathBuf::from(INLINE);
+        let content = check(&path, text.as_bytes().to_vec())?;
+        Ok(Self {
+            path,
+            content: Ok(content),
+            watch: None,
+        })
+    }
+
+    /// The path as it was given, or what stands for it.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -94,31 +109,34 @@ impl Document {
     /// Waits until the file reads otherwise than before: another content, or none that can be read, each told once.
     /// May be dropped at any time without losing a change. Needs a tokio runtime with IO and time.
     pub async fn changed(&mut self) {
+        let Some(watch) = &mut self.watch else {
+            return pending().await;
+        };
         loop {
-            self.watch.arm();
-            let fresh = self.settled().await;
+            watch.arm();
+            let fresh = settled(&self.path, &self.content).await;
             if fresh != self.content {
                 self.content = fresh;
                 return;
             }
-            self.watch.hint().await;
+            watch.hint().await;
         }
     }
+}
 
-    /// The content once it has stopped changing.
-    async fn settled(&self) -> Result<Arc<str>, Refused> {
-        let mut content = read(&self.path);
-        if content == self.content {
+/// The content once it has stopped changing, where it is another than `before`.
+async fn settled(path: &Path, before: &Result<Arc<str>, Refused>) -> Result<Arc<str>, Refused> {
+    let mut content = read(path);
+    if content == *before {
+        return content;
+    }
+    loop {
+        tokio::time::sleep(SETTLE).await;
+        let again = read(path);
+        if again == content {
             return content;
         }
-        loop {
-            tokio::time::sleep(SETTLE).await;
-            let again = read(&self.path);
-            if again == content {
-                return content;
-            }
-            content = again;
-        }
+        content = again;
     }
 }
 
@@ -132,6 +150,12 @@ fn read(path: &Path) -> Result<Arc<str>, Refused> {
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(unreadable)?;
     file.take(SIZE_LIMIT + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    check(path, bytes)
+}
+
+/// Whether these bytes may be a document at all.
+fn check(path: &Path, bytes: Vec<u8>) -> Result<Arc<str>, Refused> {
+    let refused = |reason: String| Refused::Unreadable(format!("{}: {reason}", path.display()));
     if bytes.len() as u64 > SIZE_LIMIT {
         return Err(refused(format!("it has more than {} MiB", SIZE_LIMIT >> 20)));
     }
@@ -285,7 +309,7 @@ mod tests {
     async fn without_the_kernel_s_word_the_file_is_polled() {
         let folder = Folder::new();
         let mut document = folder.open("a");
-        document.watch = Watch::polling(folder.path("mesh.yaml"));
+        document.watch = Some(Watch::polling(folder.path("mesh.yaml")));
         let change = async {
             tokio::time::sleep(Duration::from_mins(1)).await;
             folder.write("mesh.yaml", "b");
@@ -333,6 +357,30 @@ mod tests {
         );
         assert!(
             lines[1].starts_with(&format!("{}:2:10: unknown: ", file.display())),
+            "{lines:?}"
+        );
+    }
+    #[tokio::test(start_paused = true)]
+    async fn a_text_is_a_document_that_never_changes() {
+        let mut document = Document::inline("services: []\n").unwrap();
+        assert!(document.load().is_ok());
+        let changed = tokio::time::timeout(Duration::from_hours(1), document.changed());
+        assert!(changed.await.is_err());
+    }
+
+    #[test]
+    fn a_text_has_the_faults_of_a_file() {
+        assert_eq!(
+            Document::inline("").unwrap_err().to_string(),
+            "inline configuration: it is empty"
+        );
+        let lines = Document::inline("unknown: refuse\nservices: 3\n")
+            .unwrap()
+            .load()
+            .unwrap_err()
+            .lines();
+        assert!(
+            lines[0].starts_with("inline configuration:2:11: services: "),
             "{lines:?}"
         );
     }

@@ -6,8 +6,11 @@ mod validate;
 mod wait;
 
 use crate::app;
+use crate::app::Held;
+use crate::control::source::Place;
 use crate::telemetry::log;
 use argument::Address;
+use clap::Args;
 use clap::Parser;
 use clap::Subcommand;
 use std::future::Future;
@@ -39,9 +42,8 @@ enum Command {
     /// The document is watched: a good change is applied without dropping a connection, a bad one is refused aloud.
     /// SIGTERM drains and then ends; a second SIGTERM ends at once.
     Run {
-        /// The mesh document
-        #[arg(long, env = "EVENKEEL_CONFIG", value_name = "FILE")]
-        config: PathBuf,
+        #[command(flatten)]
+        document: Document,
         /// Level, or several as in `info,evenkeel_proxy::control=debug`
         #[arg(long, env = "EVENKEEL_LOG", value_name = "LEVEL", default_value = "info")]
         log: String,
@@ -50,8 +52,8 @@ enum Command {
     ///
     /// Each fault is a line with file, line, column, path and reason.
     Validate {
-        /// The mesh document
-        file: PathBuf,
+        #[command(flatten)]
+        checked: Checked,
     },
     /// Wait until a proxy is ready
     Await {
@@ -73,6 +75,29 @@ enum Command {
     },
 }
 
+/// The document of a proxy: a file or a text.
+#[derive(Args, Debug, PartialEq)]
+#[group(required = true, multiple = false)]
+struct Document {
+    /// The mesh document
+    #[arg(long, env = "EVENKEEL_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The mesh document itself, instead of a file; it is not watched
+    #[arg(long, env = "EVENKEEL_CONFIG_INLINE", value_name = "TEXT")]
+    config_inline: Option<String>,
+}
+
+/// The document that is to be checked.
+#[derive(Args, Debug, PartialEq)]
+#[group(required = true, multiple = false)]
+struct Checked {
+    /// The mesh document
+    file: Option<PathBuf>,
+    /// The mesh document itself, instead of a file
+    #[arg(long, env = "EVENKEEL_CONFIG_INLINE", value_name = "TEXT")]
+    config_inline: Option<String>,
+}
+
 /// Why a command did not do what it should; each with a text for people.
 #[derive(Debug, PartialEq)]
 enum Failure {
@@ -82,8 +107,13 @@ enum Failure {
 
 /// Does what the command line says.
 pub fn main() -> ExitCode {
+    // Before anything else: until a proxy listens, the kernel would drop a TERM to process 1 of a container.
+    let held = Held::hold();
+    let done = held
+        .map_err(|error| Failure::Failed(format!("cannot hold signals back: {error}")))
+        .and_then(|held| execute(Cli::parse().command, held));
     // Nothing is left to be told when stdout and stderr cannot be written.
-    match execute(Cli::parse().command) {
+    match done {
         Ok(done) => {
             let _ = io::stdout().write_all(done.as_bytes());
             ExitCode::SUCCESS
@@ -100,24 +130,38 @@ pub fn main() -> ExitCode {
 }
 
 /// `Ok`: what is to be printed.
-fn execute(command: Command) -> Result<String, Failure> {
+fn execute(command: Command, held: Held) -> Result<String, Failure> {
     match command {
-        Command::Run { config, log } => run(&config, &log),
-        Command::Validate { file } => validate::validate(&file).map_err(Failure::Failed),
-        Command::Await { timeout, telemetry } => block_on(wait::until_ready(&telemetry, timeout)),
-        Command::Drain { timeout, admin } => block_on(wait::until_drained(&admin, timeout)),
+        Command::Run { document, log } => run(&place(document.config, document.config_inline)?, &log, held),
+        Command::Validate { checked } => {
+            let document = place(checked.file, checked.config_inline)?;
+            validate::validate(&document).map_err(Failure::Failed)
+        }
+        Command::Await { timeout, telemetry } => block_on(held, wait::until_ready(&telemetry, timeout)),
+        Command::Drain { timeout, admin } => block_on(held, wait::until_drained(&admin, timeout)),
     }
 }
 
-fn run(config: &std::path::Path, directive: &str) -> Result<String, Failure> {
+/// The command line has one of both.
+fn place(file: Option<PathBuf>, text: Option<String>) -> Result<Place, Failure> {
+    match (file, text) {
+        (Some(file), None) => Ok(Place::File(file)),
+        (None, Some(text)) => Ok(Place::Inline(text)),
+        (None, None) | (Some(_), Some(_)) => Err(Failure::Failed("one document is needed".to_owned())),
+    }
+}
+
+fn run(document: &Place, directive: &str, held: Held) -> Result<String, Failure> {
     let log = log::install(directive).map_err(|error| Failure::Failed(error.to_string()))?;
-    app::run(config, log).map_err(Failure::Failed)?;
+    app::run(document, log, held).map_err(Failure::Failed)?;
     Ok(String::new())
 }
 
-fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<String, Failure> {
+/// Works on, and may be interrupted.
+fn block_on(held: Held, work: impl Future<Output = Result<(), Failure>>) -> Result<String, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::Failed(format!("cannot start: {error}")))?;
+    drop(held);
     runtime.block_on(work)?;
     Ok(String::new())
 }
@@ -148,15 +192,26 @@ mod tests {
 
     #[test]
     fn every_command_is_understood() {
-        let run = Command::Run {
-            config: "mesh.yaml".into(),
+        let run = |config: Option<&str>, config_inline: Option<&str>| Command::Run {
+            document: Document {
+                config: config.map(Into::into),
+                config_inline: config_inline.map(Into::into),
+            },
             log: "debug".to_owned(),
         };
-        assert_eq!(parse("run --config mesh.yaml --log debug"), Ok(run));
         assert_eq!(
-            parse("validate a.yaml"),
-            Ok(Command::Validate { file: "a.yaml".into() })
+            parse("run --config mesh.yaml --log debug"),
+            Ok(run(Some("mesh.yaml"), None))
         );
+        assert_eq!(parse("run --config-inline {} --log debug"), Ok(run(None, Some("{}"))));
+        let validate = |file: Option<&str>, config_inline: Option<&str>| Command::Validate {
+            checked: Checked {
+                file: file.map(Into::into),
+                config_inline: config_inline.map(Into::into),
+            },
+        };
+        assert_eq!(parse("validate a.yaml"), Ok(validate(Some("a.yaml"), None)));
+        assert_eq!(parse("validate --config-inline {}"), Ok(validate(None, Some("{}"))));
         let address = |text: &str| text.parse().unwrap();
         let timeout = Duration::from_mins(1);
         assert_eq!(
@@ -187,7 +242,16 @@ mod tests {
     #[test]
     fn what_is_not_understood_is_refused() {
         assert_eq!(parse("run --confg mesh.yaml"), Err(ErrorKind::UnknownArgument));
+        assert_eq!(parse("run"), Err(ErrorKind::MissingRequiredArgument));
+        assert_eq!(
+            parse("run --config a.yaml --config-inline {}"),
+            Err(ErrorKind::ArgumentConflict)
+        );
         assert_eq!(parse("validate"), Err(ErrorKind::MissingRequiredArgument));
+        assert_eq!(
+            parse("validate a.yaml --config-inline {}"),
+            Err(ErrorKind::ArgumentConflict)
+        );
         assert_eq!(parse("await --timeout 60"), Err(ErrorKind::ValueValidation));
         assert_eq!(parse("drain --admin 127.0.0.1"), Err(ErrorKind::ValueValidation));
         assert_eq!(parse("serve"), Err(ErrorKind::InvalidSubcommand));
@@ -195,7 +259,8 @@ mod tests {
 
     #[test]
     fn a_bad_log_level_ends_the_process_with_a_sentence() {
-        let Err(Failure::Failed(reason)) = run("mesh.yaml".as_ref(), "inof") else {
+        let held = Held::hold().unwrap();
+        let Err(Failure::Failed(reason)) = run(&Place::Inline(String::new()), "inof", held) else {
             panic!("it is refused")
         };
         assert!(reason.starts_with("`inof` is not a log level: "), "{reason}");

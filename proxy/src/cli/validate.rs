@@ -1,13 +1,13 @@
 //! `validate`: the way of a document into the proxy, without the proxy.
 
+use crate::control::source::Place;
 use crate::control::source::Source;
 use crate::snapshot::Discovery;
 use std::collections::HashSet;
-use std::path::Path;
 
 /// `Ok`: a line that says what was found; `Err`: a line for each fault.
-pub(super) fn validate(file: &Path) -> Result<String, String> {
-    let source = Source::open(file).map_err(|refused| refused.to_string())?;
+pub(super) fn validate(document: &Place) -> Result<String, String> {
+    let source = Source::open(document).map_err(|refused| refused.to_string())?;
     let status = source.subscribe();
     let status = status.borrow();
     let snapshot = status.snapshot.as_ref().ok_or("nothing was accepted")?;
@@ -24,9 +24,9 @@ pub(super) fn validate(file: &Path) -> Result<String, String> {
         })
         .sum();
     let ports = snapshot.inbound_ports().filter(|(port, _)| port.is_some()).count();
-    let (file, services) = (file.display(), services.len());
+    let (name, services) = (source.name(), services.len());
     Ok(format!(
-        "{file}: valid: {services} service ports, {endpoints} endpoints, {ports} inbound ports\n"
+        "{name}: valid: {services} service ports, {endpoints} endpoints, {ports} inbound ports\n"
     ))
 }
 
@@ -38,7 +38,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("mesh.yaml");
         std::fs::write(&file, text).unwrap();
-        (file.display().to_string(), validate(&file))
+        (file.display().to_string(), validate(&Place::File(file)))
     }
 
     #[test]
@@ -63,5 +63,14 @@ mod tests {
         assert_eq!(lines.len(), 2, "{faults}");
         assert!(lines[0].starts_with(&format!("{file}:1:10: unknown: ")), "{faults}");
         assert!(lines[1].starts_with(&format!("{file}:2:1: servcies: ")), "{faults}");
+    }
+
+    #[test]
+    fn a_text_is_checked_as_a_file_is() {
+        let found = validate(&Place::Inline("services: []\n".to_owned()));
+        let sentence = "inline configuration: valid: 0 service ports, 0 endpoints, 0 inbound ports\n";
+        assert_eq!(found, Ok(sentence.to_owned()));
+        let found = validate(&Place::Inline("unknown: refuse\nservices: 3\n".to_owned()));
+        assert!(found.unwrap_err().starts_with("inline configuration:2:11: services: "));
     }
 }

@@ -7,9 +7,19 @@ use evenkeel_control_api::file::Refused;
 use evenkeel_control_api::mesh::Loaded;
 use evenkeel_control_api::mesh::settings::ProxySettings;
 use evenkeel_control_api::resource::Catalog;
-use std::path::Path;
+use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::watch;
+
+/// Where a mesh document is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In this file, which is watched.
+    File(PathBuf),
+    /// It is this text.
+    Inline(String),
+}
 
 /// A watched mesh document whose every good version is published.
 #[derive(Debug)]
@@ -21,8 +31,11 @@ pub struct Source {
 
 impl Source {
     /// Publishes the first version, generation 1. Without one there is nothing to run on, not even ports.
-    pub fn open(path: &Path) -> Result<Self, Refused> {
-        let document = Document::open(path)?;
+    pub fn open(place: &Place) -> Result<Self, Refused> {
+        let document = match place {
+            Place::File(path) => Document::open(path),
+            Place::Inline(text) => Document::inline(text),
+        }?;
         let Loaded { settings, resources } = document.load()?;
         let mut publisher = Publisher::default();
         publisher.publish(&Catalog::default().difference(&resources.into()));
@@ -31,6 +44,11 @@ impl Source {
             settings: Arc::new(settings),
             publisher,
         })
+    }
+
+    /// What the document is called: its path, where it has one.
+    pub fn name(&self) -> impl fmt::Display {
+        self.document.path().display()
     }
 
     /// The `proxy:` section as the process began with it; later changes to it need a restart.
@@ -89,7 +107,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mesh.yaml");
         fs::write(&path, FIRST).unwrap();
-        let source = Source::open(&path).unwrap();
+        let source = Source::open(&Place::File(path.clone())).unwrap();
         let mut status = source.subscribe();
         let first = status.borrow().snapshot.clone().unwrap();
         assert_eq!(first.generation, 1);
@@ -122,7 +140,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mesh.yaml");
         fs::write(&path, FIRST).unwrap();
-        let source = Source::open(&path).unwrap();
+        let source = Source::open(&Place::File(path.clone())).unwrap();
         let mut status = source.subscribe();
         tokio::spawn(source.follow());
         fs::remove_file(&path).unwrap();
@@ -137,6 +155,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mesh.yaml");
         fs::write(&path, "service: []\n").unwrap();
-        assert!(matches!(Source::open(&path), Err(Refused::Faulty(_, Faults(faults))) if faults.len() == 1));
+        assert!(
+            matches!(Source::open(&Place::File(path.clone())), Err(Refused::Faulty(_, Faults(faults))) if faults.len() == 1)
+        );
     }
 }
