@@ -74,7 +74,7 @@ pub fn run(document: &Place, log: LogHandle, held: Held) -> Result<(), String> {
     let ended = runtime.block_on(async {
         let origin = match &settings.control_plane {
             None => Origin::Document(source),
-            Some(plane) => Origin::Plane(Plane::open(plane, told)?),
+            Some(plane) => Origin::Plane(Plane::open(plane, &source, told)?),
         };
         let door = Arc::new(Door {
             books: workers.books().to_vec(),

@@ -14,6 +14,7 @@ use crate::resource::Resources;
 use crate::xds;
 pub use model::MeshDocument;
 use settings::ProxySettings;
+use settings::Startup;
 use std::cell::RefCell;
 pub use translate::{FIELDS, Reader, translate, translate_for, translate_pod, translate_service};
 
@@ -22,7 +23,8 @@ pub use translate::{FIELDS, Reader, translate, translate_for, translate_pod, tra
 pub struct Loaded {
     /// Of this process.
     pub settings: ProxySettings,
-    /// Of the mesh; none where it comes from a control plane.
+    /// Of the mesh. Where that comes from a control plane: what is to hold until it is there; nothing, or what a document
+    /// says that says nothing.
     pub resources: Resources,
 }
 
@@ -43,7 +45,8 @@ pub fn parse(text: &str) -> Result<MeshDocument, Faults> {
 /// Reads a mesh document, translates it into xDS messages and decodes those.
 pub fn load(text: &str) -> Result<Loaded, Faults> {
     let document = parse(text)?;
-    if document.settings.control_plane.is_some() {
+    let plane = document.settings.control_plane.as_ref();
+    if plane.is_some_and(|plane| plane.startup == Startup::NotReady) {
         return Ok(Loaded {
             settings: document.settings,
             resources: Resources::default(),

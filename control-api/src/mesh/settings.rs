@@ -41,6 +41,17 @@ pub struct ControlPlane {
     pub delta: bool,
     /// What is asked for.
     pub scope: Scope,
+    /// What happens until the first configuration is there.
+    pub startup: Startup,
+}
+
+/// What a proxy does whose control plane has not delivered a configuration yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Startup {
+    /// It is not ready, and connections wait for it (default).
+    NotReady,
+    /// So too, but after this long everything passes through it as if there were no mesh.
+    PassThrough(Duration),
 }
 
 /// Where a control plane is, and who we are to it.

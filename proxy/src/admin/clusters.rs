@@ -5,6 +5,7 @@ use super::control_plane;
 use super::endpoints;
 use super::endpoints::ClusterState;
 use super::endpoints::EndpointState;
+use super::readiness::WITHOUT_CONFIGURATION;
 use serde_json::json;
 use std::fmt::Write;
 
@@ -29,6 +30,9 @@ pub(super) fn text(door: &Door) -> String {
     let phase = door.lifecycle.phase().label();
     let _ = writeln!(page, "{phase}, configuration {}", status.generation());
     let _ = writeln!(page, "{}", control_plane::sentence(door.control_plane.as_ref()));
+    if status.passes_through() {
+        let _ = writeln!(page, "{WITHOUT_CONFIGURATION}");
+    }
     if let Some(refusal) = &status.refusal {
         let first = refusal.faults.first().map_or("", String::as_str);
         let count = refusal.faults.len();
@@ -54,6 +58,7 @@ pub(super) fn json(door: &Door) -> serde_json::Value {
     json!({
         "phase": door.lifecycle.phase().label(),
         "generation": status.generation(),
+        "passes_through": status.passes_through(),
         "source": control_plane::sentence(door.control_plane.as_ref()),
         "refusal": status.refusal.as_ref().map(|refusal| &refusal.faults),
         "clusters": clusters.unwrap_or_default(),

@@ -30,6 +30,7 @@ pub(super) fn json(door: &Door) -> Value {
         "version": env!("CARGO_PKG_VERSION"),
         "phase": door.lifecycle.phase().label(),
         "generation": status.generation(),
+        "passes_through": status.passes_through(),
         "updates": updates(&status),
         "control_plane": door.control_plane.as_ref().map(control_plane::json),
         "services": snapshot.map(services),

@@ -50,7 +50,7 @@ fn access_log(door: &Door) -> Family {
     )
 }
 
-fn configuration(status: &Status) -> [Family; 4] {
+fn configuration(status: &Status) -> [Family; 5] {
     let sample = |result: &str, value: f64| Sample {
         labels: vec![("result", result.to_owned())],
         value,
@@ -74,6 +74,11 @@ fn configuration(status: &Status) -> [Family; 4] {
             "evenkeel_config_refused",
             "Whether the newest update was refused (1), so that an older configuration is in force.",
             f64::from(status.refusal.is_some()),
+        ),
+        Family::gauge(
+            "evenkeel_config_missing",
+            "Whether everything is passed through (1), because the control plane has delivered no configuration yet.",
+            f64::from(status.passes_through()),
         ),
         Family {
             name: "evenkeel_config_updates_total",

@@ -152,7 +152,7 @@ pub(super) async fn answer(door: &Arc<Door>, face: Face, request: Request<Incomi
         Page::Index => whole(StatusCode::OK, HTML, include_str!("index.html")),
         Page::Metrics => whole(StatusCode::OK, METRICS, metrics::page(door)),
         Page::Ready => match readiness::check(door) {
-            Ok(()) => text(StatusCode::OK, "ready\n"),
+            Ok(how) => text(StatusCode::OK, &format!("{how}\n")),
             Err(missing) => text(StatusCode::SERVICE_UNAVAILABLE, &format!("{missing}\n")),
         },
         Page::Live => text(StatusCode::OK, "live\n"),

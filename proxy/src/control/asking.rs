@@ -70,6 +70,10 @@ impl Asking {
         if !self.settings.ranges.iter().any(|range| range.contains(ip)) {
             return Asked::Beyond;
         }
+        if snapshot().is_some_and(|snapshot| snapshot.stands_in()) {
+            // Nobody is there to be asked.
+            return Asked::Beyond;
+        }
         let Some(lease) = self.lease(destination) else {
             return self.without_answer(None);
         };

@@ -3,17 +3,20 @@
 use super::demand::{Demand, Step, Usage};
 use super::dns::Names;
 use super::publisher::Publisher;
+use super::source::Source;
 use super::status::Status;
 use crate::balance::Dice;
-use crate::snapshot;
+use crate::snapshot::{self, Snapshot};
 use evenkeel_control_api::ads::bootstrap::{Bootstrap, Node};
 use evenkeel_control_api::ads::{self, Answer, Change, Client, Clusters, Listeners, Mode, Options, Subscriptions};
-use evenkeel_control_api::mesh::settings::{ControlPlane, ControlPlaneAt, Scope};
+use evenkeel_control_api::mesh::settings::{ControlPlane, ControlPlaneAt, Scope, Startup};
+use evenkeel_control_api::resource::Update;
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
 /// The listeners that a proxy needs before it is ready when it asks on demand: the ones that take connections over.
 const ORDINARY: [&str; 2] = ["outbound", "inbound"];
@@ -30,15 +33,22 @@ pub struct Plane {
     demand: Option<Demand>,
     /// Endpoints that are named instead of addressed.
     names: Names,
+    /// What stands in when the first configuration is late, and from when.
+    stand_in: Option<(Instant, Arc<Snapshot>)>,
     told: mpsc::UnboundedReceiver<Usage>,
 }
 
 impl Plane {
-    /// Begins to connect. What workers use comes by `told`. Needs a tokio runtime.
+    /// Begins to connect. What stands in until there is a configuration comes from the document; what workers use, by
+    /// `told`. Needs a tokio runtime.
     ///
     /// # Errors
     /// Why there is no bootstrap, for people.
-    pub fn open(settings: &ControlPlane, told: mpsc::UnboundedReceiver<Usage>) -> Result<Self, String> {
+    pub fn open(
+        settings: &ControlPlane,
+        document: &Source,
+        told: mpsc::UnboundedReceiver<Usage>,
+    ) -> Result<Self, String> {
         let (demand, listeners, clusters) = match &settings.scope {
             Scope::Everything => (None, Listeners::Wildcard, Clusters::Wildcard),
             Scope::OnDemand(on_demand) => {
@@ -60,7 +70,8 @@ impl Plane {
         Ok(Self {
             subscriptions: client.subscriptions(),
             client,
-            publisher: Publisher::default(),
+            publisher: document.publisher().successor(),
+            stand_in: stand_in(settings.startup, document),
             demand,
             names: Names::of_system(Dice::seeded(seed())),
             told,
@@ -84,34 +95,38 @@ impl Plane {
         let mut ready = self.client.ready();
         let mut pace = Instant::now();
         loop {
-            let generation = self.publisher.generation();
+            let (generation, waits) = (self.publisher.generation(), self.publisher.waits());
+            let late = self.stand_in.as_ref().map(|(late, _)| *late).filter(|_| waits);
             tokio::select! {
                 // In this order: when the first configuration is complete, it is there to be taken.
                 biased;
                 change = taken(&self.client, pace, generation, &mut applied) => {
                     self.put(&change);
                     // Workers wait for the first configuration, and it for nothing.
-                    if self.publisher.generation() > 0 {
+                    if !self.publisher.waits() {
                         pace = Instant::now() + PACE;
                     }
                 }
-                resolved = self.names.changed() => self.publisher.publish(&resolved),
+                resolved = self.names.changed() => self.resolved(&resolved),
                 Some(usage) = self.told.recv() => self.tell(usage),
                 now = expire.tick() => self.expire(now),
                 // A control plane that has nothing for this proxy is an answer, too.
-                Ok(_) = ready.wait_for(|ready| *ready), if generation == 0 => {
+                Ok(_) = ready.wait_for(|ready| *ready), if waits => {
                     let rest = timeout(Duration::ZERO, self.client.changed()).await;
                     self.put(&rest.unwrap_or_default());
                 }
+                () = sleep_until(late.unwrap_or(pace)), if late.is_some() => self.stand_in(),
             }
         }
     }
 
     fn put(&mut self, change: &Change) {
         self.names.watch(&change.update);
-        if !*self.client.ready().borrow() && self.publisher.generation() == 0 {
-            // Workers begin with a configuration that is complete.
+        if self.is_incomplete() {
             return self.publisher.prepare(&change.update);
+        }
+        if self.publisher.waits() && self.publisher.generation() > 0 {
+            tracing::info!("the control plane has delivered a configuration: traffic does not pass through any more");
         }
         for (name, answer) in &change.answers {
             if let Ok(destination) = name.parse() {
@@ -125,6 +140,28 @@ impl Plane {
             removed = change.update.removed.len(),
             "what the control plane says is in force"
         );
+    }
+
+    /// Workers begin with a configuration that is complete.
+    fn is_incomplete(&self) -> bool {
+        self.publisher.waits() && !*self.client.ready().borrow()
+    }
+
+    fn resolved(&mut self, update: &Update) {
+        if self.is_incomplete() {
+            self.publisher.prepare(update);
+        } else {
+            self.publisher.publish(update);
+        }
+    }
+
+    fn stand_in(&mut self) {
+        if let Some((_, snapshot)) = self.stand_in.take() {
+            tracing::warn!(
+                "the control plane has delivered no configuration in time: until it does, all traffic passes through"
+            );
+            self.publisher.stand_in(&snapshot);
+        }
     }
 
     fn tell(&mut self, usage: Usage) {
@@ -152,9 +189,18 @@ impl Plane {
     }
 }
 
+/// What the document says, which is that everything passes through.
+fn stand_in(startup: Startup, document: &Source) -> Option<(Instant, Arc<Snapshot>)> {
+    let Startup::PassThrough(wait) = startup else {
+        return None;
+    };
+    let snapshot = document.subscribe().borrow().snapshot.clone()?;
+    Some((Instant::now() + wait, snapshot))
+}
+
 /// What changed next, once workers have what changed before: while they have not, changes are joined by the client.
 async fn taken(client: &Client, pace: Instant, generation: u64, applied: &mut watch::Receiver<u64>) -> Change {
-    tokio::time::sleep_until(pace).await;
+    sleep_until(pace).await;
     // Without a sender the process is about to end.
     let _ = applied.wait_for(|applied| *applied >= generation).await;
     client.changed().await

@@ -1,7 +1,7 @@
 //! Puts updates in force, and says so to everybody who waits for them.
 
 use super::status::{Refusal, Status};
-use crate::snapshot::{Answer, Compiler};
+use crate::snapshot::{Answer, Compiler, Snapshot};
 use evenkeel_control_api::resource::{Catalog, Update};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,6 +19,25 @@ pub(super) struct Publisher {
 }
 
 impl Publisher {
+    /// One that has nothing yet, whose clusters will be where they are in this one.
+    pub(super) fn successor(&self) -> Self {
+        Self {
+            compiler: self.compiler.successor(),
+            status: watch::Sender::default(),
+        }
+    }
+
+    /// Whether there is no configuration yet.
+    pub(super) fn waits(&self) -> bool {
+        !self.status.borrow().is_configured()
+    }
+
+    /// Puts in force what stands in for a configuration.
+    pub(super) fn stand_in(&self, snapshot: &Snapshot) {
+        let snapshot = Arc::new(snapshot.standing_in(self.generation() + 1));
+        self.status.send_modify(|status| status.snapshot = Some(snapshot));
+    }
+
     /// The resources in force.
     pub(super) fn catalog(&self) -> &Catalog {
         self.compiler.catalog()

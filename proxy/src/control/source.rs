@@ -61,6 +61,11 @@ impl Source {
         self.publisher.subscribe()
     }
 
+    /// For who begins with what this has.
+    pub(super) fn publisher(&self) -> &Publisher {
+        &self.publisher
+    }
+
     /// Publishes every change. Never ends; needs a tokio runtime with IO and time.
     pub async fn follow(mut self) {
         loop {

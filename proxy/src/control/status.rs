@@ -7,7 +7,7 @@ use std::time::SystemTime;
 /// What is in force, and how updates went. Published to workers and to the operator's door.
 #[derive(Clone, Debug, Default)]
 pub struct Status {
-    /// In force; `None`: no configuration was ever accepted.
+    /// In force; `None`: no configuration was ever accepted, and nothing stands in for it.
     pub snapshot: Option<Arc<Snapshot>>,
     /// Updates that came into force.
     pub accepted: u64,
@@ -29,9 +29,19 @@ pub struct Refusal {
 }
 
 impl Status {
-    /// Counts from 1; 0: no configuration was ever accepted.
+    /// Counts from 1; 0: nothing was ever in force.
     pub fn generation(&self) -> u64 {
         self.snapshot.as_ref().map_or(0, |snapshot| snapshot.generation)
+    }
+
+    /// Whether there is a configuration; one that only stands in for it does not count.
+    pub fn is_configured(&self) -> bool {
+        self.snapshot.as_ref().is_some_and(|snapshot| !snapshot.stands_in())
+    }
+
+    /// Whether everything is passed through meanwhile.
+    pub fn passes_through(&self) -> bool {
+        self.snapshot.as_ref().is_some_and(|snapshot| snapshot.stands_in())
     }
 
     /// `snapshot` comes into force.

@@ -80,6 +80,15 @@ struct Concerned {
 }
 
 impl Compiler {
+    /// An empty one, for which the clusters of this one are where they are: what workers know of them is kept.
+    #[must_use]
+    pub fn successor(&self) -> Self {
+        Self {
+            places: self.places.clone(),
+            ..Self::default()
+        }
+    }
+
     /// What is in force.
     pub fn catalog(&self) -> &Catalog {
         &self.catalog

@@ -35,6 +35,8 @@ use std::sync::Arc;
 pub struct Snapshot {
     /// Counts from 1; for people, and to see whether something is newer.
     pub generation: u64,
+    /// It only stands in until a control plane has said anything.
+    stands_in: bool,
     /// Rules and handlings name clusters by their place here, which a cluster keeps from one snapshot to the next.
     clusters: Vec<Option<Arc<Cluster>>>,
     /// By original destination.
@@ -74,6 +76,21 @@ pub struct Target {
 }
 
 impl Snapshot {
+    /// The same, until a control plane has said anything.
+    #[must_use]
+    pub fn standing_in(&self, generation: u64) -> Self {
+        Self {
+            generation,
+            stands_in: true,
+            ..self.clone()
+        }
+    }
+
+    /// Whether it only stands in until a control plane has said anything.
+    pub fn stands_in(&self) -> bool {
+        self.stands_in
+    }
+
     /// The cluster at this place; `None`: it was named, and is not there.
     pub fn cluster(&self, place: usize) -> Option<&Arc<Cluster>> {
         self.clusters.get(place)?.as_ref()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 /// Numbers for the names of clusters. A name has its number from the first time that anything names it, be it a route
 /// that came before its cluster, and keeps it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Places(HashMap<Arc<str>, usize>);
 
 impl Places {

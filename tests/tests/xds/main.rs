@@ -6,5 +6,6 @@ mod changes;
 mod clients;
 mod half;
 mod serving;
+mod startup;
 mod storm;
 mod world;

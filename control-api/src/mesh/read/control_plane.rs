@@ -8,6 +8,7 @@ use crate::mesh::settings::ControlPlane;
 use crate::mesh::settings::ControlPlaneAt;
 use crate::mesh::settings::OnDemand;
 use crate::mesh::settings::Scope;
+use crate::mesh::settings::Startup;
 use crate::resource::listener::Prefix;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,9 +24,22 @@ const SCOPES: [(&str, bool); 2] = [("on_demand", true), ("everything", false)];
 /// The words of `on_demand.without_answer:`.
 const WITHOUT_ANSWER: [(&str, Anywhere); 2] = [("passthrough", Anywhere::PassThrough), ("refuse", Anywhere::Refuse)];
 
+/// The words of `startup.then:`.
+const THEN: [(&str, bool); 2] = [("passthrough", true), ("not_ready", false)];
+/// `startup.wait` where it is not said.
+const STARTUP_WAIT: Duration = Duration::from_secs(10);
+
 /// Where the mesh comes from.
 pub(super) fn control_plane(place: &Place<'_>) -> Option<ControlPlane> {
-    let fields = place.fields(&["bootstrap", "servers", "node", "protocol", "subscribe", "on_demand"]);
+    let fields = place.fields(&[
+        "bootstrap",
+        "servers",
+        "node",
+        "protocol",
+        "subscribe",
+        "on_demand",
+        "startup",
+    ]);
     let at = at(place, &fields);
     let delta = fields
         .optional("protocol")
@@ -44,7 +58,27 @@ pub(super) fn control_plane(place: &Place<'_>) -> Option<ControlPlane> {
         }
         Scope::Everything
     };
-    Some(ControlPlane { at: at?, delta, scope })
+    let startup = fields.optional("startup").map(|place| startup(&place));
+    Some(ControlPlane {
+        at: at?,
+        delta,
+        scope,
+        startup: startup.unwrap_or(Startup::NotReady),
+    })
+}
+
+/// `wait` may stand beside `not_ready`, too: who changes one word does not have to change two.
+fn startup(place: &Place<'_>) -> Startup {
+    let fields = place.fields(&["wait", "then"]);
+    let wait = fields
+        .optional("wait")
+        .and_then(|place| place.duration(&(Duration::ZERO..=Duration::from_mins(10))));
+    let passes = fields.optional("then").and_then(|place| place.word(&THEN));
+    if passes.unwrap_or(false) {
+        Startup::PassThrough(wait.unwrap_or(STARTUP_WAIT))
+    } else {
+        Startup::NotReady
+    }
 }
 
 fn at(place: &Place<'_>, fields: &Fields<'_>) -> Option<ControlPlaneAt> {
@@ -123,4 +157,39 @@ fn range(place: &Place<'_>) -> Option<Prefix> {
         place.refuse(format!("{text:?} is not a range of addresses such as 10.96.0.0/12"));
     }
     parsed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::Faults;
+    use crate::mesh;
+
+    fn startup_of(section: &str) -> Result<Startup, Faults> {
+        let text = format!("control_plane: {{servers: [\"127.0.0.1:15010\"]{section}}}\n");
+        let plane = mesh::parse(&text)?.settings().control_plane.clone();
+        Ok(plane.expect("the section is there").startup)
+    }
+
+    #[test]
+    fn a_proxy_waits_for_its_control_plane_unless_it_may_pass_everything_through() {
+        assert_eq!(startup_of(""), Ok(Startup::NotReady));
+        assert_eq!(
+            startup_of(", startup: {wait: 1s, then: not_ready}"),
+            Ok(Startup::NotReady)
+        );
+        let passes = |wait| Ok(Startup::PassThrough(Duration::from_secs(wait)));
+        assert_eq!(startup_of(", startup: {then: passthrough}"), passes(10));
+        assert_eq!(startup_of(", startup: {wait: 0s, then: passthrough}"), passes(0));
+        let Faults(faults) = startup_of(", startup: {wait: 1h, then: pass}").unwrap_err();
+        let lines: Vec<_> = faults.iter().map(ToString::to_string).collect();
+        assert!(
+            lines[0].contains("control_plane.startup.wait: must be from 0ms to 10m"),
+            "{lines:?}"
+        );
+        assert!(
+            lines[1].contains("control_plane.startup.then: expected one of passthrough, not_ready"),
+            "{lines:?}"
+        );
+    }
 }
