@@ -6,6 +6,7 @@
 //!  mesh       evenkeel-init and evenkeel-proxy in a pod                                   document, metrics
 //!  control    evenkeel-control in a pod                                                   document, metrics
 //!  xds        a scripted control plane that nobody here wrote                             xds/*
+//!  kubernetes an API server that a test scripts                                       kubernetes/*
 //!  clients    ab, h2load, curl and the `client` program in a pod                          answers
 //!  forward    an application between two others
 //!  load       requests at a steady rate, for what must not fail meanwhile                 answers
@@ -47,6 +48,7 @@ pub mod forward;
 pub mod grpc;
 pub mod helm;
 pub mod http;
+pub mod kubernetes;
 pub mod load;
 pub mod mesh;
 pub mod metrics;

@@ -1,0 +1,69 @@
+//! Token reviews: whose a token is, as the API server tells it of projected tokens of service accounts.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use serde_json::json;
+
+/// The tokens that are good.
+#[derive(Debug, Default)]
+pub(super) struct Tokens {
+    made: u64,
+    good: BTreeMap<String, Token>,
+}
+
+#[derive(Debug)]
+struct Token {
+    audiences: Vec<String>,
+    user: Value,
+}
+
+// === impl Tokens ===
+
+impl Tokens {
+    /// A new token for a pod, by which the pod is told apart from every other.
+    pub(super) fn issue(&mut self, pod: &Value, audiences: &[&str]) -> String {
+        self.made += 1;
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let (metadata, spec) = (&pod["metadata"], &pod["spec"]);
+        let namespace = text(&metadata["namespace"]);
+        let account = spec["serviceAccountName"].as_str().unwrap_or("default");
+        let token = format!("token-{}-{namespace}-{}", self.made, text(&metadata["name"]));
+        let user = json!({
+            "username": format!("system:serviceaccount:{namespace}:{account}"),
+            "uid": format!("account-{account}"),
+            "groups": ["system:serviceaccounts", format!("system:serviceaccounts:{namespace}"), "system:authenticated"],
+            "extra": {
+                "authentication.kubernetes.io/pod-name": [metadata["name"]],
+                "authentication.kubernetes.io/pod-uid": [metadata["uid"]],
+            },
+        });
+        let audiences = audiences.iter().map(|&audience| audience.to_owned()).collect();
+        self.good.insert(token.clone(), Token { audiences, user });
+        token
+    }
+
+    /// It is good no more.
+    pub(super) fn revoke(&mut self, token: &str) {
+        self.good.remove(token);
+    }
+
+    /// Answers a review.
+    pub(super) fn review(&self, mut review: Value) -> Value {
+        let token = review["spec"]["token"].as_str().and_then(|token| self.good.get(token));
+        let wanted = review["spec"]["audiences"].as_array().cloned().unwrap_or_default();
+        review["status"] = match token {
+            None => json!({"error": "[invalid bearer token, token lookup failed]"}),
+            Some(token) => {
+                let fits = |audience: &&String| wanted.iter().any(|wanted| wanted == *audience);
+                let common: Vec<_> = token.audiences.iter().filter(fits).collect();
+                if common.is_empty() {
+                    json!({"error": format!("token audiences {:?} is invalid for the target audiences {wanted:?}", token.audiences)})
+                } else {
+                    json!({"authenticated": true, "user": token.user, "audiences": common})
+                }
+            }
+        };
+        review
+    }
+}

@@ -1,0 +1,3 @@
+//! From a Kubernetes API server to requests.
+
+mod server;
