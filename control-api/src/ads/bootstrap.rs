@@ -1,4 +1,4 @@
-//! Where the control planes are, and who we are: the bootstrap file of gRPC (gRFC A27, A65, A71).
+//! Where the control planes are, and who we are: the bootstrap file of gRPC (gRFC A27, A65, A71, A97).
 
 mod json;
 mod read;
@@ -38,6 +38,8 @@ pub struct Server {
     pub address: Address,
     /// The first of `channel_creds` that we support.
     pub credentials: Credentials,
+    /// `call_creds`: a file with the bearer token that every stream shows. Never in plaintext.
+    pub token: Option<PathBuf>,
 }
 
 /// Where a server listens.
@@ -60,18 +62,30 @@ pub enum Credentials {
     /// Not at all: plaintext.
     Insecure,
     /// TLS.
-    Tls(TlsFiles),
+    Tls(Tls),
 }
 
-/// Files in PEM, read anew for every connection.
+/// What is shown and believed over TLS. Files are in PEM, and read anew for every connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TlsFiles {
-    /// `ca_certificate_file`; `None`: the authorities that the system trusts.
-    pub authorities: Option<PathBuf>,
+pub struct Tls {
+    /// Who may say who a server is.
+    pub authorities: Authorities,
     /// `certificate_file` and `private_key_file`; `None`: we do not say who we are.
     pub identity: Option<Identity>,
     /// `refresh_interval`: how old what was read may get. Every connection reads it anew, so that it is never older.
     pub refresh_interval: Option<Duration>,
+}
+
+/// Who may say who a server is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Authorities {
+    /// Those that the system trusts.
+    #[default]
+    System,
+    /// `ca_certificate_file`.
+    File(PathBuf),
+    /// These, in PEM: `ca` of a mesh document.
+    Text(String),
 }
 
 /// What we show to a server that asks who we are.
@@ -125,6 +139,25 @@ impl Server {
             uri: uri.to_owned(),
             address,
             credentials: Credentials::Insecure,
+            token: None,
+        })
+    }
+
+    /// A server that must be who it says it is, and that is shown the token in a file. The error says what is wrong.
+    pub fn secure(uri: &str, authorities: Authorities, token: Option<PathBuf>) -> Result<Self, String> {
+        let address = uri::parse(uri)?;
+        if matches!(address, Address::Unix(_)) {
+            return Err("is a unix socket, which has no host name to verify".to_owned());
+        }
+        let tls = Tls {
+            authorities,
+            ..Tls::default()
+        };
+        Ok(Self {
+            uri: uri.to_owned(),
+            address,
+            credentials: Credentials::Tls(tls),
+            token,
         })
     }
 }

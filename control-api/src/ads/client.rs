@@ -3,6 +3,7 @@
 use crate::ads::bootstrap::Bootstrap;
 use crate::ads::bootstrap::Server;
 use crate::ads::connect;
+use crate::ads::connect::Link;
 use crate::ads::interest::Clusters;
 use crate::ads::interest::Listeners;
 use crate::ads::machine::Change;
@@ -26,7 +27,6 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tonic::transport::Channel;
 
 /// What a client asks for, and how much it takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,27 +151,27 @@ struct Task {
 
 impl Task {
     async fn run(mut self) {
-        let mut connected: Option<(usize, Channel)> = None;
+        let mut connected: Option<(usize, Link)> = None;
         loop {
-            let (index, channel) = match connected.take() {
+            let (index, link) = match connected.take() {
                 Some(better) => better,
                 None => match self.connect_next().await {
                     Some(next) => next,
                     None => continue,
                 },
             };
-            connected = self.stream(index, channel).await;
+            connected = self.stream(index, link).await;
         }
     }
 
     /// Waits until a server may be tried, and tries it.
-    async fn connect_next(&mut self) -> Option<(usize, Channel)> {
+    async fn connect_next(&mut self) -> Option<(usize, Link)> {
         let (index, due) = self.servers.next(Instant::now());
         self.tend_until(tokio::time::sleep_until(due)).await;
         self.shared.servers()[index].connection = Connection::Connecting;
         let connecting = connect::connect(&self.addresses[index]);
         match self.tend_until(connecting).await {
-            Ok(channel) => Some((index, channel)),
+            Ok(link) => Some((index, link)),
             Err(error) => {
                 self.failed(index, error.to_string());
                 None
@@ -180,7 +180,7 @@ impl Task {
     }
 
     /// Runs a stream to its end, or until a better server can be reached, which is returned.
-    async fn stream(&mut self, index: usize, channel: Channel) -> Option<(usize, Channel)> {
+    async fn stream(&mut self, index: usize, link: Link) -> Option<(usize, Link)> {
         let mode = self.servers.mode(index);
         let versions = match self.last {
             Some(last) if last != index => Versions::Foreign,
@@ -194,7 +194,7 @@ impl Task {
             options: &options,
             node: Arc::clone(&self.node),
             server: index,
-            channel,
+            link,
             mode,
         };
         let outcome = tokio::select! {
@@ -217,6 +217,10 @@ impl Task {
                 self.show_end(index, reason);
                 None
             }
+            Err(End::Denied(reason)) => {
+                self.denied(index, reason);
+                None
+            }
             Err(End::Unimplemented(reason) | End::Lost(reason)) if has_answered => {
                 self.ended(index, reason);
                 None
@@ -229,14 +233,14 @@ impl Task {
     }
 
     /// Tries the servers that are preferred to this one, each after its pause.
-    async fn reach_better(&mut self, index: usize) -> (usize, Channel) {
+    async fn reach_better(&mut self, index: usize) -> (usize, Link) {
         loop {
             let Some((better, due)) = self.servers.better(index) else {
                 return std::future::pending().await;
             };
             tokio::time::sleep_until(due).await;
             match connect::connect(&self.addresses[better]).await {
-                Ok(channel) => return (better, channel),
+                Ok(link) => return (better, link),
                 Err(error) => self.failed(better, error.to_string()),
             }
         }
@@ -279,6 +283,20 @@ impl Task {
             reason,
             "the control plane cannot be reached"
         );
+        self.show_failure(index, reason);
+    }
+
+    /// The server is there, and serves others: what we show it, or what we say of ourselves, is not good.
+    fn denied(&mut self, index: usize, reason: String) {
+        tracing::warn!(
+            server = self.addresses[index].uri,
+            reason,
+            "the control plane does not serve this node"
+        );
+        self.show_failure(index, reason);
+    }
+
+    fn show_failure(&mut self, index: usize, reason: String) {
         self.servers.failed(index, Instant::now(), dice());
         self.shared.servers()[index].failures += 1;
         self.show_end(index, reason);

@@ -1,15 +1,20 @@
 //! A connection to one control plane.
 
 use crate::ads::bootstrap::Address;
+use crate::ads::bootstrap::Authorities;
 use crate::ads::bootstrap::Credentials;
 use crate::ads::bootstrap::Server;
-use crate::ads::bootstrap::TlsFiles;
+use crate::ads::bootstrap::Tls;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use std::error::Error;
 use std::io;
 use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 use thiserror::Error;
+use tonic::metadata::Ascii;
+use tonic::metadata::MetadataValue;
 use tonic::transport::Certificate;
 use tonic::transport::Channel;
 use tonic::transport::ClientTlsConfig;
@@ -29,7 +34,7 @@ const WINDOW: u32 = 1 << 20;
 /// Why there is no connection.
 #[derive(Debug, Error)]
 pub(crate) enum ConnectError {
-    /// A file with a certificate or key cannot be read.
+    /// A file with a certificate, a key or a token cannot be read.
     #[error("{}: {source}", path.display())]
     File {
         /// Which.
@@ -37,19 +42,54 @@ pub(crate) enum ConnectError {
         /// Why.
         source: io::Error,
     },
+    /// A file does not hold what it should.
+    #[error("{}: {reason}", path.display())]
+    Content {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong.
+        reason: &'static str,
+    },
     /// Everything else, with its causes.
     #[error("{0}")]
     Transport(String),
 }
 
-/// Connects. Certificates are read now, so that a new connection has the newest.
-pub(crate) async fn connect(server: &Server) -> Result<Channel, ConnectError> {
+/// A connection for one stream.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) channel: Channel,
+    /// What the stream shows.
+    pub(crate) authorization: Option<MetadataValue<Ascii>>,
+}
+
+/// Connects. Certificates and the token are read now, so that a new connection has the newest.
+pub(crate) async fn connect(server: &Server) -> Result<Link, ConnectError> {
     let endpoint = endpoint(server)?;
+    let authorization = server.token.as_deref().map(bearer).transpose()?;
     // The endpoint's own time is for the TCP handshake alone.
-    match tokio::time::timeout(CONNECT, endpoint.connect()).await {
-        Ok(connected) => connected.map_err(|error| transport(&error)),
-        Err(_) => Err(ConnectError::Transport(format!("no connection within {CONNECT:?}"))),
+    let channel = match tokio::time::timeout(CONNECT, endpoint.connect()).await {
+        Ok(connected) => connected.map_err(|error| transport(&error))?,
+        Err(_) => return Err(ConnectError::Transport(format!("no connection within {CONNECT:?}"))),
+    };
+    Ok(Link { channel, authorization })
+}
+
+/// The token of a file. It is in no log.
+fn bearer(path: &Path) -> Result<MetadataValue<Ascii>, ConnectError> {
+    let content = |reason| ConnectError::Content {
+        path: path.to_owned(),
+        reason,
+    };
+    let token = String::from_utf8(read(path)?).map_err(|_| content("is no text, and should hold a token"))?;
+    let token = token.trim();
+    if token.is_empty() {
+        return Err(content("is empty, and should hold a token"));
     }
+    let mut value =
+        MetadataValue::try_from(format!("Bearer {token}")).map_err(|_| content("holds what cannot be in a token"))?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 fn endpoint(server: &Server) -> Result<Endpoint, ConnectError> {
@@ -70,18 +110,32 @@ fn endpoint(server: &Server) -> Result<Endpoint, ConnectError> {
         .tcp_keepalive(Some(TCP_KEEPALIVE))
         .initial_stream_window_size(WINDOW)
         .initial_connection_window_size(WINDOW);
-    match &server.credentials {
-        Credentials::Insecure => Ok(endpoint),
-        Credentials::Tls(files) => endpoint.tls_config(tls(files)?).map_err(|error| transport(&error)),
+    match (&server.credentials, &server.address) {
+        (Credentials::Tls(with), Address::Tcp { host, .. }) => {
+            // The name in the URI has the brackets of an IPv6 address.
+            let config = tls(with)?.domain_name(host);
+            endpoint.tls_config(config).map_err(|error| transport(&error))
+        }
+        (Credentials::Insecure, _) | (Credentials::Tls(_), Address::Unix(_)) => Ok(endpoint),
     }
 }
 
-fn tls(files: &TlsFiles) -> Result<ClientTlsConfig, ConnectError> {
-    let config = match &files.authorities {
-        Some(path) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(path)?)),
-        None => ClientTlsConfig::new().with_native_roots(),
+fn tls(with: &Tls) -> Result<ClientTlsConfig, ConnectError> {
+    let config = match &with.authorities {
+        Authorities::System => ClientTlsConfig::new().with_native_roots(),
+        Authorities::Text(text) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(text)),
+        Authorities::File(path) => {
+            let text = read(path)?;
+            if !matches!(CertificateDer::pem_slice_iter(&text).next(), Some(Ok(_))) {
+                return Err(ConnectError::Content {
+                    path: path.clone(),
+                    reason: "holds no certificate in PEM",
+                });
+            }
+            ClientTlsConfig::new().ca_certificate(Certificate::from_pem(text))
+        }
     };
-    Ok(match &files.identity {
+    Ok(match &with.identity {
         Some(identity) => config.identity(Identity::from_pem(
             read(&identity.certificates)?,
             read(&identity.private_key)?,

@@ -1,6 +1,7 @@
 //! One stream to one server, from its first request to its end.
 
 use crate::ads::client::Options;
+use crate::ads::connect::Link;
 use crate::ads::connect::with_causes;
 use crate::ads::intake;
 use crate::ads::message::Mode;
@@ -20,7 +21,8 @@ use tokio::time::Instant;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Code;
-use tonic::transport::Channel;
+use tonic::metadata::Ascii;
+use tonic::metadata::MetadataValue;
 
 /// How long resources are decoded before others on the thread have their turn.
 const SLICE: Duration = Duration::from_millis(2);
@@ -30,6 +32,8 @@ const SLICE: Duration = Duration::from_millis(2);
 pub(super) enum End {
     /// The server does not know the protocol.
     Unimplemented(String),
+    /// The server does not serve us: `UNAUTHENTICATED`, `PERMISSION_DENIED`.
+    Denied(String),
     /// Anything else.
     Lost(String),
 }
@@ -41,7 +45,7 @@ pub(super) struct Session<'a> {
     pub(super) node: Arc<Node>,
     /// Which of the servers.
     pub(super) server: usize,
-    pub(super) channel: Channel,
+    pub(super) link: Link,
     pub(super) mode: Mode,
 }
 
@@ -56,11 +60,11 @@ impl Session<'_> {
             options,
             node,
             server,
-            channel,
+            link,
             mode,
         } = self;
         call.spawn(converse(
-            channel,
+            link,
             mode,
             node,
             options.most_message_bytes,
@@ -88,6 +92,9 @@ impl Session<'_> {
                     }
                     Some(Err(status)) if status.code() == Code::Unimplemented => {
                         return End::Unimplemented(with_causes(&status));
+                    }
+                    Some(Err(status)) if matches!(status.code(), Code::Unauthenticated | Code::PermissionDenied) => {
+                        return End::Denied(format!("{} ({:?})", status.message(), status.code()));
                     }
                     Some(Err(status)) => return End::Lost(with_causes(&status)),
                     None => return End::Lost("the server ended the stream".to_owned()),
@@ -140,7 +147,7 @@ fn tell(kind: Kind, refusal: Option<&str>) {
 
 /// Carries requests out and responses in, until either side has enough.
 async fn converse(
-    channel: Channel,
+    Link { channel, authorization }: Link,
     mode: Mode,
     node: Arc<Node>,
     most_bytes: usize,
@@ -152,14 +159,14 @@ async fn converse(
     let ended = match mode {
         Mode::Delta => {
             let requests = requests.map(move |request| wire::delta_request(request, &node));
-            match client.delta_aggregated_resources(requests).await {
+            match client.delta_aggregated_resources(with(authorization, requests)).await {
                 Ok(responses) => forward(responses.into_inner(), wire::delta_response, &incoming).await,
                 Err(status) => Err(status),
             }
         }
         Mode::Sotw => {
             let requests = requests.map(move |request| wire::sotw_request(request, &node));
-            match client.stream_aggregated_resources(requests).await {
+            match client.stream_aggregated_resources(with(authorization, requests)).await {
                 Ok(responses) => forward(responses.into_inner(), wire::sotw_response, &incoming).await,
                 Err(status) => Err(status),
             }
@@ -169,6 +176,15 @@ async fn converse(
         // Nobody listens any more when the session is over.
         let _ = incoming.send(Err(status)).await;
     }
+}
+
+/// The requests of a stream, with what it shows.
+fn with<T>(authorization: Option<MetadataValue<Ascii>>, requests: T) -> tonic::Request<T> {
+    let mut request = tonic::Request::new(requests);
+    if let Some(authorization) = authorization {
+        request.metadata_mut().insert("authorization", authorization);
+    }
+    request
 }
 
 async fn forward<T>(

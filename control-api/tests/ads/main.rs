@@ -1,6 +1,7 @@
 //! The ADS client against servers that are scripted, over real sockets.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
+mod credentials;
 mod csds;
 mod hostile;
 mod resources;

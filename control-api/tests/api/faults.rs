@@ -30,6 +30,22 @@ fn a_key_like_no_other_is_refused_with_all_that_may_be_there() {
 }
 
 #[test]
+fn a_token_needs_somebody_to_believe() {
+    assert_faults(
+        "control_plane:\n  servers: [a:1]\n  token: /token\n",
+        &["3:10: control_plane.token: is sent over TLS only: it needs ca or ca_file"],
+    );
+    assert_faults(
+        "control_plane:\n  servers: [a:1, 'unix:/x']\n  ca: |\n    no PEM\n  ca_file: /ca\n",
+        &[
+            "2:18: control_plane.servers[1]: is a unix socket, which has no host name to verify",
+            "4:5: control_plane.ca: must be certificates in PEM, from -----BEGIN CERTIFICATE----- on",
+            "5:12: control_plane.ca_file: stands beside ca, and only one of them can hold",
+        ],
+    );
+}
+
+#[test]
 fn an_unknown_word_names_those_that_are_known() {
     assert_faults(
         "unknown: drop\ninbound: {default: {protocol: htpp}}\n",

@@ -1,12 +1,13 @@
 //! From JSON to a bootstrap: every fault at once, each with the path of its member.
 
 use super::Address;
+use super::Authorities;
 use super::Bootstrap;
 use super::Credentials;
 use super::Identity;
 use super::Node;
 use super::Server;
-use super::TlsFiles;
+use super::Tls;
 use super::json::Object;
 use super::uri;
 use crate::fault::Fault;
@@ -72,6 +73,10 @@ fn server_of(value: Value, report: &mut Report) -> Option<Server> {
         Some(Ok(address)) => Some(address),
     };
     let credentials = credentials_of(server.list("channel_creds", report), report);
+    let token = token_of(server.list("call_creds", report), report);
+    if token.is_some() && credentials == Some(Credentials::Insecure) {
+        report.refuse_field("call_creds", "holds a token, which is sent over TLS only");
+    }
     for feature in server.list("server_features", report).unwrap_or_default() {
         if feature != MATTER_OF_COURSE {
             report.note_field("server_features", &format!("{feature} has no effect"));
@@ -88,7 +93,40 @@ fn server_of(value: Value, report: &mut Report) -> Option<Server> {
         uri: uri?,
         address: address?,
         credentials: credentials?,
+        token,
     })
+}
+
+/// A file with a token (gRFC A97). Credentials of other types are for other clients.
+fn token_of(list: Option<Vec<Value>>, report: &mut Report) -> Option<PathBuf> {
+    let mut token = None;
+    report.check_each("call_creds", list.unwrap_or_default(), |value, report| {
+        let Some(mut credentials) = Object::of(value, report) else {
+            return;
+        };
+        let kind = credentials.text("type", report);
+        let config = credentials.object("config", report);
+        match kind.as_deref() {
+            None => report.refuse_field("type", "is missing"),
+            Some("jwt_token_file") if token.is_some() => report.refuse_field("type", "is a second token"),
+            Some("jwt_token_file") => {
+                let path = config.and_then(|mut config| {
+                    report.within("config", |report| {
+                        let path = path_of(&mut config, "jwt_token_file", report);
+                        config.finish(report);
+                        path
+                    })
+                });
+                if path.is_none() {
+                    report.refuse_field("config.jwt_token_file", "is missing");
+                }
+                token = path;
+            }
+            Some(other) => report.note_field("type", &format!("{other:?} is not supported")),
+        }
+        credentials.finish(report);
+    });
+    token
 }
 
 /// The first that is supported (gRFC A27): those before it are for other clients.
@@ -125,7 +163,7 @@ fn credentials_of(list: Option<Vec<Value>>, report: &mut Report) -> Option<Crede
     chosen
 }
 
-fn tls_of(mut config: Object, report: &mut Report) -> TlsFiles {
+fn tls_of(mut config: Object, report: &mut Report) -> Tls {
     let authorities = path_of(&mut config, "ca_certificate_file", report);
     let certificates = path_of(&mut config, "certificate_file", report);
     let private_key = path_of(&mut config, "private_key_file", report);
@@ -155,8 +193,8 @@ fn tls_of(mut config: Object, report: &mut Report) -> TlsFiles {
         interval
     });
     config.finish(report);
-    TlsFiles {
-        authorities,
+    Tls {
+        authorities: authorities.map_or(Authorities::System, Authorities::File),
         identity,
         refresh_interval,
     }

@@ -53,8 +53,8 @@ fn the_first_credentials_that_are_supported_are_taken() {
         certificates: "/c.pem".into(),
         private_key: "/k.pem".into(),
     };
-    let files = TlsFiles {
-        authorities: Some("/ca.pem".into()),
+    let files = Tls {
+        authorities: Authorities::File("/ca.pem".into()),
         identity: Some(identity),
         refresh_interval: Some(Duration::from_millis(600_500)),
     };
@@ -86,6 +86,28 @@ fn every_fault_is_told_with_the_path_of_its_member() {
             "node.id",
         ],
         "{faults:#?}"
+    );
+}
+
+#[test]
+fn a_token_is_read_from_its_file_and_never_sent_in_plaintext() {
+    let document = |channel: &str, calls: &str| {
+        format!(
+            r#"{{"xds_servers": [{{"server_uri": "a:1", "channel_creds": [{{"type": "{channel}"}}], "call_creds": {calls}}}],
+                "node": {{"id": "n"}}}}"#
+        )
+    };
+    let token = r#"[{"type": "other"}, {"type": "jwt_token_file", "config": {"jwt_token_file": "/token"}}]"#;
+    let (bootstrap, notes) = Bootstrap::parse(&document("tls", token)).expect("a good document");
+    assert_eq!(bootstrap.servers[0].token.as_deref(), Some(Path::new("/token")));
+    assert_eq!(notes[0].path, "xds_servers[0].call_creds[0].type");
+    assert_eq!(
+        faults(&document("insecure", token)),
+        ["xds_servers[0].call_creds: holds a token, which is sent over TLS only"]
+    );
+    assert_eq!(
+        faults(&document("tls", r#"[{"type": "jwt_token_file"}]"#)),
+        ["xds_servers[0].call_creds[0].config.jwt_token_file: is missing"]
     );
 }
 

@@ -1,5 +1,6 @@
 //! `control_plane:`, for a proxy whose mesh comes from elsewhere.
 
+use crate::ads::bootstrap::Authorities;
 use crate::ads::bootstrap::Server;
 use crate::mesh::place::Fields;
 use crate::mesh::place::Place;
@@ -10,6 +11,8 @@ use crate::mesh::settings::OnDemand;
 use crate::mesh::settings::Scope;
 use crate::mesh::settings::Startup;
 use crate::resource::listener::Prefix;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -34,6 +37,9 @@ pub(super) fn control_plane(place: &Place<'_>) -> Option<ControlPlane> {
     let fields = place.fields(&[
         "bootstrap",
         "servers",
+        "ca",
+        "ca_file",
+        "token",
         "node",
         "protocol",
         "subscribe",
@@ -83,16 +89,19 @@ fn startup(place: &Place<'_>) -> Startup {
 
 fn at(place: &Place<'_>, fields: &Fields<'_>) -> Option<ControlPlaneAt> {
     if let Some(path) = fields.optional("bootstrap") {
-        if fields.optional("servers").is_some() || fields.optional("node").is_some() {
-            path.refuse("stands instead of servers and node: the file names both");
+        let others = ["servers", "ca", "ca_file", "token", "node"];
+        if others.iter().any(|key| fields.optional(key).is_some()) {
+            path.refuse("stands instead of servers, ca, ca_file, token and node: the file has all of that");
         }
         return path.text().map(|path| ControlPlaneAt::Bootstrap(PathBuf::from(path)));
     }
+    let authorities = authorities(fields);
+    let token = token(fields);
     let list = fields.required("servers")?;
     let servers: Vec<_> = list
         .items()
         .take(MOST_SERVERS)
-        .filter_map(|place| server(&place))
+        .filter_map(|place| server(&place, authorities.as_ref(), token.as_ref()))
         .collect();
     if servers.is_empty() {
         place.refuse("needs at least one of `servers`, or a `bootstrap` file");
@@ -103,9 +112,38 @@ fn at(place: &Place<'_>, fields: &Fields<'_>) -> Option<ControlPlaneAt> {
     Some(ControlPlaneAt::Servers { servers, id, cluster })
 }
 
-fn server(place: &Place<'_>) -> Option<Server> {
+/// `None`: plaintext.
+fn authorities(fields: &Fields<'_>) -> Option<Authorities> {
+    let (text, file) = (fields.optional("ca"), fields.optional("ca_file"));
+    if let (Some(_), Some(file)) = (&text, &file) {
+        file.refuse("stands beside ca, and only one of them can hold");
+    }
+    if let Some(place) = text {
+        let text = place.text()?;
+        let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
+        if !certificates.is_ok_and(|certificates| !certificates.is_empty()) {
+            place.refuse("must be certificates in PEM, from -----BEGIN CERTIFICATE----- on");
+        }
+        return Some(Authorities::Text(text.to_owned()));
+    }
+    file?.text().map(|path| Authorities::File(PathBuf::from(path)))
+}
+
+fn token(fields: &Fields<'_>) -> Option<PathBuf> {
+    let place = fields.optional("token")?;
+    if fields.optional("ca").is_none() && fields.optional("ca_file").is_none() {
+        place.refuse("is sent over TLS only: it needs ca or ca_file");
+    }
+    place.text().map(PathBuf::from)
+}
+
+fn server(place: &Place<'_>, authorities: Option<&Authorities>, token: Option<&PathBuf>) -> Option<Server> {
     let uri = place.text()?;
-    match Server::insecure(uri) {
+    let server = match authorities {
+        Some(authorities) => Server::secure(uri, authorities.clone(), token.cloned()),
+        None => Server::insecure(uri),
+    };
+    match server {
         Ok(server) => Some(server),
         Err(reason) => {
             place.refuse(reason);
