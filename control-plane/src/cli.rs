@@ -1,7 +1,8 @@
 //! The program's command line: what it takes, and the exit code that says how it went.
 
-use crate::app::{self, Options};
+use crate::app::{self, Listen, Run, Serve};
 use crate::log;
+use crate::source::dns::DnsName;
 use clap::{Parser, Subcommand};
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -33,6 +34,10 @@ enum Command {
         /// The mesh document
         #[arg(long, env = "EVENKEEL_MESH", value_name = "FILE")]
         mesh: PathBuf,
+        /// A service besides those of the document, whose endpoints are the addresses of a name that is resolved every five
+        /// seconds, such as `10.96.0.40:5432=db.example.com:5432`; may be given often
+        #[arg(long = "dns", value_name = "VIP:PORT=HOST:PORT")]
+        names: Vec<DnsName>,
         /// Where clients connect, in plaintext
         #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:15010")]
         listen: SocketAddr,
@@ -42,6 +47,25 @@ enum Command {
         /// Where /metrics, /ready and /live answer
         #[arg(long, value_name = "IP:PORT", default_value = "0.0.0.0:15014")]
         telemetry: SocketAddr,
+        /// Level, or several as in `info,evenkeel_control_api::serve=debug`
+        #[arg(long, env = "EVENKEEL_LOG", value_name = "LEVEL", default_value = "info")]
+        log: String,
+    },
+    /// Serve a Kubernetes cluster to the proxies in its pods, until told to end
+    ///
+    /// Services, EndpointSlices, Pods, Nodes and Namespaces are watched. While the API server is away, what was seen last is
+    /// served. The API server is found as kubectl finds it, or as a pod does. After SIGTERM it is not ready and serves on for
+    /// five seconds, until nobody is led here any more.
+    Run {
+        /// Where clients on this host connect, in plaintext; loopback only
+        #[arg(long, value_name = "IP:PORT")]
+        plaintext_listen: Option<SocketAddr>,
+        /// Where /metrics, /ready and /live answer; a port alone means every address
+        #[arg(long, value_name = "PORT|IP:PORT", default_value = "15014")]
+        telemetry: Listen,
+        /// The domain of the cluster's DNS
+        #[arg(long, value_name = "DOMAIN", default_value = "cluster.local")]
+        cluster_domain: String,
         /// Level, or several as in `info,evenkeel_control_api::serve=debug`
         #[arg(long, env = "EVENKEEL_LOG", value_name = "LEVEL", default_value = "info")]
         log: String,
@@ -61,24 +85,45 @@ pub fn main() -> ExitCode {
 }
 
 fn execute(command: Command) -> Result<(), String> {
-    let Command::Serve {
-        mesh,
-        listen,
-        plaintext_beyond_loopback,
-        telemetry,
-        log,
-    } = command;
-    if !listen.ip().is_loopback() && !plaintext_beyond_loopback {
-        return Err(format!(
-            "{listen} is not loopback, and this is plaintext: give --plaintext-beyond-loopback if that is meant"
-        ));
+    match command {
+        Command::Serve {
+            mesh,
+            names,
+            listen,
+            plaintext_beyond_loopback,
+            telemetry,
+            log,
+        } => {
+            if !listen.ip().is_loopback() && !plaintext_beyond_loopback {
+                return Err(format!(
+                    "{listen} is not loopback, and this is plaintext: give --plaintext-beyond-loopback if that is meant"
+                ));
+            }
+            log::install(&log)?;
+            app::serve(&Serve {
+                mesh,
+                names,
+                listen,
+                telemetry,
+            })
+        }
+        Command::Run {
+            plaintext_listen,
+            telemetry,
+            cluster_domain,
+            log,
+        } => {
+            if let Some(listen) = plaintext_listen.filter(|listen| !listen.ip().is_loopback()) {
+                return Err(format!("{listen} is not loopback, and this is plaintext"));
+            }
+            log::install(&log)?;
+            app::run(&Run {
+                plaintext: plaintext_listen,
+                telemetry,
+                cluster_domain,
+            })
+        }
     }
-    log::install(&log)?;
-    app::serve(&Options {
-        mesh,
-        listen,
-        telemetry,
-    })
 }
 
 #[cfg(test)]
@@ -105,6 +150,7 @@ mod tests {
     fn a_file_is_enough() {
         let serve = Command::Serve {
             mesh: "mesh.yaml".into(),
+            names: Vec::new(),
             listen: "127.0.0.1:15010".parse().unwrap(),
             plaintext_beyond_loopback: false,
             telemetry: "0.0.0.0:15014".parse().unwrap(),
@@ -123,6 +169,8 @@ mod tests {
 
     #[test]
     fn plaintext_for_others_must_be_meant() {
+        let refused = execute(parse("run --plaintext-listen 10.0.0.1:0").unwrap()).unwrap_err();
+        assert!(refused.contains("is not loopback"), "{refused}");
         for listen in ["0.0.0.0:0", "[::]:0"] {
             let refused = execute(parse(&format!("serve --mesh missing --listen {listen}")).unwrap()).unwrap_err();
             assert!(refused.contains("--plaintext-beyond-loopback"), "{refused}");

@@ -2,8 +2,10 @@
 //!
 //! ```text
 //! cli           the command line
-//! app           wiring: file -> server -> pages -> the end
-//! source        a mesh document that is watched, as views
+//! app           wiring: sources -> views -> server -> pages -> the end
+//! kubernetes    a cluster as a source: its objects, watched
+//! source        where services come from: a mesh document, names that are resolved
+//! views         what each class of nodes is to have
 //! inject        a pod in, what it is to become out
 //! telemetry     /metrics, /ready, /live
 //! log           one line for each event
@@ -14,5 +16,6 @@ pub mod cli;
 pub mod inject;
 pub mod kubernetes;
 mod log;
-mod source;
+pub mod source;
 mod telemetry;
+pub mod views;

@@ -28,7 +28,14 @@ pub(crate) fn filter(directive: &str) -> Result<EnvFilter, String> {
             return Err(refused(reason));
         }
     }
-    EnvFilter::try_new(directive).map_err(|error| refused(error.to_string()))
+    let filter = EnvFilter::try_new(directive).map_err(|error| refused(error.to_string()))?;
+    // It says of each attempt what our watches say where a failure begins and ends.
+    let quiet = "kube_client=off".parse().expect("a directive");
+    Ok(if directive.contains("kube_client") {
+        filter
+    } else {
+        filter.add_directive(quiet)
+    })
 }
 
 #[cfg(test)]

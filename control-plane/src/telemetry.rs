@@ -2,7 +2,9 @@
 
 mod metrics;
 
-use crate::source::Mesh;
+use crate::kubernetes::Cluster;
+use crate::source::file::Reads;
+use crate::views::Views;
 use bytes::Bytes;
 use evenkeel_control_api::serve::Server;
 use http_body_util::Full;
@@ -33,15 +35,29 @@ const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 /// What the pages show.
 pub(crate) struct Pages {
     server: Server,
-    mesh: Arc<Mesh>,
+    views: Arc<Views>,
+    origin: Origin,
     ends: AtomicBool,
 }
 
+/// Where it all comes from.
+pub(crate) enum Origin {
+    File(Reads),
+    Cluster(Cluster),
+}
+
+/// Whether somebody new should come.
+enum Ready {
+    Yes,
+    No(&'static str),
+}
+
 impl Pages {
-    pub(crate) fn new(server: Server, mesh: Arc<Mesh>) -> Self {
+    pub(crate) fn new(server: Server, views: Arc<Views>, origin: Origin) -> Self {
         Self {
             server,
-            mesh,
+            views,
+            origin,
             ends: AtomicBool::new(false),
         }
     }
@@ -49,6 +65,14 @@ impl Pages {
     /// From now on the process is not ready: nobody new should come.
     pub(crate) fn end(&self) {
         self.ends.store(true, Ordering::Relaxed);
+    }
+
+    fn ready(&self) -> Ready {
+        match &self.origin {
+            _ if self.ends.load(Ordering::Relaxed) => Ready::No("ending\n"),
+            Origin::Cluster(cluster) if !*cluster.complete().borrow() => Ready::No("the cluster is not known yet\n"),
+            Origin::Cluster(_) | Origin::File(_) => Ready::Yes,
+        }
     }
 
     fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
@@ -61,11 +85,13 @@ impl Pages {
         }
         match request.uri().path() {
             "/metrics" => {
-                let text = metrics::page(&self.server.status(), self.mesh.changes());
+                let text = metrics::page(&self.server.status(), &self.views.counts(), &self.origin);
                 page(StatusCode::OK, METRICS, text)
             }
-            "/ready" if self.ends.load(Ordering::Relaxed) => page(StatusCode::SERVICE_UNAVAILABLE, TEXT, "ending\n"),
-            "/ready" => page(StatusCode::OK, TEXT, "ready\n"),
+            "/ready" => match self.ready() {
+                Ready::Yes => page(StatusCode::OK, TEXT, "ready\n"),
+                Ready::No(reason) => page(StatusCode::SERVICE_UNAVAILABLE, TEXT, reason),
+            },
             "/live" => page(StatusCode::OK, TEXT, "live\n"),
             _ => page(
                 StatusCode::NOT_FOUND,

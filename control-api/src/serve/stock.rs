@@ -62,10 +62,15 @@ impl Stock {
     }
 
     pub(super) fn set(&mut self, entry: Entry) {
+        self.share(Arc::new(entry));
+    }
+
+    /// An entry that another stock may have, too.
+    pub(super) fn share(&mut self, entry: Arc<Entry>) {
         let bucket = Arc::make_mut(&mut self.buckets[bucket(&entry.name)]);
         self.digest = self.digest.wrapping_add(entry.digest());
         // With the name of the new entry: nothing may keep the old one's bytes alive, and both are equal.
-        if let Some(old) = bucket.insert(Arc::clone(&entry.name), Arc::new(entry)) {
+        if let Some(old) = bucket.insert(Arc::clone(&entry.name), entry) {
             self.digest = self.digest.wrapping_sub(old.digest());
         }
     }

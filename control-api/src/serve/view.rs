@@ -57,15 +57,19 @@ impl View {
         Ok(view)
     }
 
-    /// Adds a resource, or puts it in the place of the one of its name; what it is.
-    pub fn set(&mut self, packed: &Packed) -> Result<(Kind, Arc<str>), NotServed> {
+    /// What a resource is called.
+    pub fn name(packed: &Packed) -> Result<(Kind, String), NotServed> {
         let kind = Kind::of_type_url(&packed.type_url).ok_or_else(|| NotServed::Type(packed.type_url.clone()))?;
-        let name = Named::decode(&*packed.value)
-            .map(|named| named.name)
-            .unwrap_or_default();
-        if name.is_empty() {
+        let named = Named::decode(&*packed.value).unwrap_or_default();
+        if named.name.is_empty() {
             return Err(NotServed::Nameless(packed.type_url.clone()));
         }
+        Ok((kind, named.name))
+    }
+
+    /// Adds a resource, or puts it in the place of the one of its name; what it is.
+    pub fn set(&mut self, packed: &Packed) -> Result<(Kind, Arc<str>), NotServed> {
+        let (kind, name) = Self::name(packed)?;
         let version = wire::version_of(packed);
         let stock = &mut self.stocks[kind as usize];
         if let Some(old) = stock.entry(&name)
@@ -76,6 +80,17 @@ impl View {
         let name: Arc<str> = name.into();
         Arc::make_mut(stock).set(wire::entry(Arc::clone(&name), version, packed));
         Ok((kind, name))
+    }
+
+    /// Takes over a resource of another view, and shares its bytes; without it there, takes it away here.
+    pub fn adopt(&mut self, other: &Self, kind: Kind, name: &str) {
+        let Some(entry) = other.stock(kind).entry(name) else {
+            return self.remove(kind, name);
+        };
+        let stock = &mut self.stocks[kind as usize];
+        if !stock.entry(name).is_some_and(|old| Arc::ptr_eq(old, entry)) {
+            Arc::make_mut(stock).share(Arc::clone(entry));
+        }
     }
 
     /// Takes a resource away, if it is there.
@@ -130,6 +145,23 @@ mod tests {
         assert_ne!(version(&first), version(&second));
         let again = second.with(&messages("10.1.0.1:80")).unwrap();
         assert_eq!(version(&first), version(&again));
+    }
+
+    #[test]
+    fn what_is_adopted_is_shared() {
+        let first = View::default().with(&messages("10.1.0.1:80")).unwrap();
+        let mut second = View::default();
+        for name in ["outbound|80||web", "outbound|81||db"] {
+            second.adopt(&first, Kind::Assignment, name);
+        }
+        assert_eq!(
+            first.stock(Kind::Assignment).digest(),
+            second.stock(Kind::Assignment).digest()
+        );
+        let entry = |view: &View| Arc::clone(view.stock(Kind::Assignment).entry("outbound|80||web").unwrap());
+        assert!(Arc::ptr_eq(&entry(&first), &entry(&second)));
+        second.adopt(&View::default(), Kind::Assignment, "outbound|80||web");
+        assert_eq!(second.count(Kind::Assignment), 1);
     }
 
     #[test]

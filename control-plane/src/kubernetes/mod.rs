@@ -4,18 +4,23 @@
 //! watch      one kind of objects, listed and watched for ever; failures outlived   async
 //! objects    of each object the few fields that are used                           pure
 //! world      all objects, and which services a change concerns                     pure
+//! translate  a Service and what is said about it, as a service of the mesh         pure
+//! cluster    the world kept up to date, and told as changes                        async
 //! verdict    what is to be told of objects that cannot be used as they are         shared
 //! ```
 //!
 //! To add a kind: a variant of [`Kind`] with its row in `kind.rs`, a variant of [`objects::Object`] with the services that it
 //! concerns, its small struct in `objects/` with a `keep`, and its line in [`watch::begin`].
 
+pub mod cluster;
 pub mod key;
 pub mod kind;
 pub mod objects;
+pub mod translate;
 pub mod verdict;
 pub mod watch;
 pub mod world;
 
+pub use cluster::Cluster;
 pub use key::Key;
 pub use kind::Kind;

@@ -97,6 +97,10 @@ impl Watch {
                         _ => pauses.next(dice()),
                     };
                     self.watches.failed(self.kind, failure);
+                    // Told again and again: whoever waits needs it once, and has room for it.
+                    if self.kind.need() == Need::IfInstalled && self.tell(Seen::Unavailable(self.kind)).await.is_err() {
+                        return;
+                    }
                     tokio::time::sleep(pause).await;
                 }
             }

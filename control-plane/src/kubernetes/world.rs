@@ -15,6 +15,8 @@ pub enum Event {
     Gone(Kind, Key),
     /// A list has ended: there are these, and no others.
     Listed(Kind, HashSet<Key>),
+    /// Nothing is known of a kind, and nobody should wait for it: the cluster has none, or we may not see it.
+    Unavailable(Kind),
 }
 
 /// What is to be translated anew.
@@ -51,7 +53,7 @@ impl Event {
     /// Of which kind of objects it tells.
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Applied(kind, ..) | Self::Gone(kind, _) | Self::Listed(kind, _) => *kind,
+            Self::Applied(kind, ..) | Self::Gone(kind, _) | Self::Listed(kind, _) | Self::Unavailable(kind) => *kind,
         }
     }
 }
@@ -77,6 +79,7 @@ impl World {
         match event {
             Event::Applied(kind, key, kept) => self.put(kind, key, kept, &mut touched),
             Event::Gone(kind, key) => self.take(kind, &key, &mut touched),
+            Event::Unavailable(_) => {}
             Event::Listed(kind, there) => {
                 let known = self.objects.entry(kind).or_default().keys();
                 let gone: Vec<Key> = known.filter(|key| !there.contains(*key)).cloned().collect();

@@ -4,7 +4,6 @@ use super::failure::Failure;
 use crate::kubernetes::kind::{Kind, Need};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// How the watch of a kind is doing.
@@ -39,30 +38,15 @@ pub enum Condition {
 }
 
 /// All watches.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Watches {
     kinds: Mutex<BTreeMap<Kind, Status>>,
-    complete: watch::Sender<bool>,
-}
-
-impl Default for Watches {
-    fn default() -> Self {
-        Self {
-            kinds: Mutex::default(),
-            complete: watch::Sender::new(false),
-        }
-    }
 }
 
 impl Watches {
     /// Of each kind that is watched.
     pub fn status(&self) -> BTreeMap<Kind, Status> {
         self.lock().clone()
-    }
-
-    /// Becomes true when everything that a mesh needs has been listed, and stays so.
-    pub fn complete(&self) -> watch::Receiver<bool> {
-        self.complete.subscribe()
     }
 
     /// A whole list was told.
@@ -72,13 +56,6 @@ impl Watches {
         status.listed = true;
         status.lists += 1;
         status.heard = Some(Instant::now());
-        // A CRD that is not there now may come; nobody waits for it.
-        let there =
-            |kind: &Kind| kind.need() == Need::IfInstalled || kinds.get(kind).is_some_and(|status| status.listed);
-        if Kind::ALL.iter().all(there) {
-            drop(kinds);
-            self.complete.send_replace(true);
-        }
     }
 
     /// A watch has begun.

@@ -1,0 +1,104 @@
+//! `run`: a cluster, to the proxies in its pods.
+
+use super::listen::bind;
+use super::{Listen, Signals, node, runtime};
+use crate::kubernetes::Cluster;
+use crate::source::EndpointSource;
+use crate::telemetry::{self, Origin, Pages};
+use crate::views::Views;
+use evenkeel_control_api::serve::Server;
+use kube::{Client, Config};
+use std::future::pending;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// From the first signal on we are not ready, and go on for so long: until nobody is led here any more.
+const LEAVE: Duration = Duration::from_secs(5);
+/// For a connection to the API server.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What a cluster's control plane is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// For clients on this host, in plaintext.
+    pub plaintext: Option<SocketAddr>,
+    /// For `/metrics`, `/ready` and `/live`.
+    pub telemetry: Listen,
+    /// Of the cluster's DNS.
+    pub cluster_domain: String,
+}
+
+/// Serves until told to end.
+///
+/// # Errors
+/// Why it could not start, as sentences for people; once it runs, it does not fail.
+pub(crate) fn run(options: &Run) -> Result<(), String> {
+    runtime()?.block_on(serve(options))
+}
+
+async fn serve(options: &Run) -> Result<(), String> {
+    let client = client().await?;
+    let (pages, telemetry) = bind(options.telemetry).await?;
+    let mut signals = Signals::listen()?;
+
+    let views = Arc::new(Views::default());
+    let cluster = Cluster::new(&options.cluster_domain);
+    let (given, known) = (Arc::clone(&views), cluster.clone());
+    let server = Server::new(move |node, peer| Ok(given.subscribe(&node::class(&known, node, peer)?)));
+    let doors = Arc::new(Pages::new(
+        server.clone(),
+        Arc::clone(&views),
+        Origin::Cluster(cluster.clone()),
+    ));
+    tokio::spawn(telemetry::serve(pages, Arc::clone(&doors)));
+    tokio::spawn(cluster.watched(client).run(Arc::clone(&views)));
+    tracing::info!(%telemetry, "asking the API server");
+
+    // Whoever came before everything is known would be told that there is nothing.
+    let mut complete = cluster.complete();
+    tokio::select! {
+        _ = complete.wait_for(|complete| *complete) => {}
+        () = signals.next() => return Ok(()),
+    }
+    let (over, end) = tokio::sync::watch::channel(false);
+    let until = |mut end: tokio::sync::watch::Receiver<bool>| async move {
+        // An error would mean that the sender is gone, which is the end, too.
+        let _ = end.wait_for(|ended| *ended).await;
+    };
+    let plaintext = async {
+        match options.plaintext {
+            Some(address) => {
+                let (listener, listen) = bind(Listen::At(address)).await?;
+                tracing::info!(%listen, %telemetry, "serving");
+                server.serve(listener, until(end.clone())).await;
+            }
+            None => until(end.clone()).await,
+        }
+        Ok::<(), String>(())
+    };
+    let told = async {
+        signals.next().await;
+        doors.end();
+        tokio::select! {
+            () = tokio::time::sleep(LEAVE) => {}
+            () = signals.next() => {}
+        }
+        over.send_replace(true);
+        pending::<()>().await;
+    };
+    tokio::select! {
+        ended = plaintext => ended?,
+        () = told => {}
+    }
+    tracing::info!("the control plane ends");
+    Ok(())
+}
+
+/// As `kubectl` finds its way, or as a pod does.
+async fn client() -> Result<Client, String> {
+    let config = Config::infer().await;
+    let mut config = config.map_err(|error| format!("cannot find the API server: {error}"))?;
+    config.connect_timeout = Some(CONNECT_TIMEOUT);
+    Client::try_from(config).map_err(|error| format!("cannot make a client of the API server: {error}"))
+}

@@ -1,0 +1,215 @@
+//! The cluster as a source: every event goes into the world, and what it touches is translated and told. Endpoints are told at
+//! once; a configuration, which is often several objects changed one after the other, a moment later.
+
+use super::key::Key;
+use super::kind::{Kind, Need};
+use super::translate;
+use super::verdict::Board;
+use super::watch::{self, Watches};
+use super::world::{Event, Touched, World};
+use crate::source::EndpointSource;
+use crate::views::{Changes, Served, Views};
+use kube::Client;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+
+/// How long a change of a configuration waits for others.
+const DEBOUNCE: Duration = Duration::from_millis(50);
+/// Events on the way; a watch waits when there are more.
+const EVENTS: usize = 1_024;
+
+/// What is known of a cluster. Cloning one makes another handle.
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    domain: Arc<str>,
+    world: Arc<Mutex<World>>,
+    watches: Arc<Watches>,
+    board: Arc<Board>,
+    complete: tokio::sync::watch::Sender<bool>,
+}
+
+/// The source: a cluster, and who asks its API server.
+pub struct Watched {
+    cluster: Cluster,
+    client: Client,
+}
+
+/// What is to be told, and since when.
+#[derive(Debug, Default)]
+struct Due {
+    services: BTreeSet<Key>,
+    since: Option<Instant>,
+}
+
+impl Cluster {
+    /// One of which nothing is known yet. `domain` is that of its DNS, such as `cluster.local`.
+    pub fn new(domain: &str) -> Self {
+        Self {
+            domain: domain.into(),
+            world: Arc::default(),
+            watches: Arc::default(),
+            board: Arc::default(),
+            complete: tokio::sync::watch::Sender::new(false),
+        }
+    }
+
+    /// The source that keeps it up to date.
+    pub fn watched(&self, client: Client) -> Watched {
+        Watched {
+            cluster: self.clone(),
+            client,
+        }
+    }
+
+    /// All objects, as of this moment. Not to be held: the source waits for it.
+    pub fn world(&self) -> MutexGuard<'_, World> {
+        // Each change is whole before the next begins.
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How its watches are doing.
+    pub fn watches(&self) -> &Watches {
+        &self.watches
+    }
+
+    /// What is to be told of its objects.
+    pub fn board(&self) -> &Arc<Board> {
+        &self.board
+    }
+
+    /// Becomes true when everything there is has been listed and told, and stays so.
+    pub fn complete(&self) -> tokio::sync::watch::Receiver<bool> {
+        self.complete.subscribe()
+    }
+
+    /// Takes events in; what is to be translated anew.
+    fn take(&self, events: &mut Vec<Event>) -> Touched {
+        let mut world = self.world();
+        let mut touched = Touched::default();
+        for event in events.drain(..) {
+            touched.join(world.apply(event));
+        }
+        for subject in &touched.faults {
+            let faults = world.faults(subject);
+            for fault in &faults {
+                let (kind, object) = (subject.kind, &subject.key);
+                tracing::warn!(%kind, %object, fault = fault.message, "an object is not as it should be");
+            }
+            self.board.post((subject.clone(), subject.key.clone()), faults);
+        }
+        touched
+    }
+
+    /// Translates services, and tells what became of them.
+    fn tell(&self, views: &Views, services: &BTreeSet<Key>, since: Instant) {
+        let translated = {
+            let world = self.world();
+            let translate = |key: &Key| {
+                let served: Option<Served> = translate::service(&world, key, &self.domain);
+                (translate::name(key, &self.domain), served)
+            };
+            services.iter().map(translate).collect::<BTreeMap<_, _>>()
+        };
+        views.apply(Changes {
+            services: translated,
+            pod: None,
+            since,
+        });
+    }
+}
+
+impl EndpointSource for Watched {
+    async fn run(self, views: Arc<Views>) {
+        let Self { cluster, client } = self;
+        let (sender, mut seen) = mpsc::channel(EVENTS);
+        // They end with this.
+        let _watches = watch::begin(&client, &cluster.watches, &sender);
+        drop(sender);
+        cluster.begin(&views, &mut seen).await;
+        cluster.follow(&views, &mut seen).await;
+    }
+}
+
+impl Cluster {
+    /// Takes the first lists in, and tells them as one: a part of a cluster would be told as services that are gone.
+    async fn begin(&self, views: &Views, seen: &mut mpsc::Receiver<Event>) {
+        let since = Instant::now();
+        let mut waiting: BTreeSet<Kind> = Kind::ALL.into_iter().collect();
+        let mut events = Vec::with_capacity(EVENTS);
+        while !waiting.is_empty() {
+            if seen.recv_many(&mut events, EVENTS).await == 0 {
+                return;
+            }
+            for event in &events {
+                match event {
+                    Event::Listed(kind, _) => waiting.remove(kind),
+                    Event::Unavailable(kind) if kind.need() == Need::IfInstalled => waiting.remove(kind),
+                    _ => false,
+                };
+            }
+            self.take(&mut events);
+        }
+        let all = self.world().services();
+        self.tell(views, &all, since);
+        let (took, counts) = (since.elapsed(), views.counts());
+        tracing::info!(
+            ?took,
+            services = counts.services,
+            endpoints = counts.endpoints,
+            "the cluster is known"
+        );
+        self.complete.send_replace(true);
+    }
+
+    async fn follow(&self, views: &Views, seen: &mut mpsc::Receiver<Event>) {
+        let mut events = Vec::with_capacity(EVENTS);
+        let mut due = Due::default();
+        loop {
+            let wait = due.since.map(|since| since + DEBOUNCE);
+            tokio::select! {
+                count = seen.recv_many(&mut events, EVENTS) => {
+                    if count == 0 {
+                        return;
+                    }
+                    let now = Instant::now();
+                    let touched = self.take(&mut events);
+                    if !touched.endpoints.is_empty() {
+                        self.tell(views, &touched.endpoints, now);
+                    }
+                    due.add(touched.configuration, now);
+                }
+                () = sleep_until(wait.unwrap_or_else(Instant::now)), if wait.is_some() => {
+                    let Due { services, since } = std::mem::take(&mut due);
+                    self.tell(views, &services, since.unwrap_or_else(Instant::now));
+                }
+            }
+        }
+    }
+}
+
+impl Due {
+    fn add(&mut self, services: BTreeSet<Key>, now: Instant) {
+        if !services.is_empty() {
+            self.services.extend(services);
+            self.since.get_or_insert(now);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_waits_from_its_first_change_on_and_no_longer() {
+        let (now, mut due) = (Instant::now(), Due::default());
+        due.add(BTreeSet::new(), now);
+        assert_eq!(due.since, None);
+        due.add(BTreeSet::from([Key::new("shop", "web")]), now);
+        due.add(BTreeSet::from([Key::new("shop", "db")]), now + DEBOUNCE);
+        assert_eq!((due.since, due.services.len()), (Some(now), 2));
+    }
+}

@@ -1,0 +1,106 @@
+//! A Service and what is said about it, as a service of the mesh. Pure.
+//!
+//! | of the cluster | becomes |
+//! |---|---|
+//! | a Service with cluster IPs | VIPs, with its TCP ports; each endpoint has one address, of the first VIP's family where it has one |
+//! | a headless Service | a service without VIPs, whose endpoints are reached at each of their addresses |
+//! | `type: ExternalName` | a service without VIPs, whose endpoint is a name: a backend of routes |
+//! | hints of all endpoints | for each zone that they name, the service with the endpoints that are for it |
+
+mod endpoints;
+
+use super::key::Key;
+use super::objects::{EndpointSlice, Reach, Service, ServicePort};
+use super::world::World;
+use crate::views::Served;
+use endpoints::Candidates;
+use evenkeel_control_api::mesh::model::{self, Affinity, Endpoints, NamedEndpoint};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The name of a Service in its cluster.
+pub fn name(key: &Key, cluster_domain: &str) -> Arc<str> {
+    format!("{}.{}.svc.{cluster_domain}", key.name, key.namespace).into()
+}
+
+/// What the mesh is to have of a Service. `None`: nothing, for there is none, or it is no business of ours.
+pub fn service(world: &World, key: &Key, cluster_domain: &str) -> Option<Served> {
+    let service = world.service(key)?;
+    let name = name(key, cluster_domain);
+    let external = match &service.reach {
+        Reach::Nobody => return None,
+        Reach::External(name) => Some(name),
+        Reach::Vips(_) | Reach::Headless => None,
+    };
+    let mut ports = Vec::with_capacity(service.ports.len());
+    let mut zones: BTreeMap<Arc<str>, Vec<Option<Endpoints>>> = BTreeMap::new();
+    for (place, port) in service.ports.iter().enumerate() {
+        let endpoints = if let Some(name) = external {
+            Endpoints::Named(NamedEndpoint {
+                name: name.clone(),
+                port: port.number,
+            })
+        } else {
+            let candidates = candidates(world, key, service, port);
+            for (zone, endpoints) in candidates.by_zone() {
+                let ports = zones.entry(zone).or_default();
+                ports.resize(place, None);
+                ports.push(Some(Endpoints::Known(endpoints)));
+            }
+            Endpoints::Known(candidates.all())
+        };
+        ports.push(model::ServicePort {
+            protocol: port.protocol,
+            affinity: service.affinity.map_or(Affinity::None, |_| Affinity::ClientIp),
+            endpoints,
+            ..model::ServicePort::new(port.number)
+        });
+    }
+    let everywhere = model::Service {
+        vips: service.vips().to_vec(),
+        ports,
+        ..model::Service::new(&*name)
+    };
+    let zones = zones
+        .into_iter()
+        .map(|(zone, endpoints)| (zone, narrowed(&everywhere, endpoints)));
+    Some(Served {
+        zones: zones.collect(),
+        everywhere,
+    })
+}
+
+/// The service with these endpoints, port by port; those of all where nothing is said.
+fn narrowed(service: &model::Service, endpoints: Vec<Option<Endpoints>>) -> model::Service {
+    let mut service = service.clone();
+    for (port, endpoints) in service.ports.iter_mut().zip(endpoints) {
+        if let Some(endpoints) = endpoints {
+            port.endpoints = endpoints;
+        }
+    }
+    service
+}
+
+/// Whoever may serve a port, out of all slices.
+fn candidates(world: &World, key: &Key, service: &Service, port: &ServicePort) -> Candidates {
+    let mut candidates = Candidates::new(service);
+    for slice in world.slices(key) {
+        for target in targets(slice, port) {
+            for endpoint in &slice.endpoints {
+                let node = endpoint.node.as_deref().and_then(|node| world.node(node));
+                let zone = endpoint.zone.as_ref().or_else(|| node?.zone.as_ref());
+                candidates.add(endpoint, target, zone);
+            }
+        }
+    }
+    candidates
+}
+
+/// The numbers that a slice has for a port: it is the name that they have in common.
+fn targets<'a>(slice: &'a EndpointSlice, port: &'a ServicePort) -> impl Iterator<Item = u16> + 'a {
+    let named = slice.ports.iter().filter(|(name, _)| *name == port.name);
+    named.map(|(_, number)| number.get())
+}
+
+#[cfg(test)]
+mod tests;

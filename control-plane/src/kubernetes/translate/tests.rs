@@ -1,0 +1,312 @@
+//! Services and slices as an API server tells them, and what becomes of them.
+
+use super::*;
+use crate::kubernetes::kind::Kind;
+use crate::kubernetes::objects::{self, Kept, Object};
+use crate::kubernetes::world::Event;
+use k8s_openapi::api::core::v1 as core;
+use k8s_openapi::api::discovery::v1 as discovery;
+use kube::ResourceExt;
+use serde_json::{Value, json};
+
+/// A world out of manifests, each with its kind.
+#[derive(Default)]
+struct Cluster(World);
+
+impl Cluster {
+    fn has(mut self, kind: Kind, manifest: Value) -> Self {
+        let mut faults = Vec::new();
+        let (key, object): (Key, Option<Object>) = match kind {
+            Kind::Service => {
+                let service: core::Service = serde_json::from_value(manifest).unwrap();
+                (Key::of(&service), Some(objects::service::keep(service, &mut faults)))
+            }
+            Kind::EndpointSlice => {
+                let slice: discovery::EndpointSlice = serde_json::from_value(manifest).unwrap();
+                (Key::of(&slice), objects::endpoint_slice::keep(slice, &mut faults))
+            }
+            Kind::Node => {
+                let node: core::Node = serde_json::from_value(manifest).unwrap();
+                (Key::new("", &node.name_any()), Some(objects::node::keep(node)))
+            }
+            _ => panic!("{kind} says nothing about services"),
+        };
+        let kept = Kept {
+            uid: String::new(),
+            generation: None,
+            object,
+            faults,
+        };
+        self.0.apply(Event::Applied(kind, key, kept));
+        self
+    }
+
+    fn service(self, spec: Value) -> Self {
+        let metadata = json!({"name": "web", "namespace": "shop"});
+        let mut service = json!({ "metadata": metadata });
+        service["spec"] = spec;
+        self.has(Kind::Service, service)
+    }
+
+    fn slice(self, name: &str, family: &str, ports: Value, endpoints: Value) -> Self {
+        let labels = json!({"kubernetes.io/service-name": "web"});
+        let metadata = json!({"name": name, "namespace": "shop", "labels": labels});
+        let mut slice = json!({"metadata": metadata, "addressType": family});
+        slice["ports"] = ports;
+        slice["endpoints"] = endpoints;
+        self.has(Kind::EndpointSlice, slice)
+    }
+
+    fn served(&self) -> Option<Served> {
+        service(&self.0, &Key::new("shop", "web"), "cluster.local")
+    }
+
+    fn faults(&self, kind: Kind, name: &str) -> Vec<String> {
+        let key = Key::new("shop", name);
+        let faults = self.0.faults(&crate::kubernetes::verdict::Subject { kind, key });
+        faults.into_iter().map(|fault| fault.message).collect()
+    }
+}
+
+fn vip() -> Value {
+    json!({"clusterIP": "10.96.0.1", "clusterIPs": ["10.96.0.1"], "ports": [{"port": 80}]})
+}
+
+fn port() -> Value {
+    json!([{"port": 8080}])
+}
+
+fn ready(address: &str) -> Value {
+    json!({"addresses": [address], "conditions": {"ready": true}})
+}
+
+fn endpoints(service: &model::Service, port: usize) -> Vec<String> {
+    let endpoints = service.ports[port].endpoints.known().iter();
+    endpoints.map(|endpoint| endpoint.address.to_string()).collect()
+}
+
+/// Of the first port, from everywhere.
+fn addresses(cluster: &Cluster) -> Vec<String> {
+    endpoints(&cluster.served().unwrap().everywhere, 0)
+}
+
+#[test]
+fn a_service_has_its_name_its_addresses_and_its_tcp_ports() {
+    let ports = json!([
+        {"name": "http", "port": 80, "targetPort": "web"},
+        {"name": "dns", "port": 53, "protocol": "UDP"},
+        {"name": "db", "port": 5432, "protocol": "TCP", "appProtocol": "kubernetes.io/h2c"},
+    ]);
+    let cluster = Cluster::default()
+        .service(json!({"clusterIPs": ["10.96.0.1", "fd00::1"], "ports": ports, "sessionAffinity": "ClientIP"}))
+        .slice(
+            "web-a",
+            "IPv4",
+            json!([{"name": "http", "port": 8080}, {"name": "dns", "port": 53, "protocol": "UDP"}, {"name": "db", "port": 5}]),
+            json!([ready("10.1.0.1")]),
+        )
+        .slice("web-b", "IPv4", json!([{"name": "http", "port": 8081}]), json!([ready("10.1.0.2")]));
+    let served = cluster.served().unwrap();
+    let web = &served.everywhere;
+    assert_eq!(web.name, "web.shop.svc.cluster.local");
+    assert_eq!(
+        web.vips,
+        [
+            "10.96.0.1".parse::<std::net::IpAddr>().unwrap(),
+            "fd00::1".parse().unwrap()
+        ]
+    );
+    let ports: Vec<_> = web.ports.iter().map(|port| (port.port.get(), port.protocol)).collect();
+    assert_eq!(ports, [(80, model::Protocol::Http), (5432, model::Protocol::Http2)]);
+    assert!(web.ports.iter().all(|port| port.affinity == Affinity::ClientIp));
+    assert_eq!(endpoints(web, 0), ["10.1.0.1:8080", "10.1.0.2:8081"]);
+    assert_eq!(endpoints(web, 1), ["10.1.0.1:5"]);
+    assert!(served.zones.is_empty());
+}
+
+#[test]
+fn the_order_of_slices_and_an_endpoint_that_is_in_two_of_them_make_no_difference() {
+    let one = || json!([ready("10.1.0.2"), ready("10.1.0.1")]);
+    let moved = || json!([ready("10.1.0.1"), {"addresses": ["10.1.0.2"], "conditions": {"ready": false}}]);
+    let (a, b) = (("web-a", one()), ("web-b", moved()));
+    for order in [[&a, &b], [&b, &a]] {
+        let mut cluster = Cluster::default().service(vip());
+        for (name, endpoints) in order {
+            cluster = cluster.slice(name, "IPv4", port(), endpoints.clone());
+        }
+        assert_eq!(addresses(&cluster), ["10.1.0.1:8080", "10.1.0.2:8080"]);
+    }
+}
+
+#[test]
+fn endpoints_get_requests_by_their_conditions() {
+    let leaving =
+        json!({"addresses": ["10.1.0.2"], "conditions": {"ready": false, "serving": true, "terminating": true}});
+    let broken =
+        json!({"addresses": ["10.1.0.3"], "conditions": {"ready": false, "serving": false, "terminating": true}});
+    let starting = json!({"addresses": ["10.1.0.4"], "conditions": {"ready": false, "serving": false}});
+    let unknown = json!({"addresses": ["10.1.0.5"]});
+    for (endpoints, publishes, expected) in [
+        (
+            json!([ready("10.1.0.1"), leaving, starting]),
+            false,
+            vec!["10.1.0.1:8080"],
+        ),
+        (json!([leaving, broken, starting]), false, vec!["10.1.0.2:8080"]),
+        (json!([broken, starting]), false, vec![]),
+        (json!([unknown, leaving]), false, vec!["10.1.0.5:8080"]),
+        (
+            json!([starting, ready("10.1.0.1")]),
+            true,
+            vec!["10.1.0.1:8080", "10.1.0.4:8080"],
+        ),
+        (json!([]), false, vec![]),
+    ] {
+        let mut spec = vip();
+        spec["publishNotReadyAddresses"] = publishes.into();
+        let cluster = Cluster::default()
+            .service(spec)
+            .slice("web-a", "IPv4", port(), endpoints);
+        assert_eq!(addresses(&cluster), expected);
+    }
+}
+
+#[test]
+fn a_pod_of_both_families_is_one_endpoint_in_the_family_of_the_first_vip() {
+    let pod = |address: &str, name: &str| json!({"addresses": [address], "targetRef": {"kind": "Pod", "name": name, "namespace": "shop"}});
+    for (vips, expected) in [
+        (json!(["10.96.0.1", "fd00::1"]), ["10.1.0.1:8080", "[fd01::2]:8080"]),
+        (json!(["fd00::1", "10.96.0.1"]), ["[fd01::1]:8080", "[fd01::2]:8080"]),
+        (json!(["fd00::1"]), ["[fd01::1]:8080", "[fd01::2]:8080"]),
+    ] {
+        let cluster = Cluster::default()
+            .service(json!({"clusterIPs": vips, "ports": [{"port": 80}]}))
+            .slice("web-4", "IPv4", port(), json!([pod("10.1.0.1", "one")]))
+            .slice(
+                "web-6",
+                "IPv6",
+                port(),
+                json!([pod("fd01::1", "one"), pod("fd01::2", "two")]),
+            );
+        assert_eq!(addresses(&cluster), expected);
+    }
+}
+
+#[test]
+fn a_headless_service_has_no_vip_and_every_address_of_its_endpoints() {
+    let pod = |address: &str| json!({"addresses": [address], "targetRef": {"kind": "Pod", "name": "db-0"}});
+    let cluster = Cluster::default()
+        .service(json!({"clusterIP": "None", "clusterIPs": ["None"], "ports": [{"port": 80}]}))
+        .slice("web-4", "IPv4", port(), json!([pod("10.1.0.1")]))
+        .slice("web-6", "IPv6", port(), json!([pod("fd01::1")]));
+    assert!(cluster.served().unwrap().everywhere.vips.is_empty());
+    assert_eq!(addresses(&cluster), ["10.1.0.1:8080", "[fd01::1]:8080"]);
+}
+
+#[test]
+fn an_external_name_is_an_endpoint_by_name() {
+    let cluster = Cluster::default()
+        .service(json!({"type": "ExternalName", "externalName": "db.example.com.", "ports": [{"port": 80}]}));
+    let served = cluster.served().unwrap().everywhere;
+    let named = NamedEndpoint {
+        name: "db.example.com".to_owned(),
+        port: 80.try_into().unwrap(),
+    };
+    assert_eq!(served.ports[0].endpoints, Endpoints::Named(named));
+    assert!(served.vips.is_empty());
+}
+
+#[test]
+fn what_has_no_address_or_is_left_to_the_cluster_is_not_served() {
+    for spec in [
+        json!({"ports": [{"port": 80}]}),
+        json!({"clusterIP": "", "ports": [{"port": 80}]}),
+        json!({"type": "ExternalName"}),
+    ] {
+        let cluster = Cluster::default().service(spec);
+        assert_eq!(cluster.served(), None);
+        assert_eq!(cluster.faults(Kind::Service, "web"), Vec::<String>::new());
+    }
+    let mut local = vip();
+    local["internalTrafficPolicy"] = "Local".into();
+    let cluster = Cluster::default().service(local);
+    assert_eq!(cluster.served(), None);
+    assert!(cluster.faults(Kind::Service, "web")[0].contains("internalTrafficPolicy: Local is not supported"));
+    assert_eq!(
+        Cluster::default().slice("web-a", "IPv4", port(), json!([])).served(),
+        None
+    );
+}
+
+#[test]
+fn a_zone_is_the_endpoints_own_or_that_of_its_node() {
+    let cluster = Cluster::default()
+        .service(vip())
+        .has(Kind::Node, json!({"metadata": {"name": "n1", "labels": {"topology.kubernetes.io/zone": "b"}}}))
+        .slice(
+            "web-a",
+            "IPv4",
+            port(),
+            json!([{"addresses": ["10.1.0.1"], "zone": "a", "nodeName": "n1"}, {"addresses": ["10.1.0.2"], "nodeName": "n1"}, ready("10.1.0.3")]),
+        );
+    let served = cluster.served().unwrap().everywhere;
+    let zones: Vec<_> = served.ports[0]
+        .endpoints
+        .known()
+        .iter()
+        .map(|endpoint| endpoint.locality.zone.as_str())
+        .collect();
+    assert_eq!(zones, ["a", "b", ""]);
+}
+
+#[test]
+fn hints_hold_where_every_endpoint_has_them() {
+    let hinted = |address: &str, zones: &[&str]| {
+        let zones: Vec<_> = zones.iter().map(|zone| json!({"name": zone})).collect();
+        json!({"addresses": [address], "hints": {"forZones": zones}})
+    };
+    let both = json!([hinted("10.1.0.1", &["a"]), hinted("10.1.0.2", &["a", "b"])]);
+    let cluster = Cluster::default().service(vip()).slice("web-a", "IPv4", port(), both);
+    let served = cluster.served().unwrap();
+    assert_eq!(endpoints(&served.everywhere, 0), ["10.1.0.1:8080", "10.1.0.2:8080"]);
+    assert_eq!(endpoints(&served.zones["a"], 0), ["10.1.0.1:8080", "10.1.0.2:8080"]);
+    assert_eq!(endpoints(&served.zones["b"], 0), ["10.1.0.2:8080"]);
+    let one = json!([hinted("10.1.0.1", &["a"]), ready("10.1.0.2")]);
+    let cluster = Cluster::default().service(vip()).slice("web-a", "IPv4", port(), one);
+    assert!(cluster.served().unwrap().zones.is_empty());
+}
+
+#[test]
+fn a_fault_costs_what_it_is_in() {
+    let cluster = Cluster::default()
+        .service(json!({"clusterIPs": ["10.96.0.1", "here"], "ports": [{"port": 80}, {"name": "b", "port": 0}, {"name": "c", "port": 80}]}))
+        .slice(
+            "web-a",
+            "IPv4",
+            port(),
+            json!([ready("10.1.0.1"), ready("10.1.0.999"), ready("fd00::1"), ready("127.0.0.1"), {"addresses": []}]),
+        )
+        .slice("web-b", "FQDN", port(), json!([ready("a.example.com")]));
+    assert_eq!(addresses(&cluster), ["10.1.0.1:8080"]);
+    assert_eq!(
+        cluster.faults(Kind::Service, "web"),
+        [
+            "spec.ports[1].port: 0 is no port",
+            "spec.ports[2].port: 80 is there twice",
+            "spec.clusterIPs: here is no IP address",
+        ]
+    );
+    assert_eq!(
+        cluster.faults(Kind::EndpointSlice, "web-a"),
+        [
+            "endpoints[1].addresses[0]: 10.1.0.999 is no IP address",
+            "endpoints[2].addresses[0]: fd00::1 is not of the slice's addressType",
+            "endpoints[3].addresses[0]: 127.0.0.1 is no address of an endpoint",
+            "endpoints[4].addresses: there is none",
+        ]
+    );
+    assert_eq!(
+        cluster.faults(Kind::EndpointSlice, "web-b"),
+        ["addressType: FQDN is not supported, IPv4 and IPv6 are"]
+    );
+}
