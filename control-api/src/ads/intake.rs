@@ -12,6 +12,7 @@ use crate::xds::Packed;
 use prost::Message;
 use std::hash::DefaultHasher;
 use std::hash::Hasher;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// The hash of a resource's bytes. What comes again as it was is not decoded again.
@@ -40,8 +41,8 @@ pub(crate) enum Content {
     Same(Fingerprint),
     /// Decoded.
     New(Resource, Vec<Note>, Fingerprint),
-    /// Cannot be used.
-    Refused(Faults),
+    /// Cannot be used. Where a listener would have been found, as far as can be told: there nothing may pass in its place.
+    Refused(Faults, Vec<SocketAddr>),
 }
 
 /// Every type of resource has its name in its first field. Read apart from the decode, so that a resource that is refused
@@ -50,6 +51,35 @@ pub(crate) enum Content {
 struct Named {
     #[prost(string, tag = "1")]
     name: String,
+}
+
+/// What a `Listener` says of its place (fields of `envoy.config.listener.v3` and `envoy.config.core.v3`).
+#[derive(Clone, PartialEq, Message)]
+struct Placed {
+    #[prost(message, optional, tag = "2")]
+    address: Option<Address>,
+    #[prost(message, repeated, tag = "33")]
+    additional: Vec<AdditionalAddress>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct AdditionalAddress {
+    #[prost(message, optional, tag = "1")]
+    address: Option<Address>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Address {
+    #[prost(message, optional, tag = "1")]
+    socket: Option<Socket>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Socket {
+    #[prost(string, tag = "2")]
+    address: String,
+    #[prost(uint32, tag = "3")]
+    port: u32,
 }
 
 /// Looks into a resource. `accepted` is the fingerprint of the version in force under a name.
@@ -98,12 +128,36 @@ fn decode(kind: Kind, packed: &Packed, accepted: Option<Fingerprint>) -> Content
     }
     match xds::decode_one(kind, packed) {
         Ok((resource, notes)) => Content::New(resource, notes, fingerprint),
-        Err(faults) => Content::Refused(faults),
+        Err(faults) if kind == Kind::Listener => Content::Refused(faults, addresses(&packed.value)),
+        Err(faults) => Content::Refused(faults, Vec::new()),
     }
 }
 
 fn refused(reason: String) -> Content {
-    Content::Refused(fault(reason))
+    Content::Refused(fault(reason), Vec::new())
+}
+
+/// The addresses of a listener that has faults. Read apart from the decode, which says what is wrong with it.
+fn addresses(listener: &[u8]) -> Vec<SocketAddr> {
+    let Ok(placed) = Placed::decode(listener) else {
+        return Vec::new();
+    };
+    let more = placed
+        .additional
+        .into_iter()
+        .filter_map(|additional| additional.address);
+    placed
+        .address
+        .into_iter()
+        .chain(more)
+        .filter_map(|address| {
+            let socket = address.socket?;
+            Some(SocketAddr::new(
+                socket.address.parse().ok()?,
+                socket.port.try_into().ok()?,
+            ))
+        })
+        .collect()
 }
 
 /// One fault of a resource as a whole.

@@ -9,6 +9,8 @@
 //! Everything costs what changed, not what there is: [`Machine::settle`] looks at resources that may have to change, and
 //! at those that wait for them.
 
+mod closed;
+
 use crate::ads::interest::Clusters;
 use crate::ads::interest::Interest;
 use crate::ads::interest::Listeners;
@@ -25,15 +27,19 @@ use crate::ads::references::User;
 use crate::ads::references::targets;
 use crate::ads::store::Changed;
 use crate::ads::store::Delivery;
+use crate::ads::store::Entry;
 use crate::ads::store::State;
 use crate::ads::store::Store;
 use crate::ads::stream::Answer as Owed;
 use crate::ads::stream::Stream;
 use crate::ads::warming::Verdict;
 use crate::ads::warming::Warming;
+use crate::fault::Note;
 use crate::resource::Kind;
 use crate::resource::Resource;
 use crate::resource::Update;
+use closed::Closed;
+pub use closed::Doors;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -59,6 +65,8 @@ pub struct Change {
     pub update: Update,
     /// Of listeners that were asked for; true once `update` is in force. Never [`Answer::Pending`].
     pub answers: BTreeMap<Arc<str>, Answer>,
+    /// Where all listeners are subscribed to: addresses at which one was refused, or is not any more.
+    pub doors: Doors,
 }
 
 /// Whether versions that we have mean anything to the server of a stream.
@@ -85,7 +93,18 @@ pub(crate) struct Machine {
     asked: BTreeSet<Text>,
     /// Those whose answer has come, and is still to be taken.
     answered: BTreeSet<Text>,
+    /// Where listeners were refused that were not asked for by name.
+    closed: Closed,
     ready: bool,
+}
+
+/// What became of a response.
+#[derive(Debug, Default)]
+pub(crate) struct Received {
+    /// What it is refused with; `None`: it is not.
+    pub refusal: Option<String>,
+    /// Fields that have no effect, with the first resource that has each.
+    pub noted: Vec<(Text, Note)>,
 }
 
 impl Machine {
@@ -106,6 +125,7 @@ impl Machine {
             pending: Pending::default(),
             asked: BTreeSet::new(),
             answered: BTreeSet::new(),
+            closed: Closed::default(),
             ready: false,
         }
     }
@@ -148,8 +168,8 @@ impl Machine {
         Some(request)
     }
 
-    /// A response whose resources were looked into. Returns what it is refused with.
-    pub(crate) fn receive(&mut self, delivery: Delivery, now: Instant) -> Option<String> {
+    /// A response whose resources were looked into.
+    pub(crate) fn receive(&mut self, delivery: Delivery, now: Instant) -> Received {
         let kind = delivery.kind;
         let nonce = Arc::clone(&delivery.nonce);
         let outcome = self.store.accept(delivery, &self.interest.names[kind], now);
@@ -164,7 +184,10 @@ impl Machine {
             refusal: refusal.clone(),
             version: Arc::clone(&self.store.table(kind).version),
         });
-        refusal
+        Received {
+            refusal,
+            noted: outcome.noted,
+        }
     }
 
     /// A response of a type that was not asked for.
@@ -230,13 +253,14 @@ impl Machine {
             }
             known
         });
-        let update = self.pending.take();
-        (!update.is_empty() || !answers.is_empty()).then_some(Change { update, answers })
+        let (update, doors) = (self.pending.take(), self.closed.take());
+        let any = !update.is_empty() || !answers.is_empty() || !doors.is_empty();
+        any.then_some(Change { update, answers, doors })
     }
 
     /// Whether [`Machine::take_change`] has something.
     pub(crate) fn has_change(&self) -> bool {
-        !self.pending.is_empty() || !self.answered.is_empty()
+        !self.pending.is_empty() || !self.answered.is_empty() || self.closed.has_news()
     }
 
     /// What is known of a listener.
@@ -286,6 +310,12 @@ impl Machine {
         };
         let after = self.store.resource(kind, &name);
         let usages = self.references.replace(&user, before.as_ref(), after);
+        if kind == Kind::Listener && self.names(kind).is_wildcard() {
+            let entry = self.store.entry(kind, &name);
+            let refusal = entry.filter(|entry| entry.resource.is_none()).and_then(Entry::refusal);
+            self.closed
+                .set(&name, refusal.map_or(&[], |refusal| &refusal.addresses));
+        }
         self.mark(kind, &name);
         self.follow(usages, now);
     }

@@ -61,6 +61,7 @@ pub use interest::Clusters;
 pub use interest::Listeners;
 pub use machine::Answer;
 pub use machine::Change;
+pub use machine::Doors;
 pub use message::Mode;
 pub use status::Connection;
 pub use status::Ended;

@@ -4,12 +4,14 @@ use crate::ads::client::Options;
 use crate::ads::connect::Link;
 use crate::ads::connect::with_causes;
 use crate::ads::intake;
+use crate::ads::machine::Received;
 use crate::ads::message::Mode;
 use crate::ads::message::Request;
 use crate::ads::message::Response;
 use crate::ads::shared::Shared;
 use crate::ads::store::Delivery;
 use crate::ads::wire;
+use crate::fault::Note;
 use crate::resource::Kind;
 use envoy_types::pb::envoy::config::core::v3::Node;
 use envoy_types::pb::envoy::service::discovery::v3::aggregated_discovery_service_client::AggregatedDiscoveryServiceClient;
@@ -133,12 +135,15 @@ async fn take(shared: &Shared, options: &Options, mode: Mode, response: Response
         resources,
         removed: response.removed,
     };
-    let refusal = shared.step(|machine| machine.receive(delivery, Instant::now()));
-    tell(kind, refusal.as_deref());
+    let received = shared.step(|machine| machine.receive(delivery, Instant::now()));
+    tell(kind, &received);
 }
 
-fn tell(kind: Kind, refusal: Option<&str>) {
-    if let Some(refusal) = refusal {
+fn tell(kind: Kind, received: &Received) {
+    for (resource, Note { path, reason }) in &received.noted {
+        tracing::warn!(%kind, resource = &**resource, field = path, "{reason} here; said once for each field");
+    }
+    if let Some(refusal) = &received.refusal {
         tracing::warn!(%kind, refusal, "the control plane sent what cannot be used");
     } else {
         tracing::debug!(%kind, "a response was accepted");

@@ -6,6 +6,7 @@
 mod accept;
 mod deadlines;
 mod entry;
+mod noted;
 mod refusals;
 
 pub(crate) use accept::Delivery;
@@ -22,6 +23,7 @@ use crate::resource::Kind;
 use crate::resource::Resource;
 use deadlines::Deadlines;
 use deadlines::Due;
+use noted::Noted;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +37,7 @@ const ANSWER: Duration = Duration::from_secs(15);
 pub(crate) struct Store {
     tables: PerKind<Table>,
     deadlines: Deadlines,
+    noted: Noted,
     /// Of one type.
     most_resources: usize,
 }
@@ -86,6 +89,7 @@ impl Store {
         Self {
             tables: PerKind::default(),
             deadlines: Deadlines::default(),
+            noted: Noted::default(),
             most_resources,
         }
     }

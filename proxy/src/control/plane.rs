@@ -122,16 +122,22 @@ impl Plane {
 
     fn put(&mut self, change: &Change) {
         self.names.watch(&change.update);
+        for (name, answer) in &change.answers {
+            if let Ok(destination) = name.parse() {
+                self.publisher.answer(destination, known(*answer));
+            }
+        }
+        for closed in &change.doors.closed {
+            self.publisher.answer(*closed, Some(snapshot::Answer::Refused));
+        }
+        for open in &change.doors.open {
+            self.publisher.answer(*open, None);
+        }
         if self.is_incomplete() {
             return self.publisher.prepare(&change.update);
         }
         if self.publisher.waits() && self.publisher.generation() > 0 {
             tracing::info!("the control plane has delivered a configuration: traffic does not pass through any more");
-        }
-        for (name, answer) in &change.answers {
-            if let Ok(destination) = name.parse() {
-                self.publisher.answer(destination, known(*answer));
-            }
         }
         self.publisher.publish(&change.update);
         tracing::debug!(

@@ -166,7 +166,7 @@ impl Run {
             removed: response.removed,
         };
         let version = Text::clone(&delivery.version);
-        if self.machine.receive(delivery, self.now).is_none() {
+        if self.machine.receive(delivery, self.now).refusal.is_none() {
             self.server.accepted(kind, &version);
         }
         true

@@ -14,6 +14,7 @@ use crate::ads::resources::assignment;
 use crate::ads::resources::bad_cluster;
 use crate::ads::resources::cluster;
 use crate::ads::resources::http_listener;
+use crate::ads::resources::noted_cluster;
 use crate::ads::resources::routes;
 use crate::ads::resources::tcp_listener;
 use crate::ads::store::Entry;
@@ -92,7 +93,7 @@ impl Client {
 
     fn receive_wrapped(&mut self, kind: Kind, resources: Vec<Wrapped>, removed: &[&str]) -> Option<String> {
         let delivery = self.delivery(kind, resources, removed);
-        self.machine.receive(delivery, self.now)
+        self.machine.receive(delivery, self.now).refusal
     }
 
     fn delivery(&mut self, kind: Kind, resources: Vec<Wrapped>, removed: &[&str]) -> Delivery {
@@ -119,13 +120,15 @@ impl Client {
 
     /// What has changed: `+cds/a` is set, `-cds/a` is gone.
     fn changes(&mut self) -> Vec<String> {
-        let Some(Change { update, answers }) = self.machine.take_change() else {
+        let Some(Change { update, answers, doors }) = self.machine.take_change() else {
             return Vec::new();
         };
         let set = update.set.iter().map(|one| format!("+{}/{}", one.kind(), one.name()));
         let removed = update.removed.iter().map(|(kind, name)| format!("-{kind}/{name}"));
         let answers = answers.iter().map(|(name, answer)| format!("{name}={answer:?}"));
-        set.chain(removed).chain(answers).collect()
+        let closed = doors.closed.iter().map(|address| format!("closed {address}"));
+        let open = doors.open.iter().map(|address| format!("open {address}"));
+        set.chain(removed).chain(answers).chain(closed).chain(open).collect()
     }
 
     fn want(&mut self, name: &str) {

@@ -47,6 +47,8 @@ pub(crate) struct Outcome {
     pub changed: Vec<Changed>,
     /// Resources that were refused.
     pub refusals: Refusals,
+    /// Fields that have no effect, each with the first resource that has it: of this process, not of this response.
+    pub noted: Vec<(Text, Note)>,
 }
 
 /// The good part of a resource.
@@ -73,7 +75,7 @@ impl Store {
         for (index, delivered) in resources.into_iter().enumerate() {
             let Some(name) = delivered.name.clone() else {
                 let faults = match delivered.content {
-                    Content::Refused(faults) => faults,
+                    Content::Refused(faults, _) => faults,
                     Content::Heartbeat | Content::Same(_) | Content::New(..) => fault("has no name".to_owned()),
                 };
                 self.count_refusal(kind, &format!("resources[{index}]"), &faults, &mut outcome);
@@ -85,7 +87,7 @@ impl Store {
             let version = delivered.version.clone().unwrap_or_else(|| Arc::clone(&version));
             let delivered = if twice.contains(&name) {
                 Delivered {
-                    content: Content::Refused(fault("is there twice".to_owned())),
+                    content: Content::Refused(fault("is there twice".to_owned()), Vec::new()),
                     ..delivered
                 }
             } else {
@@ -148,12 +150,22 @@ impl Store {
                 notes,
                 fingerprint,
             }),
-            Content::Refused(faults) => {
-                self.refuse(kind, name, &version, faults, now, outcome);
+            Content::Refused(faults, addresses) => {
+                let refusal = Refusal {
+                    version: version.to_string(),
+                    when: now,
+                    faults,
+                    addresses,
+                };
+                self.refuse(kind, name, refusal, outcome);
                 return;
             }
         };
         self.tables[kind].accepted += 1;
+        if let Some(good) = &good {
+            let fresh = self.noted.fresh(kind, &good.notes);
+            outcome.noted.extend(fresh.map(|note| (Arc::clone(name), note.clone())));
+        }
         let entry = self.answered_entry(kind, name, now);
         if let Some(good) = good {
             outcome.changed.push(Changed::new(kind, name, entry.resource.clone()));
@@ -166,16 +178,12 @@ impl Store {
         self.refresh(kind, name, ttl, now);
     }
 
-    fn refuse(&mut self, kind: Kind, name: &Text, version: &Text, faults: Faults, now: Instant, outcome: &mut Outcome) {
-        self.count_refusal(kind, name, &faults, outcome);
-        let entry = self.answered_entry(kind, name, now);
+    fn refuse(&mut self, kind: Kind, name: &Text, refusal: Refusal, outcome: &mut Outcome) {
+        self.count_refusal(kind, name, &refusal.faults, outcome);
+        let entry = self.answered_entry(kind, name, refusal.when);
         entry.state = State::Nacked;
-        entry.since = now;
-        entry.refusal = Some(Refusal {
-            version: version.to_string(),
-            when: now,
-            faults,
-        });
+        entry.since = refusal.when;
+        entry.refusal = Some(refusal);
         outcome.changed.push(Changed::new(kind, name, entry.resource.clone()));
     }
 

@@ -6,6 +6,7 @@ use crate::fault::Faults;
 use crate::fault::Note;
 use crate::resource::Resource;
 use std::fmt;
+use std::net::SocketAddr;
 use tokio::time::Instant;
 
 /// What became of a subscription to one resource. The names are those of gRPC and of `ClientResourceStatus`.
@@ -32,6 +33,8 @@ pub struct Refusal {
     pub when: Instant,
     /// Everything that is wrong with it.
     pub faults: Faults,
+    /// Where a listener would have been found.
+    pub(crate) addresses: Vec<SocketAddr>,
 }
 
 /// One resource as the control plane left it.

@@ -54,3 +54,43 @@ fn more_resources_of_a_type_than_there_may_be_are_refused() {
         "1 resource refused: c1000: is one too many: 1000 are kept of a type"
     );
 }
+
+#[test]
+fn where_a_listener_was_never_good_nothing_passes_until_it_is_good_or_gone() {
+    for mode in [Mode::Delta, Mode::Sotw] {
+        let mut client = Client::wildcard(mode).with_web();
+        let mut bad = tcp_listener("bad", "web");
+        bad.value.extend([0xf8, 0x3f, 1]); // field 1023, a number
+        let listeners = |more: Option<Any>| [tcp_listener("l", "web")].into_iter().chain(more).collect::<Vec<_>>();
+        client
+            .receive(Kind::Listener, listeners(Some(bad.clone())))
+            .expect("a refusal");
+        let closed = client.changes().concat();
+        let address = closed.strip_prefix("closed ").expect("an address that is closed");
+        assert!(address.starts_with("10.0.0.1:"), "{address}");
+        client.receive(Kind::Listener, listeners(Some(tcp_listener("bad", "web"))));
+        assert_eq!(client.changes(), ["+lds/bad".to_owned(), format!("open {address}")]);
+        // Now there is a good version, which stays.
+        client.receive(Kind::Listener, listeners(Some(bad))).expect("a refusal");
+        assert_eq!(client.changes(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_field_without_effect_is_told_of_once() {
+    let mut client = Client::wildcard(Mode::Delta);
+    client.requests();
+    let delivery = |client: &mut Client, name: &str| {
+        let cluster = noted_cluster(name);
+        let wrapped = wrapped(Mode::Delta, Kind::Cluster, cluster, None);
+        let delivery = client.delivery(Kind::Cluster, vec![wrapped], &[]);
+        let received = client.machine.receive(delivery, client.now);
+        received
+            .noted
+            .iter()
+            .map(|(name, note)| format!("{name}: {}", note.path))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(delivery(&mut client, "a"), ["a: outlier_detection"]);
+    assert_eq!(delivery(&mut client, "b"), Vec::<String>::new());
+}
