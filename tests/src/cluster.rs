@@ -32,7 +32,7 @@ const NODE_IPV6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x244, 0, 0, 0, 0, 0xffff, 0xf
 /// A node and the addresses it has given away. The pods are the caller's.
 #[derive(Debug)]
 pub struct Cluster {
-    node: Namespace,
+    node: Arc<Namespace>,
     pods: AtomicU8,
 }
 
@@ -53,7 +53,7 @@ impl Cluster {
         let node = Namespace::new("node")?;
         node.sysctl(&["net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"])?;
         Ok(Self {
-            node,
+            node: Arc::new(node),
             pods: AtomicU8::new(0),
         })
     }
@@ -61,6 +61,14 @@ impl Cluster {
     /// The namespace that routes and translates.
     pub fn node(&self) -> &Namespace {
         &self.node
+    }
+
+    /// The node's address, from which a kubelet looks at its pods.
+    pub fn node_ip(family: Family) -> IpAddr {
+        match family {
+            Family::V4 => NODE_IPV4.into(),
+            Family::V6 => NODE_IPV6.into(),
+        }
     }
 
     /// A pod with the next free addresses, reachable at once from every other pod.
@@ -74,7 +82,7 @@ impl Cluster {
             namespace.name()
         ))?;
         for (end, name, own, other) in [
-            (&self.node, link.as_str(), (NODE_IPV4, NODE_IPV6), (ipv4, ipv6)),
+            (&*self.node, link.as_str(), (NODE_IPV4, NODE_IPV6), (ipv4, ipv6)),
             (&namespace, "eth0", (ipv4, ipv6), (NODE_IPV4, NODE_IPV6)),
         ] {
             end.ip(&format!("link set {name} up"))?;
@@ -85,7 +93,7 @@ impl Cluster {
         }
         namespace.ip(&format!("route add default via {NODE_IPV4}"))?;
         namespace.ip(&format!("route add default via {NODE_IPV6}"))?;
-        Ok(Pod::new(Arc::new(namespace), ipv4, ipv6))
+        Ok(Pod::new(Arc::new(namespace), Arc::clone(&self.node), ipv4, ipv6))
     }
 
     /// `count` replicas named `r1`, `r2`, ..., each in a pod of its own, ready to serve.

@@ -6,6 +6,7 @@
 //!  mesh       evenkeel-init and evenkeel-proxy in a pod                                   document, metrics
 //!  control    evenkeel-control in a pod                                                   document, metrics
 //!  xds        a scripted control plane that nobody here wrote                             xds/*
+//!  kubelet    the containers of a Kubernetes Pod, in a pod                             kubernetes, process
 //!  kubernetes an API server that a test scripts                                       kubernetes/*
 //!  clients    ab, h2load, curl and the `client` program in a pod                          answers
 //!  forward    an application between two others
@@ -48,6 +49,7 @@ pub mod forward;
 pub mod grpc;
 pub mod helm;
 pub mod http;
+pub mod kubelet;
 pub mod kubernetes;
 pub mod load;
 pub mod mesh;

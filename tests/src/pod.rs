@@ -18,6 +18,7 @@ use crate::namespace::Namespace;
 #[derive(Debug, Clone)]
 pub struct Pod {
     namespace: Arc<Namespace>,
+    node: Arc<Namespace>,
     ipv4: Ipv4Addr,
     ipv6: Ipv6Addr,
 }
@@ -25,8 +26,18 @@ pub struct Pod {
 // === impl Pod ===
 
 impl Pod {
-    pub(crate) fn new(namespace: Arc<Namespace>, ipv4: Ipv4Addr, ipv6: Ipv6Addr) -> Self {
-        Self { namespace, ipv4, ipv6 }
+    pub(crate) fn new(namespace: Arc<Namespace>, node: Arc<Namespace>, ipv4: Ipv4Addr, ipv6: Ipv6Addr) -> Self {
+        Self {
+            namespace,
+            node,
+            ipv4,
+            ipv6,
+        }
+    }
+
+    /// The namespace of its node.
+    pub fn node(&self) -> &Namespace {
+        &self.node
     }
 
     /// Its address.

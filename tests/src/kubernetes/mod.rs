@@ -4,6 +4,7 @@
 //!
 //! ```text
 //!  api      the handle: put, remove, look; and what goes wrong on purpose      server
+//!  admission  a pod on its way in, past the webhooks that want to see it             selector
 //!  server   HTTP/1.1 in a pod's namespace: it listens, dies and returns        answer
 //!  answer   one request: where it leads, and what is answered                  path, list, watch, write, review, discovery
 //!  watch    a stream of events that follows the log                            store, selector
@@ -14,6 +15,7 @@
 //!  object   Services, slices, Pods and the like, as JSON
 //! ```
 
+pub mod admission;
 mod answer;
 mod api;
 mod discovery;

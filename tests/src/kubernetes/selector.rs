@@ -28,6 +28,31 @@ impl Selector {
         }
     }
 
+    /// As objects spell it: `matchLabels` and `matchExpressions`. One that is not there is about every object.
+    pub(super) fn of_labels(selector: &Value) -> Self {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let equal = selector["matchLabels"].as_object().into_iter().flatten();
+        let equal = equal.map(|(name, value)| Condition::In(name.clone(), vec![text(value)]));
+        let said = selector["matchExpressions"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|said| {
+                let values = said["values"].as_array().into_iter().flatten().map(text).collect();
+                let key = text(&said["key"]);
+                match said["operator"].as_str() {
+                    Some("In") => Condition::In(key, values),
+                    Some("NotIn") => Condition::NotIn(key, values),
+                    Some("Exists") => Condition::Present(key),
+                    _ => Condition::Absent(key),
+                }
+            });
+        Self {
+            labels: equal.chain(said).collect(),
+            fields: Vec::new(),
+        }
+    }
+
     /// Whether an object is meant.
     pub(super) fn fits(&self, object: &Value) -> bool {
         let label = |name: &str| object["metadata"]["labels"].get(name).and_then(Value::as_str);

@@ -1,3 +1,4 @@
 //! From a Kubernetes API server to requests.
 
+mod kubelet;
 mod server;
