@@ -16,7 +16,9 @@ pub use model::MeshDocument;
 use settings::ProxySettings;
 use settings::Startup;
 use std::cell::RefCell;
-pub use translate::{FIELDS, Reader, translate, translate_for, translate_pod, translate_service};
+pub use translate::{
+    FIELDS, Reader, check_rule, check_service, translate, translate_for, translate_pod, translate_service,
+};
 
 /// What a proxy runs on: its own settings, and the resources that xDS would have carried.
 #[derive(Clone, Debug, PartialEq)]

@@ -52,6 +52,25 @@ impl<'a> Place<'a> {
         self.refuse_at(self.node.at, self.path, reason.into());
     }
 
+    /// A fault of this value that is not written down yet.
+    pub(super) fn fault(&self, reason: impl Into<String>) -> Fault {
+        Fault {
+            position: Some(self.node.at),
+            path: self.path.to_string(),
+            reason: reason.into(),
+        }
+    }
+
+    /// How many faults are written down.
+    pub(super) fn faults(&self) -> usize {
+        self.faults.borrow().len()
+    }
+
+    /// Writes down a fault that was found before.
+    pub(super) fn refuse_later(&self, fault: Fault) {
+        self.faults.borrow_mut().push(fault);
+    }
+
     fn refuse_kind(&self, expected: &str) {
         self.refuse(format!("expected {expected}, found {}", describe(&self.node.value)));
     }

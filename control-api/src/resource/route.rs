@@ -36,6 +36,7 @@ pub use timeout::Timeouts;
 pub use weighted::WeightedCluster;
 
 pub(crate) use decode::decode;
+pub(crate) use header::changeable;
 
 /// Virtual hosts and their routes.
 #[derive(Clone, Debug, PartialEq)]

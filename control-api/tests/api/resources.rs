@@ -77,7 +77,7 @@ fn the_example_of_the_documentation_is_valid_and_nothing_in_it_is_without_effect
     let document = mesh::parse(example()).unwrap_or_else(|faults| panic!("{faults}"));
     let (resources, notes) = xds::decode(&mesh::translate(&document)).unwrap_or_else(|faults| panic!("{faults}"));
     assert_eq!(notes, []);
-    assert_eq!(resources.assignments.len(), 4);
+    assert_eq!(resources.assignments.len(), 7);
 }
 
 #[test]
@@ -209,14 +209,10 @@ fn declared_tcp_is_one_chain_without_inspection() {
 }
 
 #[test]
-fn a_headless_service_is_a_cluster_and_its_endpoints() {
+fn a_headless_service_is_a_cluster_and_a_listener_for_each_endpoint() {
     let loaded = load(example());
-    let led = loaded
-        .resources
-        .listeners
-        .iter()
-        .flat_map(|listener| listener.chains.iter().chain(&listener.default_chain));
-    assert!(!led.into_iter().any(|chain| chain.name.starts_with("db.")));
+    let direct = listener(&loaded, "10.244.3.31:3306");
+    assert!(direct.chains.iter().all(|chain| chain.name.starts_with("db.")));
     let db = cluster(&loaded, "outbound|3306||db.shop.svc.cluster.local");
     assert_eq!(db.discovery, Discovery::Eds(db.name.clone()));
     let assignment = loaded

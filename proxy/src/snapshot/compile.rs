@@ -333,13 +333,15 @@ impl Compiler {
     }
 
     /// Lets the endpoints of a cluster be reached by their own addresses, for what is not sent to a Service (headless,
-    /// `StatefulSet`, a scraper): as the first listener that leads there says; where none does, what is spoken is found
-    /// out, and every limit is the default.
+    /// `StatefulSet`, a scraper): as the first listener that leads there alone says; where none does, what is spoken is found
+    /// out, and every limit is the default. What has rules for several clusters says nothing of one of their endpoints.
     fn home(&mut self, name: &Arc<str>) {
         let place = self.places.of(name);
         let cluster = self.current.cluster(place).cloned();
-        let listener = self.leading.of(&place).next().and_then(|name| self.virtuals.get(name));
-        let led = listener.and_then(|listener| listener.entry.handling(*listener.addresses.first()?, None));
+        let leading = self.leading.of(&place).filter_map(|name| self.virtuals.get(name));
+        let alone = |listener: &&Virtual| listener.clusters().len() == 1;
+        let handling = |listener: &Virtual| listener.entry.handling(*listener.addresses.first()?, None);
+        let led = leading.filter(alone).take(1).find_map(handling);
         let old = self.direct.remove(name);
         let new = cluster.as_ref().and_then(|cluster| match &cluster.discovery {
             Discovery::Endpoints(assignment) => Some(Direct {

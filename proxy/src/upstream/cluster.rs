@@ -218,9 +218,8 @@ fn algorithm(configured: Algorithm) -> balance::Algorithm {
     match configured {
         Algorithm::PeakEwma => balance::Algorithm::PeakEwma,
         Algorithm::LeastRequest { choices } => balance::Algorithm::LeastRequest { choices },
-        // Nothing has a hash yet.
-        Algorithm::Hashed => balance::Algorithm::Random,
         Algorithm::RoundRobin => balance::Algorithm::RoundRobin,
-        Algorithm::Random => balance::Algorithm::Random,
+        // Nothing has a hash yet.
+        Algorithm::Random | Algorithm::Hashed => balance::Algorithm::Random,
     }
 }

@@ -20,6 +20,7 @@ mod idle_race;
 mod itself;
 mod limits;
 mod malformed;
+mod mesh_routes;
 mod opaque;
 mod races;
 mod refusals;

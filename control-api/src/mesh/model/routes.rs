@@ -1,6 +1,7 @@
 //! Routes of a service port: what the Gateway API's HTTPRoute, GRPCRoute, TLSRoute and TCPRoute say, without their
 //! Kubernetes.
 
+use std::fmt;
 use std::num::NonZeroU16;
 use std::time::Duration;
 
@@ -121,7 +122,7 @@ pub enum HttpAction {
 /// Where requests go, and how.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct HttpForward {
-    /// One of them by weight; without any, or without any weight, the answer is 500.
+    /// One of them by weight; without any, or without any weight, the answer is 500, and UNAVAILABLE to a match of gRPC.
     pub backends: Vec<Backend>,
     /// Another host.
     pub host: Option<String>,
@@ -154,7 +155,7 @@ pub enum Target {
         /// Which of its ports.
         port: NonZeroU16,
     },
-    /// What was named does not exist, or may not be used: requests get 500, connections are reset.
+    /// What was named does not exist, or may not be used: requests get 500 (a match of gRPC UNAVAILABLE), connections are reset.
     Missing,
 }
 
@@ -265,6 +266,15 @@ impl Hostname {
             !label.is_empty() && label.len() <= 63 && label.bytes().all(known)
         };
         (name.len() <= 253 && name.split('.').all(label)).then(|| hostname(name.to_owned()))
+    }
+}
+
+impl fmt::Display for Hostname {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exactly(name) => f.write_str(name),
+            Self::Under(end) => write!(f, "*.{end}"),
+        }
     }
 }
 

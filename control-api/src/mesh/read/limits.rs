@@ -42,7 +42,7 @@ const OF_THE_PROCESS: [&str; 12] = [
 ];
 
 /// Sockets count a user timeout in milliseconds up to 2^31: 24 days and a bit.
-const SOME_TIME: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(24 * 24);
+pub(super) const SOME_TIME: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(24 * 24);
 /// Linux allows keepalive times up to this (`MAX_TCP_KEEPIDLE`, `MAX_TCP_KEEPINTVL`).
 const KEEPALIVE_TIME: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(32_767);
 /// Linux allows so many probes (`MAX_TCP_KEEPCNT`).

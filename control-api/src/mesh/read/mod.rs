@@ -9,6 +9,7 @@ mod control_plane;
 mod inbound;
 mod limits;
 mod process;
+mod routes;
 mod seen;
 mod services;
 

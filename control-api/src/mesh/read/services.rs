@@ -3,10 +3,14 @@
 use super::address;
 use super::balance;
 use super::limits;
+use super::routes;
+use super::routes::Named;
 use super::seen::Seen;
 use crate::mesh::model::Affinity;
 use crate::mesh::model::Endpoint;
 use crate::mesh::model::Endpoints;
+use crate::mesh::model::Hostname;
+use crate::mesh::model::NamedEndpoint;
 use crate::mesh::model::Routes;
 use crate::mesh::model::Service;
 use crate::mesh::model::ServicePort;
@@ -15,11 +19,14 @@ use crate::mesh::place::Fields;
 use crate::mesh::place::Place;
 use crate::mesh::settings::ProxySettings;
 use crate::resource::endpoint::Locality;
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::num::NonZeroU32;
 
+/// The words of `affinity:`.
+const AFFINITIES: [(&str, Affinity); 2] = [("none", Affinity::None), ("client_ip", Affinity::ClientIp)];
 /// The longest name, as in DNS.
 const MAX_NAME: usize = 253;
 
@@ -29,6 +36,7 @@ pub(super) struct ServiceReader<'a> {
     settings: &'a ProxySettings,
     names: Seen<String>,
     addresses: Seen<SocketAddr>,
+    named: Vec<Named>,
 }
 
 impl<'a> ServiceReader<'a> {
@@ -40,12 +48,24 @@ impl<'a> ServiceReader<'a> {
             settings,
             names,
             addresses,
+            named: Vec::new(),
         }
     }
 
     /// All services of the document.
     pub(super) fn services(&mut self, place: &Place<'_>) -> Vec<Service> {
-        place.items().filter_map(|place| self.service(&place)).collect()
+        let services: Vec<Service> = place.items().filter_map(|place| self.service(&place)).collect();
+        let ports = services.iter().flat_map(|service| {
+            let ports = service.ports.iter();
+            ports.map(|port| (service.name.as_str(), port.port))
+        });
+        let ports: HashSet<_> = ports.collect();
+        for Named { service, port, fault } in self.named.drain(..) {
+            if !ports.contains(&(service.as_str(), port)) {
+                place.refuse_later(fault);
+            }
+        }
+        services
     }
 
     fn service(&mut self, place: &Place<'_>) -> Option<Service> {
@@ -84,11 +104,20 @@ impl<'a> ServiceReader<'a> {
         let mut ports = Vec::new();
         for place in place.items() {
             is_empty = false;
-            let Some(port) = port(&place, self.limits, &mut numbers) else {
+            let Some(port) = port(&place, self.limits, &mut numbers, &mut self.named) else {
                 continue;
             };
             for vip in vips {
-                self.refuse_taken(&place, SocketAddr::new(*vip, port.port.get()));
+                let address = SocketAddr::new(*vip, port.port.get());
+                self.refuse_own(&place, address);
+                self.refuse_taken(&place, address);
+            }
+            if vips.is_empty() && port.routes != Routes::Own {
+                place.refuse("routes are for connections to VIPs, and the service has none");
+            }
+            if vips.is_empty() {
+                let endpoints = port.endpoints.known().iter();
+                endpoints.for_each(|endpoint| self.refuse_own(&place, endpoint.address));
             }
             ports.push(port);
         }
@@ -98,8 +127,8 @@ impl<'a> ServiceReader<'a> {
         ports
     }
 
-    /// An address and port lead to one place only.
-    fn refuse_taken(&mut self, place: &Place<'_>, address: SocketAddr) {
+    /// What leads elsewhere is not where this proxy listens.
+    fn refuse_own(&self, place: &Place<'_>, address: SocketAddr) {
         let ProxySettings {
             outbound,
             inbound,
@@ -114,6 +143,10 @@ impl<'a> ServiceReader<'a> {
         {
             place.refuse(format!("{address} is where this proxy listens"));
         }
+    }
+
+    /// A VIP and port lead to one place only.
+    fn refuse_taken(&mut self, place: &Place<'_>, address: SocketAddr) {
         if let Some(first) = self.addresses.before(address, place.position()) {
             place.refuse(format!("{address} belongs to the port at line {} already", first.line));
         }
@@ -133,8 +166,22 @@ fn vips(place: &Place<'_>) -> Vec<IpAddr> {
     vips
 }
 
-fn port(place: &Place<'_>, limits: TrafficLimits, numbers: &mut Seen<NonZeroU16>) -> Option<ServicePort> {
-    let fields = place.fields(&["port", "protocol", "balance", "limits", "endpoints"]);
+fn port(
+    place: &Place<'_>,
+    limits: TrafficLimits,
+    numbers: &mut Seen<NonZeroU16>,
+    named: &mut Vec<Named>,
+) -> Option<ServicePort> {
+    let fields = place.fields(&[
+        "port",
+        "protocol",
+        "balance",
+        "affinity",
+        "limits",
+        "endpoints",
+        "dns",
+        "routes",
+    ]);
     let number = fields.required("port").and_then(|place| {
         let number = super::port(&place)?;
         match numbers.before(number, place.position()) {
@@ -150,18 +197,47 @@ fn port(place: &Place<'_>, limits: TrafficLimits, numbers: &mut Seen<NonZeroU16>
     let algorithm = balance::algorithm(section.as_ref());
     let section = fields.optional("limits");
     let limits = limits::of_port(section.as_ref(), limits);
-    let endpoints = fields
-        .required("endpoints")
-        .map(|place| endpoints(&place))
-        .unwrap_or_default();
+    let affinity = fields.optional("affinity").and_then(|place| place.word(&AFFINITIES));
+    let endpoints = match (fields.optional("dns"), fields.optional("endpoints")) {
+        (Some(place), None) => Endpoints::Named(dns(&place)?),
+        (None, Some(place)) => Endpoints::Known(endpoints(&place)),
+        (Some(dns), Some(_)) => {
+            dns.refuse("cannot be there with endpoints");
+            Endpoints::Known(Vec::new())
+        }
+        (None, None) => {
+            place.refuse("the key \"endpoints\" is missing");
+            Endpoints::Known(Vec::new())
+        }
+    };
+    let routes = fields
+        .optional("routes")
+        .map(|place| routes::routes(&place, protocol, named));
     Some(ServicePort {
         port: number?,
         protocol,
         algorithm,
-        affinity: Affinity::None,
+        affinity: affinity.unwrap_or_default(),
         limits,
-        endpoints: Endpoints::Known(endpoints),
-        routes: Routes::Own,
+        endpoints,
+        routes: routes.unwrap_or_default(),
+    })
+}
+
+fn dns(place: &Place<'_>) -> Option<NamedEndpoint> {
+    let fields = place.fields(&["name", "port"]);
+    let name = fields.required("name").and_then(|place| {
+        let text = place.text()?;
+        let Some(Hostname::Exactly(name)) = Hostname::parse(text.strip_suffix('.').unwrap_or(text)) else {
+            place.refuse(format!("{text:?} is not the name of a host"));
+            return None;
+        };
+        Some(name)
+    });
+    let port = fields.required("port").and_then(|place| super::port(&place));
+    Some(NamedEndpoint {
+        name: name?,
+        port: port?,
     })
 }
 

@@ -1,13 +1,17 @@
 //! `FilterChain`s: what a protocol means for connections to a port.
 
 use super::filter;
+use super::filter::Bytes;
+use super::route::Requests;
 use super::value;
+use crate::mesh::model::HttpRule;
 use crate::mesh::model::Protocol;
 use crate::mesh::model::TrafficLimits;
 use crate::resource::listener::ForwardedFor;
 use envoy_types::pb::envoy::config::listener::v3::Filter;
 use envoy_types::pb::envoy::config::listener::v3::FilterChain;
 use envoy_types::pb::envoy::config::listener::v3::FilterChainMatch;
+use std::num::NonZeroU16;
 
 /// Connections of one kind, and where they go.
 pub(super) struct Traffic<'a> {
@@ -21,6 +25,10 @@ pub(super) struct Traffic<'a> {
     pub(super) stat_prefix: &'a str,
     /// Where they go.
     pub(super) cluster: &'a str,
+    /// What is of one client goes to the same endpoint.
+    pub(super) sticky: bool,
+    /// Where requests go instead, and at which port of a service these rules stand.
+    pub(super) rules: Option<(&'a [HttpRule], NonZeroU16)>,
     /// Theirs.
     pub(super) limits: &'a TrafficLimits,
 }
@@ -99,11 +107,22 @@ impl Traffic<'_> {
     }
 
     fn http(&self) -> Filter {
-        filter::connection_manager(self.stat_prefix, self.cluster, self.forwarded_for, self.limits)
+        let requests = match self.rules {
+            Some((rules, port)) => Requests::By { rules, port },
+            None => Requests::To {
+                cluster: self.cluster,
+                sticky: self.sticky,
+            },
+        };
+        filter::connection_manager(self.stat_prefix, requests, self.forwarded_for, self.limits)
     }
 
     fn tcp(&self) -> Filter {
-        filter::tcp_proxy(self.stat_prefix, self.cluster)
+        let to = Bytes::To {
+            cluster: self.cluster,
+            sticky: self.sticky,
+        };
+        filter::tcp_proxy(self.stat_prefix, to)
     }
 }
 

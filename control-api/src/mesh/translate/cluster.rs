@@ -1,6 +1,10 @@
 //! `Cluster`.
 
+use super::backend::Names;
+use super::endpoint;
 use super::value;
+use crate::mesh::model::Affinity;
+use crate::mesh::model::Endpoints;
 use crate::mesh::model::Protocol;
 use crate::mesh::model::ServicePort;
 use crate::mesh::model::TrafficLimits;
@@ -14,6 +18,7 @@ use envoy_types::pb::envoy::config::cluster::v3::LoadBalancingPolicy;
 use envoy_types::pb::envoy::config::cluster::v3::UpstreamConnectionOptions;
 use envoy_types::pb::envoy::config::cluster::v3::cluster::ClusterDiscoveryType;
 use envoy_types::pb::envoy::config::cluster::v3::cluster::DiscoveryType;
+use envoy_types::pb::envoy::config::cluster::v3::cluster::DnsLookupFamily;
 use envoy_types::pb::envoy::config::cluster::v3::cluster::EdsClusterConfig;
 use envoy_types::pb::envoy::config::cluster::v3::cluster::LbPolicy;
 use envoy_types::pb::envoy::config::cluster::v3::load_balancing_policy::Policy;
@@ -42,21 +47,50 @@ use upstream::http_protocol_options::UpstreamProtocolOptions;
 use upstream::http_protocol_options::UseDownstreamHttpConfig;
 use upstream::http_protocol_options::explicit_http_config::ProtocolConfig;
 
-/// The cluster of a service port; its endpoints come by EDS.
-pub(super) fn service(name: &str, stat_name: &str, port: &ServicePort) -> Cluster {
-    Cluster {
-        cluster_discovery_type: Some(ClusterDiscoveryType::Type(DiscoveryType::Eds as i32)),
-        eds_cluster_config: Some(EdsClusterConfig {
-            eds_config: Some(ConfigSource {
-                resource_api_version: ApiVersion::V3 as i32,
-                config_source_specifier: Some(ConfigSourceSpecifier::Ads(AggregatedConfigSource {})),
-                ..ConfigSource::default()
-            }),
-            service_name: name.to_owned(),
-        }),
+/// The cluster of a service port; its endpoints come by EDS, or from a resolver.
+pub(super) fn service(port: &ServicePort, names: &Names<'_>) -> Cluster {
+    let name = names.balanced();
+    let mut policies = balance(port.algorithm);
+    if port.affinity == Affinity::ClientIp {
+        policies.insert(0, ring_hash());
+    }
+    let balanced = Cluster {
         lb_policy: LbPolicy::LoadBalancingPolicyConfig as i32,
-        load_balancing_policy: Some(balance(port.algorithm)),
-        ..connection(name, stat_name, port.protocol, &port.limits)
+        load_balancing_policy: Some(LoadBalancingPolicy { policies }),
+        ..connection(&name, &names.stat_name(), port.protocol, &port.limits)
+    };
+    match &port.endpoints {
+        Endpoints::Known(_) => Cluster {
+            cluster_discovery_type: Some(ClusterDiscoveryType::Type(DiscoveryType::Eds as i32)),
+            eds_cluster_config: Some(EdsClusterConfig {
+                eds_config: Some(ConfigSource {
+                    resource_api_version: ApiVersion::V3 as i32,
+                    config_source_specifier: Some(ConfigSourceSpecifier::Ads(AggregatedConfigSource {})),
+                    ..ConfigSource::default()
+                }),
+                service_name: name,
+            }),
+            ..balanced
+        },
+        Endpoints::Named(elsewhere) => {
+            // Where a pod has one family only, that is IPv4 nearly always.
+            let family = DnsLookupFamily::V4Preferred;
+            Cluster {
+                cluster_discovery_type: Some(ClusterDiscoveryType::Type(DiscoveryType::LogicalDns as i32)),
+                load_assignment: Some(endpoint::named(&name, elsewhere)),
+                dns_lookup_family: family as i32,
+                ..balanced
+            }
+        }
+    }
+}
+
+/// A cluster without endpoints.
+pub(super) fn empty(name: &str, stat_name: &str, limits: &TrafficLimits) -> Cluster {
+    Cluster {
+        cluster_discovery_type: Some(ClusterDiscoveryType::Type(DiscoveryType::Static as i32)),
+        load_assignment: Some(endpoint::nobody(name)),
+        ..connection(name, stat_name, Protocol::Tcp, limits)
     }
 }
 
@@ -103,7 +137,7 @@ fn user_timeout(timeout: Duration) -> SocketOption {
     }
 }
 
-fn balance(algorithm: Algorithm) -> LoadBalancingPolicy {
+fn balance(algorithm: Algorithm) -> Vec<Policy> {
     let least_request = |choices| {
         let choice_count = Some(value::number(choices));
         let config = LeastRequest {
@@ -112,7 +146,7 @@ fn balance(algorithm: Algorithm) -> LoadBalancingPolicy {
         };
         policy("envoy.load_balancing_policies.least_request", pack_any(config))
     };
-    let policies = match algorithm {
+    match algorithm {
         // Of the list, a client takes the first that it knows; ours is known to us alone.
         Algorithm::PeakEwma => {
             vec![
@@ -131,12 +165,12 @@ fn balance(algorithm: Algorithm) -> LoadBalancingPolicy {
             "envoy.load_balancing_policies.random",
             pack_any(Random::default()),
         )],
-        Algorithm::Hashed => vec![policy(
-            "envoy.load_balancing_policies.ring_hash",
-            pack_any(RingHash::default()),
-        )],
-    };
-    LoadBalancingPolicy { policies }
+        Algorithm::Hashed => vec![ring_hash(), least_request(2)],
+    }
+}
+
+fn ring_hash() -> Policy {
+    policy("envoy.load_balancing_policies.ring_hash", pack_any(RingHash::default()))
 }
 
 fn policy(name: &str, config: Any) -> Policy {

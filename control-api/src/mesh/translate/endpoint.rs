@@ -1,8 +1,11 @@
 //! `ClusterLoadAssignment`.
 
 use super::value;
-use crate::mesh::model::Endpoint;
+use crate::mesh::model::Endpoints;
+use crate::mesh::model::NamedEndpoint;
+use crate::mesh::model::ServicePort;
 use crate::resource::endpoint::Locality;
+use envoy_types::pb::envoy::config::core::v3::Address;
 use envoy_types::pb::envoy::config::core::v3::HealthStatus;
 use envoy_types::pb::envoy::config::core::v3::Locality as ProtoLocality;
 use envoy_types::pb::envoy::config::endpoint::v3::ClusterLoadAssignment;
@@ -11,9 +14,14 @@ use envoy_types::pb::envoy::config::endpoint::v3::LbEndpoint;
 use envoy_types::pb::envoy::config::endpoint::v3::LocalityLbEndpoints;
 use envoy_types::pb::envoy::config::endpoint::v3::lb_endpoint::HostIdentifier;
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 
-/// The endpoints of a cluster, grouped by locality in the order in which the localities appear.
-pub(super) fn assignment(cluster: &str, endpoints: &[Endpoint]) -> ClusterLoadAssignment {
+/// The endpoints of a cluster, grouped by locality in the order in which the localities appear; `None` where they do not
+/// come by an assignment.
+pub(super) fn assignment(cluster: &str, port: &ServicePort) -> Option<ClusterLoadAssignment> {
+    let Endpoints::Known(endpoints) = &port.endpoints else {
+        return None;
+    };
     let mut groups: Vec<LocalityLbEndpoints> = Vec::new();
     let mut places: HashMap<&Locality, usize> = HashMap::new();
     for endpoint in endpoints {
@@ -21,12 +29,33 @@ pub(super) fn assignment(cluster: &str, endpoints: &[Endpoint]) -> ClusterLoadAs
             groups.push(group(&endpoint.locality));
             groups.len() - 1
         });
-        groups[place].lb_endpoints.push(lb_endpoint(endpoint));
+        groups[place]
+            .lb_endpoints
+            .push(lb_endpoint(value::address(endpoint.address), endpoint.weight));
     }
+    Some(ClusterLoadAssignment {
+        endpoints: groups,
+        ..nobody(cluster)
+    })
+}
+
+/// No endpoints.
+pub(super) fn nobody(cluster: &str) -> ClusterLoadAssignment {
     ClusterLoadAssignment {
         cluster_name: cluster.to_owned(),
-        endpoints: groups,
         ..ClusterLoadAssignment::default()
+    }
+}
+
+/// One endpoint, which a name stands for.
+pub(super) fn named(cluster: &str, NamedEndpoint { name, port }: &NamedEndpoint) -> ClusterLoadAssignment {
+    let endpoint = lb_endpoint(value::host(name.clone(), port.get()), NonZeroU32::MIN);
+    ClusterLoadAssignment {
+        endpoints: vec![LocalityLbEndpoints {
+            lb_endpoints: vec![endpoint],
+            ..LocalityLbEndpoints::default()
+        }],
+        ..nobody(cluster)
     }
 }
 
@@ -38,12 +67,12 @@ fn group(locality: &Locality) -> LocalityLbEndpoints {
     }
 }
 
-fn lb_endpoint(endpoint: &Endpoint) -> LbEndpoint {
+fn lb_endpoint(address: Address, weight: NonZeroU32) -> LbEndpoint {
     LbEndpoint {
         health_status: HealthStatus::Healthy as i32,
-        load_balancing_weight: Some(value::number(endpoint.weight.get())),
+        load_balancing_weight: Some(value::number(weight.get())),
         host_identifier: Some(HostIdentifier::Endpoint(ProtoEndpoint {
-            address: Some(value::address(endpoint.address)),
+            address: Some(address),
             ..ProtoEndpoint::default()
         })),
         ..LbEndpoint::default()

@@ -1,12 +1,12 @@
 //! Network filters: `HttpConnectionManager` and `TcpProxy`.
 
+use super::route::Requests;
 use super::value;
 use crate::mesh::model::TrafficLimits;
 use crate::resource::listener::ForwardedFor;
 use envoy_types::pb::envoy::config::core::v3::HttpProtocolOptions as CommonOptions;
 use envoy_types::pb::envoy::config::listener::v3::Filter;
 use envoy_types::pb::envoy::config::listener::v3::filter;
-use envoy_types::pb::envoy::config::route::v3 as route;
 use envoy_types::pb::envoy::extensions::filters::http::router::v3::Router;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3 as http;
 use envoy_types::pb::envoy::extensions::filters::network::tcp_proxy::v3 as tcp;
@@ -16,22 +16,54 @@ use http::http_connection_manager::CodecType;
 use http::http_connection_manager::RouteSpecifier;
 use http::http_connection_manager::ServerHeaderTransformation;
 use http::http_connection_manager::UpgradeConfig;
+use std::num::NonZeroU32;
+use tcp::tcp_proxy::ClusterSpecifier;
+use tcp::tcp_proxy::weighted_cluster::ClusterWeight;
 
-/// Bytes to a cluster, however long they are silent.
-pub(super) fn tcp_proxy(stat_prefix: &str, cluster: &str) -> Filter {
+/// Where the bytes of a connection go.
+pub(super) enum Bytes<'a> {
+    /// To one cluster.
+    To {
+        cluster: &'a str,
+        /// What is of one client goes to the same endpoint.
+        sticky: bool,
+    },
+    /// To these, each with its share; never empty.
+    Among(Vec<(String, NonZeroU32)>),
+}
+
+/// Bytes to where they go, however long they are silent.
+pub(super) fn tcp_proxy(stat_prefix: &str, to: Bytes<'_>) -> Filter {
+    let (specifier, hashed) = match to {
+        Bytes::To { cluster, sticky } => (ClusterSpecifier::Cluster(cluster.to_owned()), sticky),
+        // Whether it matters, the backend's cluster says.
+        Bytes::Among(shares) => (ClusterSpecifier::WeightedClusters(weighted(shares)), true),
+    };
     let proxy = tcp::TcpProxy {
         stat_prefix: stat_prefix.to_owned(),
-        cluster_specifier: Some(tcp::tcp_proxy::ClusterSpecifier::Cluster(cluster.to_owned())),
+        cluster_specifier: Some(specifier),
         idle_timeout: Some(value::limit(None)),
+        hash_policy: hashed.then(value::source_ip_of_connections).into_iter().collect(),
         ..tcp::TcpProxy::default()
     };
     filter("envoy.filters.network.tcp_proxy", pack_any(proxy))
 }
 
-/// Each request to a cluster.
+fn weighted(shares: Vec<(String, NonZeroU32)>) -> tcp::tcp_proxy::WeightedCluster {
+    let clusters = shares.into_iter().map(|(name, weight)| ClusterWeight {
+        name,
+        weight: weight.get(),
+        ..ClusterWeight::default()
+    });
+    tcp::tcp_proxy::WeightedCluster {
+        clusters: clusters.collect(),
+    }
+}
+
+/// Each request to where it goes.
 pub(super) fn connection_manager(
     stat_prefix: &str,
-    cluster: &str,
+    requests: Requests<'_>,
     forwarded_for: ForwardedFor,
     limits: &TrafficLimits,
 ) -> Filter {
@@ -39,7 +71,7 @@ pub(super) fn connection_manager(
     let manager = http::HttpConnectionManager {
         codec_type: CodecType::Auto as i32,
         stat_prefix: stat_prefix.to_owned(),
-        route_specifier: Some(RouteSpecifier::RouteConfig(routes(stat_prefix, cluster))),
+        route_specifier: Some(RouteSpecifier::RouteConfig(requests.routes(stat_prefix))),
         http_filters: vec![router()],
         upgrade_configs: ["websocket", "CONNECT"].map(upgrade).to_vec(),
         common_http_protocol_options: Some(CommonOptions {
@@ -90,33 +122,5 @@ fn upgrade(name: &str) -> UpgradeConfig {
         upgrade_type: name.to_owned(),
         enabled: Some(value::truth(true)),
         ..UpgradeConfig::default()
-    }
-}
-
-/// Everything to one cluster, without a limit in time.
-fn routes(name: &str, cluster: &str) -> route::RouteConfiguration {
-    let action = route::RouteAction {
-        cluster_specifier: Some(route::route_action::ClusterSpecifier::Cluster(cluster.to_owned())),
-        timeout: Some(value::limit(None)),
-        ..route::RouteAction::default()
-    };
-    let everything = route::RouteMatch {
-        path_specifier: Some(route::route_match::PathSpecifier::Prefix("/".to_owned())),
-        ..route::RouteMatch::default()
-    };
-    let host = route::VirtualHost {
-        name: "all".to_owned(),
-        domains: vec!["*".to_owned()],
-        routes: vec![route::Route {
-            r#match: Some(everything),
-            action: Some(route::route::Action::Route(action)),
-            ..route::Route::default()
-        }],
-        ..route::VirtualHost::default()
-    };
-    route::RouteConfiguration {
-        name: name.to_owned(),
-        virtual_hosts: vec![host],
-        ..route::RouteConfiguration::default()
     }
 }

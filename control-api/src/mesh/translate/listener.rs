@@ -1,12 +1,16 @@
 //! `Listener`: the virtual ones of services, and the two that are bound.
 
 use super::INBOUND;
+use super::backend::Names;
 use super::chain::Traffic;
 use super::filter;
+use super::filter::Bytes;
+use super::tls;
 use super::value;
+use crate::mesh::model::Affinity;
 use crate::mesh::model::Pod;
 use crate::mesh::model::Protocol;
-use crate::mesh::model::Service;
+use crate::mesh::model::Routes;
 use crate::mesh::model::ServicePort;
 use crate::resource::listener::ForwardedFor;
 use envoy_types::pb::envoy::config::core::v3::TrafficDirection;
@@ -22,36 +26,99 @@ use envoy_types::pb::google::protobuf::Any;
 use envoy_types::util::pack_any;
 use std::net::SocketAddr;
 
-/// The listeners at a service's VIPs, equal but for the address: each must be found by that alone.
-pub(super) fn service(
-    service: &Service,
+/// The listeners of a service port: at its VIPs, or at its endpoints where it has none. They are equal but for the
+/// address: each must be found by that alone.
+pub(super) fn service<'a>(
     port: &ServicePort,
-    cluster: &str,
-    stat_name: &str,
-) -> impl Iterator<Item = Listener> {
-    let traffic = Traffic {
+    names: &Names<'_>,
+    addresses: impl Iterator<Item = SocketAddr> + 'a,
+    leads: Leads,
+) -> impl Iterator<Item = Listener> + 'a {
+    let template = match leads {
+        Leads::ToRoutes => by_routes(port, names),
+        Leads::ToItself => to_itself(port, names),
+    };
+    addresses.filter_map(move |address| {
+        let at = at(&address.to_string(), &[address], TrafficDirection::Outbound)?;
+        Some(Listener {
+            bind_to_port: Some(value::truth(false)),
+            listener_filters: template.listener_filters.clone(),
+            filter_chains: template.filter_chains.clone(),
+            default_filter_chain: template.default_filter_chain.clone(),
+            ..at
+        })
+    })
+}
+
+/// Where the listeners of a service port lead.
+#[derive(Clone, Copy)]
+pub(super) enum Leads {
+    /// To where the port's routes say.
+    ToRoutes,
+    /// Each to its own address, which is that of an endpoint.
+    ToItself,
+}
+
+fn by_routes(port: &ServicePort, names: &Names<'_>) -> Listener {
+    let rules = match &port.routes {
+        Routes::Own => None,
+        Routes::Http(rules) => Some((rules.as_slice(), port.port)),
+        Routes::Tls(rules) => return tls::by_name(rules, names),
+        Routes::Tcp(backends) => {
+            return Listener {
+                filter_chains: vec![tls::anything(backends, names)],
+                ..Listener::default()
+            };
+        }
+    };
+    let protocol = match (port.protocol, rules) {
+        // Rules for requests need to know what a request is.
+        (Protocol::Tls | Protocol::Tcp, Some(_)) => Protocol::Auto,
+        (protocol, _) => protocol,
+    };
+    let (cluster, stat_name) = (names.balanced(), names.stat_name());
+    filtered(&Traffic {
+        protocol,
+        cluster: &cluster,
+        sticky: port.affinity == Affinity::ClientIp,
+        rules,
+        ..outbound_traffic(port, &stat_name)
+    })
+}
+
+fn to_itself(port: &ServicePort, names: &Names<'_>) -> Listener {
+    let (cluster, stat_name) = (names.direct(), names.stat_name());
+    filtered(&Traffic {
+        cluster: &cluster,
+        ..outbound_traffic(port, &stat_name)
+    })
+}
+
+fn outbound_traffic<'a>(port: &'a ServicePort, stat_name: &'a str) -> Traffic<'a> {
+    Traffic {
         port: None,
         protocol: port.protocol,
         // What the application sends leaves as it is: whoever it asks may not trust this pod for more.
         forwarded_for: ForwardedFor::Off,
         stat_prefix: stat_name,
-        cluster,
+        cluster: "",
+        sticky: false,
+        rules: None,
         limits: &port.limits,
-    };
-    let (filter_chains, default_filter_chain) = match port.protocol {
+    }
+}
+
+fn filtered(traffic: &Traffic<'_>) -> Listener {
+    let (filter_chains, default_filter_chain) = match traffic.protocol {
         Protocol::Tcp => (traffic.remainder().into_iter().collect(), None),
         _ => (traffic.chains(), Some(traffic.default_chain())),
     };
-    let addresses = service.vips.iter().map(|vip| SocketAddr::new(*vip, port.port.get()));
-    addresses.filter_map(move |address| {
-        Some(Listener {
-            bind_to_port: Some(value::truth(false)),
-            listener_filters: inspectors(port.protocol),
-            filter_chains: filter_chains.clone(),
-            default_filter_chain: default_filter_chain.clone(),
-            ..at(&address.to_string(), &[address], TrafficDirection::Outbound)?
-        })
-    })
+    Listener {
+        listener_filters: inspectors(traffic.protocol),
+        filter_chains,
+        default_filter_chain,
+        ..Listener::default()
+    }
 }
 
 /// The listener that takes the application's connections over, and hands them to those of their destinations. What is
@@ -59,7 +126,7 @@ pub(super) fn service(
 pub(super) fn outbound(addresses: &[SocketAddr], passthrough: Option<&str>) -> Option<Listener> {
     let default_filter_chain = passthrough.map(|cluster| FilterChain {
         name: cluster.to_owned(),
-        filters: vec![filter::tcp_proxy(cluster, cluster)],
+        filters: vec![filter::tcp_proxy(cluster, Bytes::To { cluster, sticky: false })],
         ..FilterChain::default()
     });
     let bound = at("outbound", addresses, TrafficDirection::Outbound)?;
@@ -80,6 +147,8 @@ pub(super) fn inbound(pod: &Pod) -> Option<Listener> {
         forwarded_for: pod.inbound.default_forwarded_for,
         stat_prefix: INBOUND,
         cluster: INBOUND,
+        sticky: false,
+        rules: None,
         limits: &pod.limits,
     };
     let mut inspected = rest.is_inspected();
@@ -91,6 +160,8 @@ pub(super) fn inbound(pod: &Pod) -> Option<Listener> {
             forwarded_for: port.forwarded_for,
             stat_prefix: &format!("inbound:{}", port.port),
             cluster: &format!("inbound|{}", port.port),
+            sticky: false,
+            rules: None,
             limits: &port.limits,
         };
         inspected |= traffic.is_inspected();
@@ -127,7 +198,7 @@ fn at(name: &str, addresses: &[SocketAddr], direction: TrafficDirection) -> Opti
     })
 }
 
-fn inspectors(protocol: Protocol) -> Vec<ListenerFilter> {
+pub(super) fn inspectors(protocol: Protocol) -> Vec<ListenerFilter> {
     let tls = || listener_filter("tls_inspector", pack_any(TlsInspector::default()));
     let http = || listener_filter("http_inspector", pack_any(HttpInspector {}));
     match protocol {

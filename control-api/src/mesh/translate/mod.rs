@@ -1,31 +1,45 @@
 //! The plain model to xDS v3 messages, with every default written out: what a control plane would send for this mesh.
 //!
-//! | of the document | becomes |
+//! | of the model | becomes |
 //! |---|---|
-//! | a service port | the cluster `outbound\|PORT\|\|NAME`, its assignment, and at each VIP a virtual listener `VIP:PORT` |
+//! | a service port | the cluster `outbound\|PORT\|\|NAME` and its assignment, and at each VIP a virtual listener `VIP:PORT` |
+//! | one of a headless service | the cluster `outbound\|PORT\|direct\|NAME` besides, and a virtual listener at each endpoint's address |
+//! | its rules for requests | the route configuration in these listeners |
+//! | its rules for connections | their chains; what is missing is the cluster `outbound\|PORT\|missing\|NAME`, which has no endpoints |
 //! | `unknown` | the default chain of the bound listener `outbound`, to the cluster `passthrough` |
 //! | an inbound port | chains of the bound listener `inbound` for that destination port, to the cluster `inbound\|PORT` |
 //! | `inbound.default` | chains for any port and the default chain of `inbound`, to the cluster `inbound` |
 //!
 //! A virtual listener is named by its address, as Rust prints a `SocketAddr` (`10.96.0.10:80`, `[fd00::1]:80`): a client that
-//! knows nothing but where a connection was going can ask for it. A service without VIPs gets no listener, for xDS has none
-//! without an address: its endpoints are found through the assignment.
+//! knows nothing but where a connection was going can ask for it. Several ports may claim an address; see `claim`.
 
+mod backend;
 mod chain;
+mod check;
+mod claim;
 mod cluster;
 mod endpoint;
 mod filter;
 mod listener;
+mod route;
 mod skew;
+mod tls;
 mod value;
 
 use super::model::MeshDocument;
 use super::model::Pod;
 use super::model::Protocol;
+use super::model::Routes;
 use super::model::Service;
+use super::model::ServicePort;
 use super::model::Unknown;
 use crate::xds::Messages;
+use backend::Names;
+pub use check::{check_rule, check_service};
+use claim::Claims;
+use listener::Leads;
 pub use skew::{FIELDS, Reader};
+use std::net::SocketAddr;
 
 /// The cluster of destinations that no service has.
 const PASSTHROUGH: &str = "passthrough";
@@ -37,32 +51,85 @@ pub fn translate(document: &MeshDocument) -> Messages {
     translate_for(document, Reader::Evenkeel(FIELDS))
 }
 
-/// Translates a mesh document, without the fields that its reader does not know yet.
+/// Translates a mesh document, without the fields that its reader does not know yet. Of several services that have one
+/// address, one gets it: a VIP goes before an endpoint, then the name that sorts first, then the lower port.
 pub fn translate_for(document: &MeshDocument, reader: Reader) -> Messages {
+    let claims = Claims::of(&document.services);
     let mut messages = Messages::default();
     for service in &document.services {
-        messages.extend(translate_service(service, reader));
+        messages.extend(translated(service, &claims, reader));
     }
     messages.extend(translate_pod(&document.pod(), reader));
     messages
 }
 
 /// Translates one service: what a client needs to reach it, but for the clusters of other services that its routes name.
+/// Another service may have the same address; whoever serves both settles it as [`translate_for`] does.
 pub fn translate_service(service: &Service, reader: Reader) -> Messages {
+    translated(service, &Claims::of([service]), reader)
+}
+
+fn translated(service: &Service, claims: &Claims<'_>, reader: Reader) -> Messages {
     let mut messages = Messages::default();
     for port in &service.ports {
-        let cluster = format!("outbound|{}||{}", port.port, service.name);
-        let stat_name = format!("{}:{}", service.name, port.port);
-        let assignment = endpoint::assignment(&cluster, port.endpoints.known());
-        messages.assignments.push(skew::pack(reader, assignment));
-        let listeners = listener::service(service, port, &cluster, &stat_name);
-        messages
-            .listeners
-            .extend(listeners.map(|listener| skew::pack(reader, listener)));
-        let cluster = cluster::service(&cluster, &stat_name, port);
-        messages.clusters.push(skew::pack(reader, cluster));
+        let names = Names::new(service, port);
+        let leads = if service.vips.is_empty() {
+            Leads::ToItself
+        } else {
+            Leads::ToRoutes
+        };
+        let addresses = addresses(service, port).filter(|address| claims.has(*address, service, port));
+        let listeners: Vec<_> = listener::service(port, &names, addresses, leads).collect();
+        let mut clusters = vec![cluster::service(port, &names)];
+        if service.vips.is_empty() && !listeners.is_empty() {
+            clusters.push(cluster::original(
+                &names.direct(),
+                &names.stat_name(),
+                port.protocol,
+                &port.limits,
+            ));
+        }
+        if misses(port) {
+            clusters.push(cluster::empty(&names.missing(), &names.stat_name(), &port.limits));
+        }
+        let assignment = endpoint::assignment(&names.balanced(), port);
+        messages.extend(Messages {
+            listeners: listeners
+                .into_iter()
+                .map(|listener| skew::pack(reader, listener))
+                .collect(),
+            clusters: clusters
+                .into_iter()
+                .map(|cluster| skew::pack(reader, cluster))
+                .collect(),
+            assignments: assignment
+                .map(|assignment| skew::pack(reader, assignment))
+                .into_iter()
+                .collect(),
+            ..Messages::default()
+        });
     }
     messages
+}
+
+/// Where a port is reached: at the VIPs, or where there are none at each endpoint.
+fn addresses(service: &Service, port: &ServicePort) -> impl Iterator<Item = SocketAddr> {
+    let endpoints = if service.vips.is_empty() {
+        port.endpoints.known()
+    } else {
+        &[]
+    };
+    let vips = service.vips.iter().map(|vip| SocketAddr::new(*vip, port.port.get()));
+    vips.chain(endpoints.iter().map(|endpoint| endpoint.address))
+}
+
+/// Whether connections to the port may be led to what is missing.
+fn misses(port: &ServicePort) -> bool {
+    match &port.routes {
+        Routes::Own | Routes::Http(_) => false,
+        Routes::Tls(rules) => rules.iter().any(|rule| tls::misses(&rule.backends)),
+        Routes::Tcp(backends) => tls::misses(backends),
+    }
 }
 
 /// Translates what a pod's proxy has besides services: the listeners that take connections over, and where they lead.

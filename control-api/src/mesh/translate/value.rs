@@ -7,6 +7,9 @@ use envoy_types::pb::envoy::config::core::v3::Http2ProtocolOptions;
 use envoy_types::pb::envoy::config::core::v3::SocketAddress;
 use envoy_types::pb::envoy::config::core::v3::address;
 use envoy_types::pb::envoy::config::core::v3::socket_address::PortSpecifier;
+use envoy_types::pb::envoy::config::route::v3::route_action;
+use envoy_types::pb::envoy::r#type::v3::HashPolicy;
+use envoy_types::pb::envoy::r#type::v3::hash_policy;
 use envoy_types::pb::google::protobuf::BoolValue;
 use envoy_types::pb::google::protobuf::Duration as ProtoDuration;
 use envoy_types::pb::google::protobuf::UInt32Value;
@@ -38,12 +41,35 @@ pub(super) fn limit(limit: Option<Duration>) -> ProtoDuration {
 
 /// An IP address and a TCP port.
 pub(super) fn address(address: SocketAddr) -> Address {
+    host(address.ip().to_string(), address.port())
+}
+
+/// A name or an IP address, and a TCP port.
+pub(super) fn host(address: String, port: u16) -> Address {
     Address {
         address: Some(address::Address::SocketAddress(SocketAddress {
-            address: address.ip().to_string(),
-            port_specifier: Some(PortSpecifier::PortValue(u32::from(address.port()))),
+            address,
+            port_specifier: Some(PortSpecifier::PortValue(u32::from(port))),
             ..SocketAddress::default()
         })),
+    }
+}
+
+/// A hash of the address of a request's client.
+pub(super) fn source_ip_of_requests() -> route_action::HashPolicy {
+    let properties = route_action::hash_policy::ConnectionProperties { source_ip: true };
+    route_action::HashPolicy {
+        policy_specifier: Some(route_action::hash_policy::PolicySpecifier::ConnectionProperties(
+            properties,
+        )),
+        ..route_action::HashPolicy::default()
+    }
+}
+
+/// A hash of the address of a connection's client.
+pub(super) fn source_ip_of_connections() -> HashPolicy {
+    HashPolicy {
+        policy_specifier: Some(hash_policy::PolicySpecifier::SourceIp(hash_policy::SourceIp {})),
     }
 }
 

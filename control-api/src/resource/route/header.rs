@@ -85,7 +85,11 @@ pub(super) fn mutations(fields: Fields, report: &mut Report) -> Mutations {
 
 #[expect(clippy::needless_pass_by_value, reason = "as the items of a repeated field come")]
 fn removal(name: String, report: &mut Report) -> Option<HeaderName> {
-    changeable(&name, report)
+    changed(&name, report)
+}
+
+fn changed(name: &str, report: &mut Report) -> Option<HeaderName> {
+    changeable(name).map_err(|reason| report.refuse(reason)).ok()
 }
 
 fn addition(message: proto::HeaderValueOption, report: &mut Report) -> Option<HeaderAddition> {
@@ -119,7 +123,7 @@ fn addition(message: proto::HeaderValueOption, report: &mut Report) -> Option<He
         }
     };
     let addition = report.within("header", |report| {
-        let name = report.within("key", |report| changeable(&key, report));
+        let name = report.within("key", |report| changed(&key, report));
         let value = text(value, raw_value, report);
         Some((name?, value?))
     });
@@ -128,8 +132,8 @@ fn addition(message: proto::HeaderValueOption, report: &mut Report) -> Option<He
     (keep_empty_value || !value.is_empty()).then_some(HeaderAddition { name, value, action })
 }
 
-/// A field that a configuration may change. Framing, hops, and whom a request is for have their own rules.
-fn changeable(name: &str, report: &mut Report) -> Option<HeaderName> {
+/// A field that a configuration may change, or why it may not. Framing, hops, and whom a request is for have their own rules.
+pub(crate) fn changeable(name: &str) -> Result<HeaderName, String> {
     const OURS: [&str; 12] = [
         "host",
         "content-length",
@@ -145,14 +149,12 @@ fn changeable(name: &str, report: &mut Report) -> Option<HeaderName> {
         "x-evenkeel-reason",
     ];
     let Ok(parsed) = HeaderName::from_bytes(name.as_bytes()) else {
-        report.refuse(format!("{name:?} is not the name of a field that can be changed"));
-        return None;
+        return Err(format!("{name:?} is not the name of a field that can be changed"));
     };
     if OURS.contains(&parsed.as_str()) {
-        report.refuse(format!("{name:?} cannot be changed"));
-        return None;
+        return Err(format!("{name:?} cannot be changed"));
     }
-    Some(parsed)
+    Ok(parsed)
 }
 
 /// A value without operators.
