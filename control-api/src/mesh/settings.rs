@@ -1,6 +1,10 @@
 //! What belongs to one proxy process and does not travel through xDS: the `proxy:` section of a mesh document, and
 //! the limits that hold for the process as a whole.
 
+mod app_health;
+
+pub use app_health::{AppProbe, HttpQuestion, Question};
+
 use crate::ads::bootstrap::Server;
 use crate::resource::listener::Prefix;
 use std::net::IpAddr;
@@ -26,6 +30,8 @@ pub struct ProxySettings {
     pub telemetry: Vec<SocketAddr>,
     /// What is written to stdout of each request and opaque connection.
     pub access_log: AccessLog,
+    /// Probes of the application that are made for the kubelet; their paths are unique.
+    pub app_health: Vec<AppProbe>,
     /// Of the process.
     pub limits: ProcessLimits,
     /// Where the mesh comes from; `None`: from the document itself.
@@ -216,6 +222,7 @@ impl ProxySettings {
             admin: loopback(15_000),
             telemetry: everywhere(15_020),
             access_log: AccessLog::Off,
+            app_health: Vec::new(),
             limits,
             control_plane: None,
         }

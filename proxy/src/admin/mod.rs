@@ -3,6 +3,7 @@
 //! Two faces: on the telemetry port what may be seen by anybody (`/metrics`, `/ready`, `/live`), on loopback everything.
 //! To add a page: a variant in `page.rs`; the compiler names the matches that want a line.
 
+mod app_health;
 mod clusters;
 mod config_dump;
 mod control_plane;
@@ -85,6 +86,13 @@ pub struct Door {
     pub epoch: Instant,
 }
 
+/// The two ends of a connection.
+#[derive(Clone, Copy, Debug)]
+struct Ends {
+    peer: IpAddr,
+    local: IpAddr,
+}
+
 /// Which pages a listener has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Face {
@@ -126,10 +134,15 @@ pub async fn serve(listener: std::net::TcpListener, door: Arc<Door>, face: Face)
 async fn connection(stream: TcpStream, peer: IpAddr, door: Arc<Door>, face: Face) {
     // Without it, every 64 KiB of a large answer over HTTP/2 wait for the client's delayed acknowledgement.
     let _ = stream.set_nodelay(true);
+    let Ok(local) = stream.local_addr().map(|local| local.ip()) else {
+        return;
+    };
+    let ends = Ends { peer, local };
+    let patience = patience(&door);
     let quit = Arc::new(AtomicBool::new(false));
     let service = {
         let (door, quit) = (Arc::clone(&door), Arc::clone(&quit));
-        service_fn(move |request| answer(Arc::clone(&door), face, peer, request, Arc::clone(&quit)))
+        service_fn(move |request| answer(Arc::clone(&door), face, ends, request, Arc::clone(&quit)))
     };
     let mut http = auto::Builder::new(TokioExecutor::new());
     if face == Face::Telemetry {
@@ -140,7 +153,7 @@ async fn connection(stream: TcpStream, peer: IpAddr, door: Arc<Door>, face: Face
         .header_read_timeout(HEAD_TIMEOUT)
         .keep_alive(false);
     http.http2().timer(TokioTimer::new()).max_concurrent_streams(CALLS);
-    let served = tokio::time::timeout(CONNECTION_TIMEOUT, http.serve_connection(TokioIo::new(stream), service)).await;
+    let served = tokio::time::timeout(patience, http.serve_connection(TokioIo::new(stream), service)).await;
     if let Ok(Err(error)) = served {
         tracing::debug!(%peer, %error, "an admin connection ended early");
     }
@@ -150,22 +163,29 @@ async fn connection(stream: TcpStream, peer: IpAddr, door: Arc<Door>, face: Face
     }
 }
 
+/// The longest probe of the application has its time, and that of the request and the answer around it.
+fn patience(door: &Door) -> Duration {
+    let probes = door.settings.app_health.iter().map(|probe| probe.timeout);
+    // It may wait for its place as long as for its answer.
+    CONNECTION_TIMEOUT + 2 * probes.max().unwrap_or_default()
+}
+
 /// Pages over HTTP/1; over HTTP/2, which gRPC speaks, what is known of each resource.
 async fn answer(
     door: Arc<Door>,
     face: Face,
-    peer: IpAddr,
+    ends: Ends,
     request: Request<Incoming>,
     quit: Arc<AtomicBool>,
 ) -> Result<Response<impl Body<Data = Bytes, Error = Box<dyn Error + Send + Sync>> + Send>, Infallible> {
-    if let Some(refused) = page::refusal(face, peer, &request) {
+    if let Some(refused) = page::refusal(face, ends.peer, &request) {
         return Ok(refused.map(Either::Left));
     }
     if request.version() == Version::HTTP_2 {
         let response = csds::answer(door.control_plane.clone(), request).await;
         return Ok(response.map(Either::Right));
     }
-    let answer = page::answer(&door, face, request).await;
+    let answer = page::answer(&door, face, ends.local, request).await;
     quit.store(answer.then == Then::Quit, Ordering::Relaxed);
     Ok(answer.response.map(Either::Left))
 }

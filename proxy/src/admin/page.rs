@@ -2,6 +2,7 @@
 
 use super::Door;
 use super::Face;
+use super::app_health;
 use super::clusters;
 use super::config_dump;
 use super::guard;
@@ -125,8 +126,13 @@ fn is_grpc(headers: &HeaderMap) -> bool {
 }
 
 /// Answers one request.
-pub(super) async fn answer(door: &Arc<Door>, face: Face, request: Request<Incoming>) -> Answer {
+///
+/// `local` is the address that whoever asks has connected to.
+pub(super) async fn answer(door: &Arc<Door>, face: Face, local: IpAddr, request: Request<Incoming>) -> Answer {
     let path = request.uri().path();
+    if face == Face::Telemetry && path.starts_with(app_health::PREFIX) {
+        return app_health_page(door, local, &request).await;
+    }
     let found = Page::ALL
         .into_iter()
         .find(|page| page.is_on(face) && page.path() == path);
@@ -175,6 +181,25 @@ pub(super) async fn answer(door: &Arc<Door>, face: Face, request: Request<Incomi
                 ..text(StatusCode::OK, "quitting\n")
             }
         }
+    }
+}
+
+/// What the kubelet asks about the application; nothing that is not configured is dialled.
+async fn app_health_page(door: &Door, local: IpAddr, request: &Request<Incoming>) -> Answer {
+    let probes = &door.settings.app_health;
+    let Some(probe) = probes.iter().find(|probe| probe.path == request.uri().path()) else {
+        return text(StatusCode::NOT_FOUND, "no such probe is configured\n");
+    };
+    if !Page::Ready.allows(request.method()) {
+        return text(StatusCode::METHOD_NOT_ALLOWED, "a probe takes GET, HEAD\n");
+    }
+    let agent = request.headers().get(header::USER_AGENT).cloned();
+    match app_health::ask(probe, local, agent).await {
+        Ok(()) => text(StatusCode::OK, "the application is up\n"),
+        Err(reason) => text(
+            StatusCode::SERVICE_UNAVAILABLE,
+            &format!("the application is not up: {reason}\n"),
+        ),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The pages over real sockets, as operators, probes and scrapers see them.
 
+mod app_health;
 mod control_plane;
 
 use super::Door;
@@ -64,6 +65,10 @@ impl House {
     }
 
     fn with(control_plane: Option<ads::Status>) -> Self {
+        Self::at("127.0.0.1:0", control_plane, MESH)
+    }
+
+    fn at(address: &str, control_plane: Option<ads::Status>, mesh: &str) -> Self {
         let (subscriber, log) = log::subscriber("info").unwrap();
         let status = watch::Sender::new(Status::default());
         let (lifecycle, registry) = (Arc::<Lifecycle>::default(), Arc::<Registry>::default());
@@ -75,12 +80,12 @@ impl House {
             lifecycle: Arc::clone(&lifecycle),
             log,
             access_log: None,
-            settings: Arc::new(mesh::load(MESH).unwrap().settings),
+            settings: Arc::new(mesh::load(mesh).unwrap().settings),
             epoch: Instant::now(),
         });
         door.books[0].service(Direction::Outbound, "web:80");
         let open = |face| {
-            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let listener = TcpListener::bind(address).unwrap();
             let address = listener.local_addr().unwrap();
             tokio::spawn(serve(listener, Arc::clone(&door), face));
             address

@@ -4,6 +4,7 @@
 //! translate it.
 
 mod address;
+mod app_health;
 mod balance;
 mod control_plane;
 mod inbound;

@@ -1,6 +1,7 @@
 //! `proxy:`, which belongs to the process that reads it.
 
 use super::address;
+use super::app_health;
 use crate::mesh::place::Fields;
 use crate::mesh::place::Place;
 use crate::mesh::settings::AccessLog;
@@ -34,7 +35,15 @@ struct Door<'a> {
 pub(super) fn settings(place: Option<&Place<'_>>, limits: ProcessLimits) -> ProxySettings {
     let base = ProxySettings::new(limits);
     let Some(place) = place else { return base };
-    let fields = place.fields(&["workers", "outbound", "inbound", "admin", "telemetry", "access_log"]);
+    let fields = place.fields(&[
+        "workers",
+        "outbound",
+        "inbound",
+        "admin",
+        "telemetry",
+        "access_log",
+        "app_health",
+    ]);
     let workers = fields
         .optional("workers")
         .and_then(|place| workers(&place))
@@ -47,6 +56,10 @@ pub(super) fn settings(place: Option<&Place<'_>>, limits: ProcessLimits) -> Prox
     ];
     refuse_overlaps(place, &doors);
     let access_log = fields.optional("access_log").and_then(|place| place.word(&ACCESS_LOGS));
+    let own = doors.each_ref().map(|door| door.addresses.as_slice());
+    let app_health = fields
+        .optional("app_health")
+        .map(|place| app_health::probes(&place, &own));
     let [outbound, inbound, admin, telemetry] = doors;
     if let Some(place) = &admin.place
         && admin.addresses.iter().any(|address| !address.ip().is_loopback())
@@ -60,6 +73,7 @@ pub(super) fn settings(place: Option<&Place<'_>>, limits: ProcessLimits) -> Prox
         admin: admin.addresses,
         telemetry: telemetry.addresses,
         access_log: access_log.unwrap_or(base.access_log),
+        app_health: app_health.unwrap_or_default(),
         limits: base.limits,
         control_plane: None,
     }
