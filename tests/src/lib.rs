@@ -14,6 +14,7 @@
 //!  script     a server that misbehaves on purpose
 //!  soak       every kind of traffic at once, for minutes                                  usage
 //!  helm       the chart, rendered by the real helm; no cluster, no pod
+//!  image      the images of the Dockerfile, run as the kubelet would        namespace
 //!  pod        a namespace with an address of each family
 //!  namespace  a network namespace; commands and closures inside it                        process
 //!  binaries   where the workspace's programs lie
@@ -49,6 +50,7 @@ pub mod forward;
 pub mod grpc;
 pub mod helm;
 pub mod http;
+pub mod image;
 pub mod kubelet;
 pub mod kubernetes;
 pub mod load;

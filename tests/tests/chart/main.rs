@@ -6,6 +6,7 @@
 //! manifests    every object is of its Kubernetes type, and no field is lost
 //! others       the same for types that are not Kubernetes' own
 //! references   selectors, ports, volumes, accounts: what one object says of another
+//! settings     the ConfigMap is the injector's settings file
 //! options      what each value changes
 //! refusals     bad values, and what helm says of them
 //! pages        the table of the chart's README, its notes
@@ -18,3 +19,4 @@ mod others;
 mod pages;
 mod references;
 mod refusals;
+mod settings;

@@ -1,0 +1,86 @@
+//! The ConfigMap is the injector's settings file, as its own reader takes it.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use anyhow::Result;
+use anyhow::ensure;
+use evenkeel_control_plane::inject::settings::AccessLog;
+use evenkeel_control_plane::inject::settings::Backend;
+use evenkeel_control_plane::inject::settings::NativeSidecar;
+use evenkeel_control_plane::inject::settings::PullPolicy;
+use evenkeel_control_plane::inject::settings::Settings;
+use evenkeel_control_plane::inject::settings::StartupThen;
+use evenkeel_control_plane::inject::settings::Workers;
+use evenkeel_tests::helm;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::matrix;
+use crate::matrix::find;
+
+fn settings(objects: &[Value]) -> Result<Settings> {
+    let map = find(objects, "ConfigMap", "evenkeel-injection")?;
+    let text = map["data"]["injection.yaml"].as_str().context("a file")?;
+    Settings::parse(text).with_context(|| text.to_owned())
+}
+
+#[test]
+fn the_injector_takes_what_every_case_renders() -> Result<()> {
+    matrix::each(|_, objects| {
+        let read = settings(objects)?;
+        let own = find(objects, "Deployment", "evenkeel-control")?["metadata"]["namespace"].as_str();
+        ensure!(
+            own.is_some_and(|own| read.excluded_namespaces.contains(own)),
+            "{read:?}"
+        );
+        Ok(())
+    })
+}
+
+#[test]
+fn by_default_it_is_what_the_injector_does_without_a_file() -> Result<()> {
+    let mut rendered = settings(&helm::render(&json!({}))?)?;
+    // The chart says it, the injector leaves it to Kubernetes, which does the same for a tag other than `latest`.
+    assert_eq!(rendered.images.pull_policy.take(), Some(PullPolicy::IfNotPresent));
+    assert_eq!(rendered, Settings::default());
+    Ok(())
+}
+
+#[test]
+fn every_value_arrives() -> Result<()> {
+    let values = matrix::everything();
+    let read = settings(&helm::render_with(&["--namespace", "mesh"], &values)?)?;
+    let base = Settings::default();
+    let digest = |letter: &str| format!("sha256:{}", letter.repeat(64));
+    let registry = "registry.example:5000/mesh";
+    assert_eq!(read.images.proxy, format!("{registry}/evenkeel-proxy@{}", digest("b")));
+    assert_eq!(read.images.init, format!("{registry}/evenkeel-init@{}", digest("c")));
+    assert_eq!(read.images.pull_policy, Some(PullPolicy::Always));
+    assert_eq!(read.images.pull_secrets, ["registry.key"]);
+    assert_eq!(read.control_plane.address, "evenkeel-control.mesh.svc:15012");
+    assert_eq!(read.control_plane.audience, base.control_plane.audience);
+    assert_eq!(read.control_plane.startup_wait, Duration::from_secs(3));
+    assert_eq!(read.control_plane.startup_then, StartupThen::NotReady);
+    assert_eq!(read.native_sidecar, NativeSidecar::Never);
+    let excluded: Vec<_> = read.excluded_namespaces.iter().map(String::as_str).collect();
+    assert_eq!(excluded, ["kube-system", "mesh", "storage"]);
+    assert_eq!(read.proxy.log_level, "debug");
+    assert_eq!(read.proxy.access_log, AccessLog::Json);
+    assert_eq!(read.proxy.workers, Workers::CpuLimit);
+    assert_eq!(read.proxy.shutdown_grace, Duration::from_mins(1));
+    assert_eq!(read.proxy.extra_env["RUST_BACKTRACE"], "1");
+    let resources = json!({"requests": read.proxy.resources.requests, "limits": read.proxy.resources.limits});
+    // Values of a chart are added to its defaults, key by key.
+    let wanted = json!({"requests": {"cpu": "100m", "memory": "32Mi"}, "limits": {"cpu": "2", "memory": "1Gi"}});
+    assert_eq!(resources, wanted);
+    assert_eq!(read.redirection.backend, Backend::Legacy);
+    assert_eq!(read.redirection.include_inbound_ports, ["80", "8000-8999"]);
+    assert_eq!(read.redirection.exclude_inbound_ports, ["22"]);
+    assert_eq!(read.redirection.include_outbound_ports, ["443"]);
+    assert_eq!(read.redirection.exclude_outbound_ports, ["25"]);
+    assert_eq!(read.redirection.include_outbound_cidrs, ["10.0.0.0/8", "fd00::/8"]);
+    assert_eq!(read.redirection.exclude_outbound_cidrs, ["10.1.0.0/16"]);
+    assert_eq!(read.on_demand, ["10.96.0.0/12"]);
+    Ok(())
+}
