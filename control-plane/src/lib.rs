@@ -6,11 +6,13 @@
 //! kubernetes    a cluster as a source: its objects, watched
 //! source        where services come from: a mesh document, names that are resolved
 //! views         what each class of nodes is to have
+//! access        who may come in, and how we show who we are
 //! inject        a pod in, what it is to become out
 //! telemetry     /metrics, /ready, /live
 //! log           one line for each event
 //! ```
 
+pub mod access;
 pub mod app;
 pub mod cli;
 pub mod inject;

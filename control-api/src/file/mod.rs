@@ -4,3 +4,4 @@ mod document;
 mod watch;
 
 pub use document::{Document, Refused, SIZE_LIMIT};
+pub use watch::Watch;

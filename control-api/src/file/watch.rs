@@ -32,7 +32,7 @@ struct Place {
 
 /// Watches one path.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub struct Watch {
     path: PathBuf,
     kernel: Kernel,
     places: Vec<Place>,
@@ -53,7 +53,7 @@ enum Kernel {
 
 impl Watch {
     /// Of an absolute path. Nothing is watched before [`Watch::arm`].
-    pub(super) fn new(path: PathBuf) -> Self {
+    pub fn new(path: PathBuf) -> Self {
         Self {
             path,
             kernel: Kernel::Unasked,
@@ -71,7 +71,7 @@ impl Watch {
 
     /// Watches the way to the file as it is now. What changes after this is told by [`Watch::hint`], so the file is to
     /// be read in between.
-    pub(super) fn arm(&mut self) {
+    pub fn arm(&mut self) {
         #[cfg(test)]
         if matches!(self.kernel, Kernel::Avoided) {
             return;
@@ -94,7 +94,7 @@ impl Watch {
     }
 
     /// Waits until the file may have changed. Losing the wait loses nothing: the next `arm` and read see it.
-    pub(super) async fn hint(&mut self) {
+    pub async fn hint(&mut self) {
         let Kernel::Tells(inotify) = &mut self.kernel else {
             return tokio::time::sleep(POLL).await;
         };

@@ -1,0 +1,62 @@
+//! An authority of our own, and leaves of it.
+
+use super::pair::Texts;
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, Error, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, date_time_ymd,
+};
+use std::time::{Duration, SystemTime};
+
+/// How long the authority holds: its certificate is in the configuration of every proxy.
+const AUTHORITY_LIFE: Duration = Duration::from_hours(10 * 365 * 24);
+/// Clocks differ: what is made now is good from then on.
+const SKEW: Duration = Duration::from_hours(1);
+
+/// A new authority: its certificate and its key, in PEM.
+pub(super) fn authority(now: SystemTime) -> Result<(String, String), Error> {
+    let key = KeyPair::generate()?;
+    let certificate = authority_params(now)?.self_signed(&key)?;
+    Ok((certificate.pem(), key.serialize_pem()))
+}
+
+/// A new leaf of the authority, with a key of its own.
+pub(super) fn leaf(
+    authority: &str,
+    authority_key: &str,
+    names: &[String],
+    life: Duration,
+    now: SystemTime,
+) -> Result<Texts, Error> {
+    let issuer = Issuer::new(authority_params(now)?, KeyPair::from_pem(authority_key)?);
+    let key = KeyPair::generate()?;
+    let mut params = CertificateParams::new(names)?;
+    lasts(&mut params, now, life);
+    params.distinguished_name.push(DnType::CommonName, "evenkeel-control");
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.use_authority_key_identifier_extension = true;
+    let certificate = params.signed_by(&key, &issuer)?;
+    Ok(Texts {
+        chain: certificate.pem().into_bytes(),
+        key: key.serialize_pem().into_bytes(),
+        authority: authority.as_bytes().to_vec(),
+    })
+}
+
+/// The same for an authority that is there already: what a leaf says of it depends on its name and its key.
+fn authority_params(now: SystemTime) -> Result<CertificateParams, Error> {
+    let mut params = CertificateParams::new(Vec::new())?;
+    lasts(&mut params, now, AUTHORITY_LIFE);
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "Evenkeel control plane");
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    Ok(params)
+}
+
+fn lasts(params: &mut CertificateParams, now: SystemTime, life: Duration) {
+    let now = date_time_ymd(1970, 1, 1) + now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    params.not_before = now - SKEW;
+    params.not_after = now + life;
+}
