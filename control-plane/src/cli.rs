@@ -1,6 +1,6 @@
 //! The program's command line: what it takes, and the exit code that says how it went.
 
-use crate::app::{self, Listen, Run, Serve};
+use crate::app::{self, Listen, OwnPod, Run, Serve};
 use crate::log;
 use crate::source::dns::DnsName;
 use clap::{Parser, Subcommand};
@@ -66,6 +66,12 @@ enum Command {
         /// The domain of the cluster's DNS
         #[arg(long, value_name = "DOMAIN", default_value = "cluster.local")]
         cluster_domain: String,
+        /// The pod that this is; without it this replica never writes status and Events
+        #[arg(long, env = "POD_NAME", value_name = "NAME", requires = "pod_namespace")]
+        pod_name: Option<String>,
+        /// The namespace of that pod, where the Lease is
+        #[arg(long, env = "POD_NAMESPACE", value_name = "NAMESPACE")]
+        pod_namespace: Option<String>,
         /// Level, or several as in `info,evenkeel_control_api::serve=debug`
         #[arg(long, env = "EVENKEEL_LOG", value_name = "LEVEL", default_value = "info")]
         log: String,
@@ -111,6 +117,8 @@ fn execute(command: Command) -> Result<(), String> {
             plaintext_listen,
             telemetry,
             cluster_domain,
+            pod_name,
+            pod_namespace,
             log,
         } => {
             if let Some(listen) = plaintext_listen.filter(|listen| !listen.ip().is_loopback()) {
@@ -121,6 +129,9 @@ fn execute(command: Command) -> Result<(), String> {
                 plaintext: plaintext_listen,
                 telemetry,
                 cluster_domain,
+                pod: pod_name
+                    .zip(pod_namespace)
+                    .map(|(name, namespace)| OwnPod { name, namespace }),
             })
         }
     }

@@ -1,10 +1,12 @@
 //! The wiring: sources -> views -> server -> pages -> the end.
 
+mod leading;
 mod listen;
 mod node;
 mod run;
 mod serve;
 
+pub use leading::OwnPod;
 pub use listen::Listen;
 pub use run::Run;
 pub(crate) use run::run;

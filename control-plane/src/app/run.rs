@@ -1,5 +1,6 @@
 //! `run`: a cluster, to the proxies in its pods.
 
+use super::leading::{OwnPod, lead};
 use super::listen::bind;
 use super::{Listen, Signals, node, runtime};
 use crate::kubernetes::Cluster;
@@ -27,6 +28,8 @@ pub struct Run {
     pub telemetry: Listen,
     /// Of the cluster's DNS.
     pub cluster_domain: String,
+    /// Who we are among the replicas; `None`: nobody, and nothing is written.
+    pub pod: Option<OwnPod>,
 }
 
 /// Serves until told to end.
@@ -52,7 +55,7 @@ async fn serve(options: &Run) -> Result<(), String> {
         Origin::Cluster(cluster.clone()),
     ));
     tokio::spawn(telemetry::serve(pages, Arc::clone(&doors)));
-    tokio::spawn(cluster.watched(client).run(Arc::clone(&views)));
+    tokio::spawn(cluster.watched(client.clone()).run(Arc::clone(&views)));
     tracing::info!(%telemetry, "asking the API server");
 
     // Whoever came before everything is known would be told that there is nothing.
@@ -66,6 +69,10 @@ async fn serve(options: &Run) -> Result<(), String> {
         // An error would mean that the sender is gone, which is the end, too.
         let _ = end.wait_for(|ended| *ended).await;
     };
+    let leading = options.pod.clone().map(|pod| {
+        let board = Arc::clone(cluster.board());
+        tokio::spawn(lead(client.clone(), pod, board, until(end.clone())))
+    });
     let plaintext = async {
         match options.plaintext {
             Some(address) => {
@@ -90,6 +97,10 @@ async fn serve(options: &Run) -> Result<(), String> {
     tokio::select! {
         ended = plaintext => ended?,
         () = told => {}
+    }
+    if let Some(leading) = leading {
+        // The lease is released, so that another need not wait for it.
+        let _ = leading.await;
     }
     tracing::info!("the control plane ends");
     Ok(())

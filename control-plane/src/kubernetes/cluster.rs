@@ -108,7 +108,8 @@ impl Cluster {
         let translated = {
             let world = self.world();
             let translate = |key: &Key| {
-                let served: Option<Served> = translate::service(&world, key, &self.domain);
+                let (served, found): (Option<Served>, _) = translate::service(&world, key, &self.domain);
+                self.board.replace(key, found);
                 (translate::name(key, &self.domain), served)
             };
             services.iter().map(translate).collect::<BTreeMap<_, _>>()

@@ -15,6 +15,18 @@ pub enum Kind {
     Node,
     /// `v1` Namespace.
     Namespace,
+    /// `gateway.networking.k8s.io/v1` HTTPRoute.
+    HttpRoute,
+    /// `gateway.networking.k8s.io/v1` GRPCRoute.
+    GrpcRoute,
+    /// `gateway.networking.k8s.io/v1` TLSRoute.
+    TlsRoute,
+    /// `gateway.networking.k8s.io/v1alpha2` TCPRoute.
+    TcpRoute,
+    /// `gateway.networking.k8s.io/v1` ReferenceGrant.
+    ReferenceGrant,
+    /// `evenkeel.io/v1alpha1` TrafficPolicy.
+    TrafficPolicy,
 }
 
 /// Whether there can be a mesh without it.
@@ -28,12 +40,18 @@ pub enum Need {
 
 impl Kind {
     /// All, in the order of their numbers.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 11] = [
         Self::Service,
         Self::EndpointSlice,
         Self::Pod,
         Self::Node,
         Self::Namespace,
+        Self::HttpRoute,
+        Self::GrpcRoute,
+        Self::TlsRoute,
+        Self::TcpRoute,
+        Self::ReferenceGrant,
+        Self::TrafficPolicy,
     ];
 
     /// As in `kind:`.
@@ -44,6 +62,12 @@ impl Kind {
             Self::Pod => "Pod",
             Self::Node => "Node",
             Self::Namespace => "Namespace",
+            Self::HttpRoute => "HTTPRoute",
+            Self::GrpcRoute => "GRPCRoute",
+            Self::TlsRoute => "TLSRoute",
+            Self::TcpRoute => "TCPRoute",
+            Self::ReferenceGrant => "ReferenceGrant",
+            Self::TrafficPolicy => "TrafficPolicy",
         }
     }
 
@@ -55,6 +79,12 @@ impl Kind {
             Self::Pod => ("", "pods"),
             Self::Node => ("", "nodes"),
             Self::Namespace => ("", "namespaces"),
+            Self::HttpRoute => ("gateway.networking.k8s.io", "httproutes"),
+            Self::GrpcRoute => ("gateway.networking.k8s.io", "grpcroutes"),
+            Self::TlsRoute => ("gateway.networking.k8s.io", "tlsroutes"),
+            Self::TcpRoute => ("gateway.networking.k8s.io", "tcproutes"),
+            Self::ReferenceGrant => ("gateway.networking.k8s.io", "referencegrants"),
+            Self::TrafficPolicy => ("evenkeel.io", "trafficpolicies"),
         }
     }
 
@@ -62,6 +92,12 @@ impl Kind {
     pub fn need(self) -> Need {
         match self {
             Self::Service | Self::EndpointSlice | Self::Pod | Self::Node | Self::Namespace => Need::Always,
+            Self::HttpRoute
+            | Self::GrpcRoute
+            | Self::TlsRoute
+            | Self::TcpRoute
+            | Self::ReferenceGrant
+            | Self::TrafficPolicy => Need::IfInstalled,
         }
     }
 }

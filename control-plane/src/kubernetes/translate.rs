@@ -9,8 +9,10 @@
 
 mod endpoints;
 
+use super::gateway;
 use super::key::Key;
 use super::objects::{EndpointSlice, Reach, Service, ServicePort};
+use super::verdict::{Place, Verdict};
 use super::world::World;
 use crate::views::Served;
 use endpoints::Candidates;
@@ -23,12 +25,20 @@ pub fn name(key: &Key, cluster_domain: &str) -> Arc<str> {
     format!("{}.{}.svc.{cluster_domain}", key.name, key.namespace).into()
 }
 
-/// What the mesh is to have of a Service. `None`: nothing, for there is none, or it is no business of ours.
-pub fn service(world: &World, key: &Key, cluster_domain: &str) -> Option<Served> {
-    let service = world.service(key)?;
+/// What was found about the objects that speak of a Service, each by its place.
+pub type Found = Vec<(Place, Vec<Verdict>)>;
+
+/// What the mesh is to have of a Service, and what was found. `None`: nothing, for there is none, or it is no business of
+/// ours.
+pub fn service(world: &World, key: &Key, cluster_domain: &str) -> (Option<Served>, Found) {
+    let name_of = |key: &Key| name(key, cluster_domain).to_string();
+    let nothing = || (None, gateway::attach(world, key, None, &name_of));
+    let Some(service) = world.service(key) else {
+        return nothing();
+    };
     let name = name(key, cluster_domain);
     let external = match &service.reach {
-        Reach::Nobody => return None,
+        Reach::Nobody => return nothing(),
         Reach::External(name) => Some(name),
         Reach::Vips(_) | Reach::Headless => None,
     };
@@ -56,18 +66,20 @@ pub fn service(world: &World, key: &Key, cluster_domain: &str) -> Option<Served>
             ..model::ServicePort::new(port.number)
         });
     }
-    let everywhere = model::Service {
+    let mut everywhere = model::Service {
         vips: service.vips().to_vec(),
         ports,
         ..model::Service::new(&*name)
     };
+    let found = gateway::attach(world, key, Some(&mut everywhere), &name_of);
     let zones = zones
         .into_iter()
         .map(|(zone, endpoints)| (zone, narrowed(&everywhere, endpoints)));
-    Some(Served {
+    let served = Served {
         zones: zones.collect(),
         everywhere,
-    })
+    };
+    (Some(served), found)
 }
 
 /// The service with these endpoints, port by port; those of all where nothing is said.

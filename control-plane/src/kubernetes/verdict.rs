@@ -23,6 +23,8 @@ pub struct Verdict {
     pub uid: String,
     /// `metadata.generation` of the object, which `observedGeneration` repeats.
     pub generation: Option<i64>,
+    /// The reference that it is about, in JSON as it was written; empty: the object as a whole.
+    pub about: String,
     /// Such as `Accepted`.
     pub condition: &'static str,
     /// Whether the condition holds. `false` is a fault: it is counted and told aloud.
@@ -46,6 +48,8 @@ pub struct Board {
 
 #[derive(Debug, Default)]
 struct Standing {
+    /// By service, who was spoken of when it was translated last.
+    attached: BTreeMap<Key, BTreeSet<Subject>>,
     verdicts: BTreeMap<Place, Vec<Verdict>>,
     changed: BTreeSet<Subject>,
 }
@@ -75,6 +79,25 @@ impl Board {
         }
         drop(standing);
         self.revision.send_modify(|revision| *revision += 1);
+    }
+
+    /// Writes down what was found when a service was translated, in the place of what was found the last time.
+    pub fn replace(&self, service: &Key, found: Vec<(Place, Vec<Verdict>)>) {
+        let now: BTreeSet<Subject> = found.iter().map(|((subject, _), _)| subject.clone()).collect();
+        let before = {
+            let attached = &mut self.lock().attached;
+            if now.is_empty() {
+                attached.remove(service)
+            } else {
+                attached.insert(service.clone(), now.clone())
+            }
+        };
+        for gone in before.unwrap_or_default().difference(&now) {
+            self.post((gone.clone(), service.clone()), Vec::new());
+        }
+        for (place, verdicts) in found {
+            self.post(place, verdicts);
+        }
     }
 
     /// Of this object, by the service that it is attached to.
@@ -145,6 +168,7 @@ mod tests {
         vec![Verdict {
             uid: String::new(),
             generation: None,
+            about: String::new(),
             condition: "Accepted",
             holds: false,
             reason: "Invalid",
@@ -170,5 +194,21 @@ mod tests {
         board.post(place("web", "b"), Vec::new());
         assert_eq!(board.take_changed(), BTreeSet::from([web]));
         assert_eq!(board.subjects(), BTreeSet::new());
+    }
+
+    #[test]
+    fn what_was_found_takes_the_place_of_what_was_found_before() {
+        let board = Board::default();
+        let service = Key::new("shop", "web");
+        board.replace(
+            &service,
+            vec![(place("a", "web"), fault("one")), (place("b", "web"), fault("two"))],
+        );
+        board.post(place("a", "other"), fault("stays"));
+        board.replace(&service, vec![(place("b", "web"), fault("two"))]);
+        assert_eq!(board.of(&place("a", "").0).len(), 1);
+        assert_eq!(board.of(&place("b", "").0).len(), 1);
+        board.replace(&service, Vec::new());
+        assert_eq!(board.subjects(), BTreeSet::from([place("a", "").0]));
     }
 }

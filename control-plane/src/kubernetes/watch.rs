@@ -9,9 +9,14 @@ mod status;
 
 use super::key::Key;
 use super::kind::{Kind, Need};
-use super::objects::{self, Kept, Object};
+use super::objects::{self, Kept, Object, TrafficPolicy, Written, route};
 use super::world::Event as Seen;
 use failure::{Failure, Pauses};
+use gateway_api::experimental::grpcroutes::GrpcRoute;
+use gateway_api::experimental::httproutes::HttpRoute;
+use gateway_api::experimental::tcproutes::TcpRoute;
+use gateway_api::experimental::tlsroutes::TlsRoute;
+use gateway_api::referencegrants::ReferenceGrant;
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::discovery::v1 as discovery;
 use kube::api::{ListParams, WatchEvent, WatchParams};
@@ -56,6 +61,15 @@ pub fn begin(client: &Client, watches: &Arc<Watches>, seen: &mpsc::Sender<Seen>)
     tasks.spawn(watch(Kind::Pod).follow::<core::Pod>(|object, _| Some(objects::pod::keep(object))));
     tasks.spawn(watch(Kind::Node).follow::<core::Node>(|object, _| Some(objects::node::keep(object))));
     tasks.spawn(watch(Kind::Namespace).follow::<core::Namespace>(|object, _| Some(objects::namespace::keep(object))));
+    tasks.spawn(watch(Kind::HttpRoute).follow::<Written<HttpRoute>>(|it, _| Some(route::keep(Kind::HttpRoute, &it))));
+    tasks.spawn(watch(Kind::GrpcRoute).follow::<Written<GrpcRoute>>(|it, _| Some(route::keep(Kind::GrpcRoute, &it))));
+    tasks.spawn(watch(Kind::TlsRoute).follow::<Written<TlsRoute>>(|it, _| Some(route::keep(Kind::TlsRoute, &it))));
+    tasks.spawn(watch(Kind::TcpRoute).follow::<Written<TcpRoute>>(|it, _| Some(route::keep(Kind::TcpRoute, &it))));
+    tasks.spawn(
+        watch(Kind::ReferenceGrant)
+            .follow::<Written<ReferenceGrant>>(|it, faults| Some(objects::grant::keep(&it, faults))),
+    );
+    tasks.spawn(watch(Kind::TrafficPolicy).follow::<Written<TrafficPolicy>>(|it, _| Some(objects::policy::keep(&it))));
     tasks
 }
 

@@ -2,7 +2,7 @@
 
 use super::key::Key;
 use super::kind::Kind;
-use super::objects::{Endpoint, EndpointSlice, Kept, Namespace, Node, Object, Pod, Service, Urgency};
+use super::objects::{Endpoint, EndpointSlice, Kept, Namespace, Node, Object, Pod, Reach, Service, Urgency};
 use super::verdict::{Subject, Verdict};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -167,6 +167,7 @@ impl World {
         let verdict = |fault: &String| Verdict {
             uid: held.uid.clone(),
             generation: held.generation,
+            about: String::new(),
             condition: "Accepted",
             holds: false,
             reason: "Invalid",
@@ -238,6 +239,12 @@ impl World {
         match kind {
             Kind::Node => touched.endpoints.extend(self.on_node(&key.name)),
             Kind::Service if shape(old) != shape(new) => touched.configuration.extend(self.naming(key)),
+            Kind::ReferenceGrant => {
+                let here = self.naming.keys().filter(|service| service.namespace == key.namespace);
+                touched
+                    .configuration
+                    .extend(here.flat_map(|service| self.naming(service)));
+            }
             _ => {}
         }
     }
@@ -284,9 +291,12 @@ impl World {
 }
 
 /// What somebody who names a service depends on.
-fn shape(object: Option<&Object>) -> Option<Vec<u16>> {
+fn shape(object: Option<&Object>) -> Option<(std::mem::Discriminant<Reach>, Vec<u16>)> {
     match object? {
-        Object::Service(service) => Some(service.ports.iter().map(|port| port.number.get()).collect()),
+        Object::Service(service) => {
+            let ports = service.ports.iter().map(|port| port.number.get());
+            Some((std::mem::discriminant(&service.reach), ports.collect()))
+        }
         _ => None,
     }
 }

@@ -1,20 +1,29 @@
 //! Of each object the few fields that are used, decoded once. The rest, which is most of it, is dropped where it arrives.
 
 pub(super) mod endpoint_slice;
+pub(super) mod grant;
 pub(super) mod namespace;
 pub(super) mod node;
+mod place;
 pub(super) mod pod;
+pub mod policy;
 mod protocol;
+pub(super) mod route;
 pub(super) mod service;
+mod written;
 
 use super::key::Key;
 use super::kind::Kind;
 pub use endpoint_slice::{Endpoint, EndpointSlice, Family, Readiness};
+pub use grant::Grant;
 pub use namespace::Namespace;
 pub use node::Node;
 pub use pod::Pod;
+pub use policy::{Policy, PolicyTarget, Settings, TrafficPolicy, TrafficPolicySpec, TrafficPolicyStatus};
+pub use route::{Parent, Reference, Route, Rules};
 pub use service::{Reach, Service, ServicePort};
 use std::collections::BTreeMap;
+pub use written::Written;
 
 /// Whose annotations and labels are ours.
 pub const OURS: &str = "evenkeel.io/";
@@ -32,6 +41,12 @@ pub enum Object {
     Node(Node),
     /// `v1` Namespace.
     Namespace(Namespace),
+    /// A route of the Gateway API.
+    Route(Box<Route>),
+    /// `gateway.networking.k8s.io` ReferenceGrant.
+    ReferenceGrant(Grant),
+    /// `evenkeel.io` TrafficPolicy.
+    TrafficPolicy(Box<Policy>),
 }
 
 /// An object, and what is wrong with it: faults that cost only what they are in.
@@ -65,6 +80,9 @@ impl Object {
             Self::Pod(_) => Kind::Pod,
             Self::Node(_) => Kind::Node,
             Self::Namespace(_) => Kind::Namespace,
+            Self::Route(route) => route.kind,
+            Self::ReferenceGrant(_) => Kind::ReferenceGrant,
+            Self::TrafficPolicy(_) => Kind::TrafficPolicy,
         }
     }
 
@@ -74,7 +92,9 @@ impl Object {
         match self {
             Self::Service(_) => vec![key.clone()],
             Self::EndpointSlice(slice) => vec![slice.service.clone()],
-            Self::Pod(_) | Self::Node(_) | Self::Namespace(_) => Vec::new(),
+            Self::Route(route) => route.parents.iter().map(|parent| parent.service.clone()).collect(),
+            Self::TrafficPolicy(policy) => policy.targets.iter().map(|target| target.service.clone()).collect(),
+            Self::Pod(_) | Self::Node(_) | Self::Namespace(_) | Self::ReferenceGrant(_) => Vec::new(),
         }
     }
 
@@ -82,7 +102,18 @@ impl Object {
     /// translated anew when one of these comes or goes, or has other ports.
     pub fn names(&self) -> Vec<Key> {
         match self {
-            Self::Service(_) | Self::EndpointSlice(_) | Self::Pod(_) | Self::Node(_) | Self::Namespace(_) => Vec::new(),
+            Self::Route(route) => route
+                .rules
+                .references()
+                .map(|reference| reference.key.clone())
+                .collect(),
+            Self::Service(_)
+            | Self::EndpointSlice(_)
+            | Self::Pod(_)
+            | Self::Node(_)
+            | Self::Namespace(_)
+            | Self::ReferenceGrant(_)
+            | Self::TrafficPolicy(_) => Vec::new(),
         }
     }
 
@@ -90,7 +121,12 @@ impl Object {
     pub fn urgency(&self) -> Urgency {
         match self {
             Self::EndpointSlice(_) | Self::Node(_) => Urgency::Endpoints,
-            Self::Service(_) | Self::Pod(_) | Self::Namespace(_) => Urgency::Configuration,
+            Self::Service(_)
+            | Self::Pod(_)
+            | Self::Namespace(_)
+            | Self::Route(_)
+            | Self::ReferenceGrant(_)
+            | Self::TrafficPolicy(_) => Urgency::Configuration,
         }
     }
 }

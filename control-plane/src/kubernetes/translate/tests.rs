@@ -58,7 +58,7 @@ impl Cluster {
     }
 
     fn served(&self) -> Option<Served> {
-        service(&self.0, &Key::new("shop", "web"), "cluster.local")
+        service(&self.0, &Key::new("shop", "web"), "cluster.local").0
     }
 
     fn faults(&self, kind: Kind, name: &str) -> Vec<String> {

@@ -1,0 +1,198 @@
+//! Writes what the board says: of routes and policies into their status, of other objects as Events. Only the leader does;
+//! nothing is written that is there already.
+
+use super::{Condition, Shape, merged};
+use crate::kubernetes::events::Told;
+use crate::kubernetes::kind::Kind;
+use crate::kubernetes::lease::Election;
+use crate::kubernetes::objects::TrafficPolicy;
+use crate::kubernetes::verdict::{Board, Subject, Verdict};
+use gateway_api::experimental::grpcroutes::GrpcRoute;
+use gateway_api::experimental::httproutes::HttpRoute;
+use gateway_api::experimental::tcproutes::TcpRoute;
+use gateway_api::experimental::tlsroutes::TlsRoute;
+use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::jiff::Timestamp;
+use kube::Client;
+use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams, PostParams};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
+
+/// Between two objects: a thousand routes are told in less than a minute, and the API server hardly notices.
+const PACE: Duration = Duration::from_millis(50);
+/// Until everything is looked at again.
+const AGAIN: Duration = Duration::from_mins(10);
+/// After a failure.
+const RETRY: Duration = Duration::from_secs(5);
+/// For one request.
+const ANSWER: Duration = Duration::from_secs(10);
+/// Attempts at one object that others write, too.
+const ATTEMPTS: usize = 4;
+
+/// How a write went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Went {
+    /// It is there, or nobody can be told.
+    Done,
+    /// It is to be tried again.
+    Failed,
+}
+
+/// Writes what the board says, whenever we lead. `instance` is the name of our pod. Never ends.
+pub async fn write(client: Client, mut election: Election, board: Arc<Board>, instance: String) {
+    let mut revision = board.revision();
+    let (mut due, mut told) = (BTreeSet::new(), Told::default());
+    loop {
+        election.led().await;
+        revision.mark_unchanged();
+        due.extend(board.take_changed());
+        // One that fails must not keep the others waiting.
+        for subject in std::mem::take(&mut due) {
+            // Whoever leads no longer writes no more.
+            if !election.leads() || all(&client, &board, &subject, &instance, &mut told).await == Went::Failed {
+                due.insert(subject);
+            } else {
+                sleep(PACE).await;
+            }
+        }
+        let pause = if due.is_empty() { AGAIN } else { RETRY };
+        if timeout(pause, revision.changed()).await.is_err() && due.is_empty() {
+            // Somebody may have taken away what we had written.
+            due = board.subjects();
+        }
+    }
+}
+
+async fn all(client: &Client, board: &Board, subject: &Subject, instance: &str, told: &mut Told) -> Went {
+    let events = events(client, board, subject, instance, told).await;
+    match resource(subject.kind) {
+        Some((resource, shape)) => match status(client, board, subject, &resource, shape).await {
+            Went::Done => events,
+            Went::Failed => Went::Failed,
+        },
+        None => events,
+    }
+}
+
+async fn events(client: &Client, board: &Board, subject: &Subject, instance: &str, told: &mut Told) -> Went {
+    let verdicts: Vec<Verdict> = board.of(subject).into_values().flatten().collect();
+    told.keep(subject, &verdicts);
+    for (news, event) in told.news(subject, &verdicts, instance, Timestamp::now()) {
+        let namespace = event.metadata.namespace.as_deref().unwrap_or_default();
+        let api: Api<Event> = Api::namespaced(client.clone(), namespace);
+        let created = timeout(ANSWER, api.create(&PostParams::default(), &event)).await;
+        match created.map(|created| created.map(drop)) {
+            // It was told by another replica, or by us in an earlier life.
+            Ok(Err(kube::Error::Api(status))) if status.code == 409 => {}
+            other => {
+                if failed(subject, "an Event", other) == Went::Failed {
+                    return Went::Failed;
+                }
+            }
+        }
+        told.tell(subject, news);
+    }
+    Went::Done
+}
+
+/// The kinds that have a status of ours, and where it stands in them.
+fn resource(kind: Kind) -> Option<(ApiResource, Shape)> {
+    let (resource, shape) = match kind {
+        Kind::HttpRoute => (ApiResource::erase::<HttpRoute>(&()), Shape::Parents),
+        Kind::GrpcRoute => (ApiResource::erase::<GrpcRoute>(&()), Shape::Parents),
+        Kind::TlsRoute => (ApiResource::erase::<TlsRoute>(&()), Shape::Parents),
+        Kind::TcpRoute => (ApiResource::erase::<TcpRoute>(&()), Shape::Parents),
+        Kind::TrafficPolicy => (ApiResource::erase::<TrafficPolicy>(&()), Shape::Ancestors),
+        Kind::Service | Kind::EndpointSlice | Kind::Pod | Kind::Node | Kind::Namespace | Kind::ReferenceGrant => {
+            return None;
+        }
+    };
+    Some((resource, shape))
+}
+
+async fn status(client: &Client, board: &Board, subject: &Subject, resource: &ApiResource, shape: Shape) -> Went {
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &subject.key.namespace, resource);
+    for _ in 0..ATTEMPTS {
+        let object = match timeout(ANSWER, api.get_status(&subject.key.name)).await {
+            Ok(Ok(object)) => object,
+            other => return failed(subject, "a status", other.map(|read| read.map(drop))),
+        };
+        let (said, generation) = said(board, subject);
+        let current = object.metadata.generation.unwrap_or_default();
+        if !said.is_empty() && generation != Some(current) {
+            // The watch will bring it, and the board will say of that what is to be said.
+            return Went::Done;
+        }
+        let Some(list) = merged(&entries(&object.data, shape), shape, &said, current, Timestamp::now()) else {
+            return Went::Done;
+        };
+        let patch = Patch::Merge(json!({
+            "metadata": {"resourceVersion": object.metadata.resource_version},
+            "status": {shape.list(): list},
+        }));
+        let params = PatchParams::default();
+        match timeout(ANSWER, api.patch_status(&subject.key.name, &params, &patch)).await {
+            // Somebody else has written it meanwhile.
+            Ok(Err(kube::Error::Api(status))) if status.code == 409 => {}
+            other => return failed(subject, "a status", other.map(|written| written.map(drop))),
+        }
+    }
+    Went::Failed
+}
+
+/// What is to be said of an object about each parent or target, and of which generation of it.
+fn said(board: &Board, subject: &Subject) -> (Vec<(Value, Vec<Condition>)>, Option<i64>) {
+    let mut said: Vec<(Value, Vec<Condition>)> = Vec::new();
+    let mut generation = None;
+    for verdict in board.of(subject).into_values().flatten() {
+        let Verdict {
+            about,
+            condition,
+            holds,
+            reason,
+            message,
+            ..
+        } = verdict;
+        let Ok(about) = serde_json::from_str::<Value>(&about) else {
+            continue;
+        };
+        generation = verdict.generation;
+        let condition = Condition::new(condition, holds, reason, message);
+        match said.iter_mut().find(|(known, _)| *known == about) {
+            Some((_, conditions)) => conditions.push(condition),
+            None => said.push((about, vec![condition])),
+        }
+    }
+    (said, generation)
+}
+
+/// The entries that an object has.
+fn entries(object: &Value, shape: Shape) -> Vec<Value> {
+    let list = object.get("status").and_then(|status| status.get(shape.list()));
+    list.and_then(Value::as_array).cloned().unwrap_or_default()
+}
+
+fn failed(subject: &Subject, what: &str, why: Result<kube::Result<()>, tokio::time::error::Elapsed>) -> Went {
+    let Subject { kind, key } = subject;
+    match why {
+        Ok(Ok(())) => Went::Done,
+        // It is gone.
+        Ok(Err(kube::Error::Api(status))) if status.code == 404 => Went::Done,
+        // It would be refused again as long as nothing of it changes.
+        Ok(Err(kube::Error::Api(status))) if [400, 422].contains(&status.code) => {
+            tracing::warn!(%kind, %key, error = %status, "{what} was refused");
+            Went::Done
+        }
+        Ok(Err(error)) => {
+            tracing::warn!(%kind, %key, %error, "{what} could not be written");
+            Went::Failed
+        }
+        Err(_) => {
+            tracing::warn!(%kind, %key, "{what} could not be written: no answer in time");
+            Went::Failed
+        }
+    }
+}
