@@ -25,12 +25,8 @@ pub(super) fn of_requests(policies: Vec<route::HashPolicy>, report: &mut Report)
             policy_specifier,
         } = message;
         match policy_specifier {
-            Some(PolicySpecifier::ConnectionProperties(ConnectionProperties { source_ip: true })) => {
-                return Some(HashKey::SourceIp);
-            }
-            Some(PolicySpecifier::ConnectionProperties(ConnectionProperties { source_ip: false })) | None => {
-                report.note_field("connection_properties.source_ip", "is not true");
-            }
+            Some(PolicySpecifier::ConnectionProperties(properties)) => return of_connection(properties, report),
+            None => report.refuse("says nothing of what is hashed"),
             Some(PolicySpecifier::Header(_)) => report.note_field("header", ADDRESS_ONLY),
             Some(PolicySpecifier::Cookie(_)) => report.note_field("cookie", ADDRESS_ONLY),
             Some(PolicySpecifier::QueryParameter(_)) => report.note_field("query_parameter", ADDRESS_ONLY),
@@ -42,6 +38,14 @@ pub(super) fn of_requests(policies: Vec<route::HashPolicy>, report: &mut Report)
     keys.first().copied()
 }
 
+fn of_connection(message: ConnectionProperties, report: &mut Report) -> Option<HashKey> {
+    let ConnectionProperties { source_ip } = message;
+    if !source_ip {
+        report.note_field("connection_properties", "says nothing of what is hashed");
+    }
+    source_ip.then_some(HashKey::SourceIp)
+}
+
 /// Decodes what the hash of a connection is of.
 pub(super) fn of_connections(policies: Vec<proto::HashPolicy>, report: &mut Report) -> Option<HashKey> {
     let keys = report.each("hash_policy", policies, |message, report| {
@@ -49,7 +53,7 @@ pub(super) fn of_connections(policies: Vec<proto::HashPolicy>, report: &mut Repo
         match policy_specifier {
             Some(TcpSpecifier::SourceIp(proto::hash_policy::SourceIp {})) => return Some(HashKey::SourceIp),
             Some(TcpSpecifier::FilterState(_)) => report.note_field("filter_state", ADDRESS_ONLY),
-            None => report.note_field("source_ip", "is not there, nor is anything else"),
+            None => report.refuse("says nothing of what is hashed"),
         }
         None
     });

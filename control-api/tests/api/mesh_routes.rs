@@ -1,5 +1,6 @@
 //! What a mesh document says of routes, affinity, headless services and names that are resolved, and what becomes of it.
 
+use crate::example;
 use evenkeel_control_api::mesh;
 use evenkeel_control_api::mesh::FIELDS;
 use evenkeel_control_api::mesh::Reader;
@@ -322,6 +323,30 @@ fn each_endpoint_of_a_headless_service_has_a_listener_that_leads_to_itself() {
         .iter()
         .filter(|cluster| cluster.name == "outbound|3307|direct|db");
     assert_eq!(unused.count(), 0, "both of its addresses are somebody else's");
+}
+
+/// There is one for each endpoint, and a `StatefulSet` may have thousands.
+#[test]
+fn the_listener_of_an_endpoint_is_small() {
+    for (protocol, most) in [("auto", 1_536), ("http", 1_536), ("tcp", 512)] {
+        let text = format!(
+            "services: [{{name: db.shop.svc.cluster.local, ports: [{{port: 80, protocol: {protocol}, endpoints: [{{address: \"10.1.0.1:80\"}}]}}]}}]\n"
+        );
+        let document = mesh::parse(&text).unwrap_or_else(|faults| panic!("{faults}"));
+        let messages = mesh::translate_service(&document.services[0], Reader::Evenkeel(FIELDS));
+        let bytes = messages.listeners[0].value.len();
+        assert!(bytes <= most, "{protocol}: {bytes} bytes");
+    }
+}
+
+#[test]
+fn the_endpoints_of_a_service_can_be_translated_alone() {
+    let document = mesh::parse(example()).unwrap_or_else(|faults| panic!("{faults}"));
+    let reader = Reader::Evenkeel(FIELDS);
+    for service in &document.services {
+        let alone = mesh::translate_assignments(service, reader);
+        assert_eq!(alone, mesh::translate_service(service, reader).assignments);
+    }
 }
 
 #[test]

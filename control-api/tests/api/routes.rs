@@ -7,6 +7,8 @@ use envoy_types::pb::envoy::config::core::v3::RuntimeFractionalPercent;
 use envoy_types::pb::envoy::config::core::v3::data_source::Specifier;
 use envoy_types::pb::envoy::config::core::v3::header_value_option::HeaderAppendAction;
 use envoy_types::pb::envoy::config::route::v3 as proto;
+use envoy_types::pb::envoy::config::route::v3::route_action::hash_policy::Header;
+use envoy_types::pb::envoy::config::route::v3::route_action::hash_policy::PolicySpecifier;
 use envoy_types::pb::envoy::r#type::matcher::v3::RegexMatchAndSubstitute;
 use envoy_types::pb::envoy::r#type::matcher::v3::RegexMatcher;
 use envoy_types::pb::envoy::r#type::matcher::v3::StringMatcher;
@@ -754,7 +756,10 @@ fn what_decides_who_may_send_or_where_it_goes_is_refused_and_the_rest_noted() {
     let mut message = configuration(vec![host(vec![acting(|action| {
         action.retry_policy = Some(proto::RetryPolicy::default());
         action.request_mirror_policies = vec![proto::route_action::RequestMirrorPolicy::default()];
-        action.hash_policy = vec![proto::route_action::HashPolicy::default()];
+        action.hash_policy = vec![proto::route_action::HashPolicy {
+            policy_specifier: Some(PolicySpecifier::Header(Header::default())),
+            ..proto::route_action::HashPolicy::default()
+        }];
         action.upgrade_configs = vec![proto::route_action::UpgradeConfig {
             upgrade_type: "websocket".to_owned(),
             ..proto::route_action::UpgradeConfig::default()
@@ -774,7 +779,7 @@ fn what_decides_who_may_send_or_where_it_goes_is_refused_and_the_rest_noted() {
         "typed_per_filter_config[a.filter]",
         "route.retry_policy",
         "route.request_mirror_policies",
-        "route.hash_policy[0].connection_properties.source_ip",
+        "route.hash_policy[0].header",
     ];
     assert_eq!(notes, fields.map(|field| format!("{ROUTE}.{field}")));
 }

@@ -34,6 +34,7 @@ use super::model::Service;
 use super::model::ServicePort;
 use super::model::Unknown;
 use crate::xds::Messages;
+use crate::xds::Packed;
 use backend::Names;
 pub use check::{check_rule, check_service};
 use claim::Claims;
@@ -69,8 +70,21 @@ pub fn translate_service(service: &Service, reader: Reader) -> Messages {
     translated(service, &Claims::of([service]), reader)
 }
 
+/// Translates the endpoints of one service alone, for when nothing else of it changed. A headless service has listeners at
+/// them, too, and is translated whole.
+pub fn translate_assignments(service: &Service, reader: Reader) -> Vec<Packed> {
+    let assignments = service.ports.iter().filter_map(|port| {
+        let name = Names::new(service, port).balanced();
+        endpoint::assignment(&name, port)
+    });
+    assignments.map(|assignment| skew::pack(reader, assignment)).collect()
+}
+
 fn translated(service: &Service, claims: &Claims<'_>, reader: Reader) -> Messages {
-    let mut messages = Messages::default();
+    let mut messages = Messages {
+        assignments: translate_assignments(service, reader),
+        ..Messages::default()
+    };
     for port in &service.ports {
         let names = Names::new(service, port);
         let leads = if service.vips.is_empty() {
@@ -92,7 +106,6 @@ fn translated(service: &Service, claims: &Claims<'_>, reader: Reader) -> Message
         if misses(port) {
             clusters.push(cluster::empty(&names.missing(), &names.stat_name(), &port.limits));
         }
-        let assignment = endpoint::assignment(&names.balanced(), port);
         messages.extend(Messages {
             listeners: listeners
                 .into_iter()
@@ -101,10 +114,6 @@ fn translated(service: &Service, claims: &Claims<'_>, reader: Reader) -> Message
             clusters: clusters
                 .into_iter()
                 .map(|cluster| skew::pack(reader, cluster))
-                .collect(),
-            assignments: assignment
-                .map(|assignment| skew::pack(reader, assignment))
-                .into_iter()
                 .collect(),
             ..Messages::default()
         });

@@ -20,6 +20,11 @@ const VALUES: &[(&str, &str, &str)] = &[
         "ring hash and Maglev hash the address of the client, or nothing",
     ),
     (
+        "envoy.config.route.v3.RouteAction.HashPolicy",
+        "connection_properties",
+        "`source_ip` only",
+    ),
+    (
         "envoy.config.cluster.v3.LoadBalancingPolicy",
         "policies",
         "peak EWMA, least request, round robin, random, `WrrLocality` and `ClusterProvided`, ring hash and Maglev; \
