@@ -15,6 +15,10 @@ use tonic::{Request, Status, Streaming};
 
 const DELTA: &str = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
 
+pub(crate) const CLUSTER: &str = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
+pub(crate) const LISTENER: &str = "type.googleapis.com/envoy.config.listener.v3.Listener";
+pub(crate) const ASSIGNMENT: &str = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment";
+
 #[derive(Clone, PartialEq, Message)]
 struct Node {
     #[prost(string, tag = "1")]
@@ -39,6 +43,22 @@ pub(crate) struct Resource {
     pub(crate) name: String,
     #[prost(string, tag = "1")]
     pub(crate) version: String,
+    #[prost(message, optional, tag = "2")]
+    content: Option<Any>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Any {
+    #[prost(bytes = "vec", tag = "2")]
+    value: Vec<u8>,
+}
+
+impl Resource {
+    /// Whether some text is in it, such as an address.
+    pub(crate) fn says(&self, text: &str) -> bool {
+        let value = &self.content.as_ref().unwrap().value;
+        value.windows(text.len()).any(|part| part == text.as_bytes())
+    }
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -46,7 +66,7 @@ pub(crate) struct Answer {
     #[prost(message, repeated, tag = "2")]
     pub(crate) resources: Vec<Resource>,
     #[prost(string, tag = "4")]
-    type_url: String,
+    pub(crate) type_url: String,
     #[prost(string, repeated, tag = "6")]
     pub(crate) removed: Vec<String>,
     #[prost(string, tag = "5")]
@@ -90,14 +110,19 @@ impl Client {
 
     /// Takes the next response.
     pub(crate) async fn next(&mut self) -> Answer {
-        let answer = within(self.responses.message()).await.unwrap().expect("an answer");
+        within(self.receive()).await.expect("an answer")
+    }
+
+    /// Takes the next response, whenever it comes. `None`: there will be none.
+    pub(crate) async fn receive(&mut self) -> Option<Answer> {
+        let answer = self.responses.message().await.ok()??;
         let taken = Asked {
             type_url: answer.type_url.clone(),
             nonce: answer.nonce.clone(),
             ..Asked::default()
         };
-        self.requests.send(taken).unwrap();
-        answer
+        self.requests.send(taken).ok()?;
+        Some(answer)
     }
 }
 

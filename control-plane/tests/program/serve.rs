@@ -1,16 +1,8 @@
-//! The program, run as it is, and asked over the wire.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+//! `serve`: a mesh document.
 
-mod client;
-mod program;
-
-use client::Client;
-use program::{Program, within};
+use crate::client::{ASSIGNMENT, CLUSTER, Client, LISTENER};
+use crate::program::{self, Program, within};
 use std::fs;
-
-const CLUSTER: &str = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
-const LISTENER: &str = "type.googleapis.com/envoy.config.listener.v3.Listener";
-const ASSIGNMENT: &str = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment";
 
 const MESH: &str = "services:\n- name: web\n  vips: [10.96.0.10, 'fd00::10']\n  ports:\n  - port: 80\n    endpoints: [{address: 10.1.0.1:80}]\n";
 
@@ -19,7 +11,7 @@ async fn a_file_is_served_and_so_is_every_good_change_of_it() {
     let folder = tempfile::tempdir().unwrap();
     let mesh = folder.path().join("mesh.yaml");
     fs::write(&mesh, MESH).unwrap();
-    let mut program = Program::start(&mesh);
+    let mut program = Program::serve(&mesh);
     let mut client = Client::connect(program.listen).await;
 
     client.subscribe(CLUSTER, &[]);

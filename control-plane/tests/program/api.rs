@@ -1,0 +1,224 @@
+//! An API server of Kubernetes, as far as a watch needs one: lists, watches that go on where they were, and failures on
+//! purpose. It stores JSON as it is given.
+
+use bytes::Bytes;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::UnboundedReceiverStream;
+
+type Body = BoxBody<Bytes, Infallible>;
+
+/// The server. Cloning one makes another handle.
+#[derive(Clone)]
+pub(crate) struct Api {
+    pub(crate) address: SocketAddr,
+    state: Arc<Mutex<State>>,
+    version: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct State {
+    objects: BTreeMap<(String, String), Value>,
+    /// Version, plural, type and object.
+    log: Vec<(u64, String, &'static str, Value)>,
+    /// Watches from before this version are answered with 410.
+    oldest: u64,
+    /// What every request is answered with.
+    refuses: Option<u16>,
+    /// Watches that are open end when this changes.
+    epoch: u64,
+    lists: u64,
+}
+
+impl Api {
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let api = Self {
+            address: listener.local_addr().unwrap(),
+            state: Arc::default(),
+            version: watch::Sender::new(1),
+        };
+        let serving = api.clone();
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let api = serving.clone();
+                let service = service_fn(move |request| {
+                    let response = api.answer(&request);
+                    async { Ok::<_, Infallible>(response) }
+                });
+                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+            }
+        });
+        api
+    }
+
+    /// Of a client that is let in.
+    pub(crate) fn kubeconfig(&self) -> String {
+        let cluster = json!({"name": "test", "cluster": {"server": format!("http://{}", self.address)}});
+        let context = json!({"name": "test", "context": {"cluster": "test", "user": "test"}});
+        let user = json!({"name": "test", "user": {}});
+        json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "test",
+            "clusters": [cluster], "contexts": [context], "users": [user],
+        })
+        .to_string()
+    }
+
+    /// Creates an object, or puts it in the place of the one of its name.
+    pub(crate) fn put(&self, plural: &str, mut object: Value) {
+        let version = *self.version.borrow() + 1;
+        object["metadata"]["resourceVersion"] = version.to_string().into();
+        let mut state = self.state();
+        let key = (plural.to_owned(), name_of(&object));
+        let event = if state.objects.contains_key(&key) {
+            "MODIFIED"
+        } else {
+            "ADDED"
+        };
+        state.objects.insert(key, object.clone());
+        state.log.push((version, plural.to_owned(), event, object));
+        drop(state);
+        self.version.send_replace(version);
+    }
+
+    pub(crate) fn delete(&self, plural: &str, name: &str) {
+        let version = *self.version.borrow() + 1;
+        let mut state = self.state();
+        let mut object = state.objects.remove(&(plural.to_owned(), name.to_owned())).unwrap();
+        object["metadata"]["resourceVersion"] = version.to_string().into();
+        state.log.push((version, plural.to_owned(), "DELETED", object));
+        drop(state);
+        self.version.send_replace(version);
+    }
+
+    /// Changes an object that nobody is told of, and forgets everything before: watches must list again.
+    pub(crate) fn forget(&self, change: impl FnOnce(&Self)) {
+        let version = *self.version.borrow();
+        self.end_watches();
+        change(self);
+        let mut state = self.state();
+        state.oldest = version + 1;
+        state.log.clear();
+    }
+
+    /// From now on every request is answered with this.
+    pub(crate) fn refuse(&self, status: Option<u16>) {
+        self.state().refuses = status;
+        self.end_watches();
+    }
+
+    pub(crate) fn lists(&self) -> u64 {
+        self.state().lists
+    }
+
+    fn end_watches(&self) {
+        self.state().epoch += 1;
+        self.version.send_modify(|_| {});
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    fn answer(&self, request: &Request<Incoming>) -> Response<Body> {
+        let plural = request.uri().path().rsplit('/').next().unwrap().to_owned();
+        let query: BTreeMap<&str, &str> = request
+            .uri()
+            .query()
+            .unwrap_or("")
+            .split('&')
+            .filter_map(|pair| pair.split_once('='))
+            .collect();
+        if let Some(code) = self.state().refuses {
+            let message = format!("{plural} is forbidden: User \"test\" cannot list resource");
+            let status =
+                json!({"kind": "Status", "status": "Failure", "code": code, "message": message, "reason": "Forbidden"});
+            return response(code, whole(&status));
+        }
+        if query.contains_key("watch") {
+            let from = query["resourceVersion"].parse().unwrap();
+            return response(200, self.watch(plural, from));
+        }
+        let mut state = self.state();
+        state.lists += 1;
+        let items: Vec<&Value> = state
+            .objects
+            .iter()
+            .filter(|((of, _), _)| *of == plural)
+            .map(|(_, object)| object)
+            .collect();
+        let version = self.version.borrow().to_string();
+        response(
+            200,
+            whole(&json!({"kind": "List", "metadata": {"resourceVersion": version}, "items": items})),
+        )
+    }
+
+    fn watch(&self, plural: String, mut from: u64) -> Body {
+        let (sender, events) = mpsc::unbounded_channel();
+        let api = self.clone();
+        let mut version = self.version.subscribe();
+        let epoch = self.state().epoch;
+        tokio::spawn(async move {
+            loop {
+                let lines = {
+                    let state = api.state();
+                    if state.epoch != epoch {
+                        return;
+                    }
+                    if from < state.oldest {
+                        let gone = json!({"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"});
+                        vec![json!({"type": "ERROR", "object": gone})]
+                    } else {
+                        let news = state
+                            .log
+                            .iter()
+                            .filter(|(version, of, ..)| *version > from && *of == plural);
+                        news.map(|(_, _, event, object)| json!({"type": event, "object": object}))
+                            .collect()
+                    }
+                };
+                from = *version.borrow_and_update();
+                for line in lines {
+                    let line = Bytes::from(format!("{line}\n"));
+                    if sender.send(Ok(Frame::data(line))).is_err() {
+                        return;
+                    }
+                }
+                tokio::select! {
+                    _ = version.changed() => {}
+                    () = sender.closed() => return,
+                }
+            }
+        });
+        BodyExt::boxed(StreamBody::new(UnboundedReceiverStream::new(events)))
+    }
+}
+
+fn name_of(object: &Value) -> String {
+    let part = |key: &str| object["metadata"][key].as_str().unwrap_or_default().to_owned();
+    format!("{}/{}", part("namespace"), part("name"))
+}
+
+fn whole(value: &Value) -> Body {
+    Full::from(value.to_string()).boxed()
+}
+
+fn response(code: u16, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::from_u16(code).unwrap();
+    response
+}

@@ -1,0 +1,186 @@
+//! The program as a process of its own.
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+
+/// Long after anything that happens at all.
+const SOON: Duration = Duration::from_secs(30);
+const LOOPBACK: &str = "127.0.0.1:0";
+
+pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(SOON, future).await.expect("it happens")
+}
+
+pub(crate) struct Program {
+    child: Child,
+    log: mpsc::UnboundedReceiver<String>,
+    pub(crate) listen: SocketAddr,
+    telemetry: SocketAddr,
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_evenkeel-control"));
+    command.args(arguments);
+    command
+}
+
+/// Runs `serve` to its end: the exit code, and what it said.
+pub(crate) fn failed(mesh: &Path, arguments: &[&str]) -> (Option<i32>, String) {
+    let output = command(&["serve", "--mesh"])
+        .arg(mesh)
+        .args(arguments)
+        .output()
+        .unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+impl Program {
+    /// With a mesh document; it is serving then.
+    pub(crate) fn serve(mesh: &Path) -> Self {
+        let mesh = mesh.to_str().unwrap();
+        let mut begun = Self::begin(&mut command(&[
+            "serve",
+            "--mesh",
+            mesh,
+            "--listen",
+            LOOPBACK,
+            "--telemetry",
+            LOOPBACK,
+        ]));
+        let serving = begun.lines.find(|line| line.contains("serving")).expect("it starts");
+        let (listen, telemetry) = (address(&serving, "listen"), address(&serving, "telemetry"));
+        begun.program(listen, telemetry)
+    }
+
+    /// In the cluster that a kubeconfig names; it asks the API server then.
+    pub(crate) fn run(kubeconfig: &Path) -> Self {
+        // Whose number is known before the program binds it.
+        let listen = TcpListener::bind(LOOPBACK).unwrap().local_addr().unwrap();
+        let mut run = command(&["run", "--telemetry", LOOPBACK, "--plaintext-listen"]);
+        run.arg(listen.to_string()).env("KUBECONFIG", kubeconfig);
+        let mut begun = Self::begin(&mut run);
+        let asking = begun
+            .lines
+            .find(|line| line.contains("asking the API server"))
+            .expect("it starts");
+        let telemetry = address(&asking, "telemetry");
+        begun.program(listen, telemetry)
+    }
+
+    fn begin(command: &mut Command) -> Begun {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        Begun {
+            child,
+            lines: Box::new(lines.map_while(Result::ok)),
+        }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for a line, and returns it.
+    pub(crate) async fn log_says(&mut self, words: &str) -> String {
+        let found = async {
+            loop {
+                let line = self.log.recv().await.expect("it runs");
+                if line.contains(words) {
+                    return line;
+                }
+            }
+        };
+        within(found).await
+    }
+
+    pub(crate) async fn page(&self, path: &str) -> String {
+        let (head, body) = self.answer(path).await;
+        assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+        body
+    }
+
+    /// The head and the body of a page.
+    pub(crate) async fn answer(&self, path: &str) -> (String, String) {
+        let answer = async {
+            let mut stream = TcpStream::connect(self.telemetry).await.unwrap();
+            let request = format!("GET {path} HTTP/1.1\r\nHost: control\r\n\r\n");
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            answer
+        };
+        let answer = within(answer).await;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.to_owned(), body.to_owned())
+    }
+
+    pub(crate) async fn metric(&self, sample: &str) -> u64 {
+        let page = self.page("/metrics").await;
+        let found = page
+            .lines()
+            .find_map(|line| line.strip_prefix(sample)?.strip_prefix(' '));
+        found.unwrap_or_else(|| panic!("{sample}: {page}")).parse().unwrap()
+    }
+
+    /// Waits until a sample has a value.
+    pub(crate) async fn metric_becomes(&self, sample: &str, value: u64) {
+        within(async {
+            while self.metric(sample).await != value {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+    }
+
+    pub(crate) fn terminate(&self) {
+        kill(Pid::from_raw(self.child.id() as i32), Signal::SIGTERM).unwrap();
+    }
+
+    /// Waits for the end, which closes the log.
+    pub(crate) async fn exit_code(mut self) -> Option<i32> {
+        within(async { while self.log.recv().await.is_some() {} }).await;
+        self.child.wait().unwrap().code()
+    }
+}
+
+/// Of a field of a line of the log.
+fn address(line: &str, name: &str) -> SocketAddr {
+    let (_, rest) = line.split_once(&format!("{name}=")).unwrap();
+    rest.split(' ').next().unwrap().parse().unwrap()
+}
+
+/// A program whose addresses are in the first lines of its log.
+struct Begun {
+    child: Child,
+    lines: Box<dyn Iterator<Item = String> + Send>,
+}
+
+impl Begun {
+    fn program(self, listen: SocketAddr, telemetry: SocketAddr) -> Program {
+        let (sender, log) = mpsc::unbounded_channel();
+        let mut lines = self.lines;
+        std::thread::spawn(move || lines.try_for_each(|line| sender.send(line)));
+        Program {
+            child: self.child,
+            log,
+            listen,
+            telemetry,
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // A failed test leaves nothing behind; one that has ended needs none of it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,195 @@
+//! `run`: a cluster.
+
+use crate::api::Api;
+use crate::client::{ASSIGNMENT, CLUSTER, Client, LISTENER};
+use crate::objects::{namespace, node, pod, service, slice};
+use crate::program::Program;
+use serde_json::json;
+use std::fs;
+use tempfile::TempDir;
+
+const WEB: &str = "outbound|80||web.shop.svc.cluster.local";
+const DB: &str = "outbound|80||db.shop.svc.cluster.local";
+
+/// An API server with two services, and a control plane that asks it.
+struct Cluster {
+    api: Api,
+    program: Program,
+    _folder: TempDir,
+}
+
+impl Cluster {
+    /// `prepare` says what goes wrong from the beginning.
+    async fn begin(prepare: impl FnOnce(&Api)) -> Self {
+        let api = Api::start().await;
+        api.put("namespaces", namespace("shop"));
+        api.put("nodes", node("n1", "a"));
+        api.put("pods", pod("client", "n1"));
+        api.put("services", service("web", "10.96.0.1"));
+        api.put("services", service("db", "10.96.0.2"));
+        api.put("endpointslices", slice("web-a", "web", &["10.1.0.1".to_owned()]));
+        api.put("endpointslices", slice("db-a", "db", &["10.1.0.2".to_owned()]));
+        prepare(&api);
+        let folder = tempfile::tempdir().unwrap();
+        let kubeconfig = folder.path().join("kubeconfig");
+        fs::write(&kubeconfig, api.kubeconfig()).unwrap();
+        Self {
+            api,
+            program: Program::run(&kubeconfig),
+            _folder: folder,
+        }
+    }
+
+    async fn serving() -> Self {
+        let mut cluster = Self::begin(|_| {}).await;
+        cluster.program.log_says("serving").await;
+        cluster
+    }
+
+    /// A client that has the endpoints of both services.
+    async fn client(&self) -> Client {
+        let mut client = Client::connect(self.program.listen).await;
+        client.subscribe(ASSIGNMENT, &[WEB, DB]);
+        assert_eq!(client.next().await.names(), [DB, WEB]);
+        client
+    }
+
+    fn web_has(&self, address: &str) {
+        self.api
+            .put("endpointslices", slice("web-a", "web", &[address.to_owned()]));
+    }
+}
+
+#[tokio::test]
+async fn a_cluster_is_served_and_so_is_every_change_of_it() {
+    let cluster = Cluster::serving().await;
+    let mut client = Client::connect(cluster.program.listen).await;
+    client.subscribe(CLUSTER, &[]);
+    assert_eq!(client.next().await.names(), ["inbound", DB, WEB, "passthrough"]);
+    client.subscribe(ASSIGNMENT, &[WEB]);
+    assert!(client.next().await.resources[0].says("10.1.0.1"));
+    client.subscribe(LISTENER, &["10.96.0.1:80", "10.96.0.3:80"]);
+    let listeners = client.next().await;
+    assert_eq!(listeners.names(), ["10.96.0.1:80"]);
+    assert_eq!(listeners.removed, ["10.96.0.3:80"]);
+
+    cluster.web_has("10.1.0.9");
+    let changed = client.next().await;
+    assert_eq!(changed.names(), [WEB]);
+    assert!(changed.resources[0].says("10.1.0.9") && !changed.resources[0].says("10.1.0.1"));
+    cluster.api.put("services", service("new", "10.96.0.3"));
+    let mut news = [client.next().await, client.next().await];
+    news.sort_by_key(|answer| answer.type_url.clone());
+    assert_eq!(news[0].names(), ["outbound|80||new.shop.svc.cluster.local"]);
+    assert_eq!(news[1].names(), ["10.96.0.3:80"]);
+    cluster.api.delete("services", "shop/db");
+    assert_eq!(client.next().await.removed, [DB]);
+
+    let program = &cluster.program;
+    assert_eq!(program.page("/ready").await, "ready\n");
+    program
+        .metric_becomes("evenkeel_control_objects{kind=\"Service\"}", 2)
+        .await;
+    assert_eq!(program.metric("evenkeel_control_objects{kind=\"Pod\"}").await, 1);
+    assert_eq!(program.metric("evenkeel_control_watching{kind=\"Node\"}").await, 1);
+    assert_eq!(program.metric("evenkeel_control_views").await, 1);
+    assert!(program.metric("evenkeel_control_change_seconds_count").await >= 4);
+}
+
+#[tokio::test]
+async fn nobody_is_served_before_everything_is_known_and_the_log_says_which_right_is_missing() {
+    let mut cluster = Cluster::begin(|api| api.refuse(Some(403))).await;
+    let said = cluster.program.log_says("cannot watch").await;
+    assert!(said.contains("must grant the verb `list`"), "{said}");
+    let (head, body) = cluster.program.answer("/ready").await;
+    assert!(head.starts_with("HTTP/1.1 503 "), "{head}");
+    assert_eq!(body, "the cluster is not known yet\n");
+    assert!(tokio::net::TcpStream::connect(cluster.program.listen).await.is_err());
+    cluster.api.refuse(None);
+    cluster.program.log_says("serving").await;
+    assert_eq!(cluster.program.page("/ready").await, "ready\n");
+    cluster.client().await;
+}
+
+#[tokio::test]
+async fn what_was_seen_last_is_served_while_the_api_server_is_away() {
+    let mut cluster = Cluster::serving().await;
+    cluster.api.refuse(Some(500));
+    cluster.program.log_says("what was seen last stays in force").await;
+    cluster
+        .program
+        .metric_becomes("evenkeel_control_watching{kind=\"Service\"}", 0)
+        .await;
+    let mut client = cluster.client().await;
+    assert_eq!(cluster.program.page("/ready").await, "ready\n");
+    cluster.web_has("10.1.0.9");
+    cluster.api.refuse(None);
+    assert!(client.next().await.resources[0].says("10.1.0.9"));
+    cluster.program.log_says("watching again").await;
+    assert_eq!(cluster.api.lists(), 5, "a watch goes on where it was");
+}
+
+#[tokio::test]
+async fn an_api_server_that_has_forgotten_where_we_were_is_asked_for_everything() {
+    let mut cluster = Cluster::serving().await;
+    let mut client = cluster.client().await;
+    cluster.api.forget(|api| {
+        api.delete("endpointslices", "shop/db-a");
+        api.put("endpointslices", slice("web-a", "web", &["10.1.0.9".to_owned()]));
+    });
+    cluster.program.log_says("listing anew").await;
+    let mut seen = client.next().await.resources;
+    while seen.len() < 2 {
+        seen.extend(client.next().await.resources);
+    }
+    let of = |name: &str| seen.iter().find(|resource| resource.name == name).unwrap();
+    assert!(of(WEB).says("10.1.0.9"));
+    assert!(!of(DB).says("10.1.0.2"));
+}
+
+#[tokio::test]
+async fn an_object_that_cannot_be_read_hurts_nobody_else() {
+    let mut cluster = Cluster::serving().await;
+    let mut client = cluster.client().await;
+    let mut broken = service("db", "10.96.0.2");
+    broken["spec"]["ports"] = json!("all");
+    cluster.api.put("services", broken);
+    let said = cluster.program.log_says("an object is not as it should be").await;
+    assert!(said.contains("shop/db") && said.contains("it cannot be read"), "{said}");
+    assert_eq!(
+        cluster
+            .program
+            .metric("evenkeel_control_refused_objects{kind=\"Service\"}")
+            .await,
+        1
+    );
+    cluster.web_has("10.1.0.9");
+    assert_eq!(client.next().await.names(), [WEB]);
+    let mut late = cluster.client().await;
+    cluster.api.put("services", service("db", "10.96.0.2"));
+    cluster
+        .program
+        .metric_becomes("evenkeel_control_refused_objects{kind=\"Service\"}", 0)
+        .await;
+    cluster.web_has("10.1.0.8");
+    assert_eq!(
+        late.next().await.names(),
+        [WEB],
+        "the last good one was served all the time"
+    );
+}
+
+#[tokio::test]
+async fn told_to_end_it_is_not_ready_and_serves_on_for_a_while() {
+    let mut cluster = Cluster::serving().await;
+    let mut client = cluster.client().await;
+    cluster.program.terminate();
+    cluster.program.log_says("TERM received").await;
+    let (head, body) = cluster.program.answer("/ready").await;
+    assert!(head.starts_with("HTTP/1.1 503 "), "{head}");
+    assert_eq!(body, "ending\n");
+    cluster.web_has("10.1.0.9");
+    assert_eq!(client.next().await.names(), [WEB]);
+    cluster.program.terminate();
+    assert_eq!(cluster.program.exit_code().await, Some(0));
+}
