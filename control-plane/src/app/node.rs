@@ -2,6 +2,7 @@
 
 use crate::kubernetes::{Cluster, Key};
 use crate::views::Class;
+use evenkeel_control_api::mesh::model::Pod;
 use evenkeel_control_api::serve::{Denied, Node, Peer};
 
 /// The class of a node. With a peer it must be a pod that we know; one that we do not know yet is asked to come again, for
@@ -27,6 +28,9 @@ pub(super) fn class(cluster: &Cluster, node: &Node, peer: Option<&Peer>) -> Resu
     Ok(Class {
         reader: node.reader,
         zone: runs_on.and_then(|node| node.zone.clone()),
-        pod: None,
+        pod: pod.and_then(|pod| pod.inbound.as_deref()).map(|inbound| Pod {
+            inbound: inbound.clone(),
+            ..Pod::default()
+        }),
     })
 }

@@ -58,7 +58,7 @@ pub fn begin(client: &Client, watches: &Arc<Watches>, seen: &mpsc::Sender<Seen>)
         watch(Kind::Service).follow::<core::Service>(|object, faults| Some(objects::service::keep(object, faults))),
     );
     tasks.spawn(watch(Kind::EndpointSlice).follow::<discovery::EndpointSlice>(objects::endpoint_slice::keep));
-    tasks.spawn(watch(Kind::Pod).follow::<core::Pod>(|object, _| Some(objects::pod::keep(object))));
+    tasks.spawn(watch(Kind::Pod).follow::<core::Pod>(|object, faults| Some(objects::pod::keep(object, faults))));
     tasks.spawn(watch(Kind::Node).follow::<core::Node>(|object, _| Some(objects::node::keep(object))));
     tasks.spawn(watch(Kind::Namespace).follow::<core::Namespace>(|object, _| Some(objects::namespace::keep(object))));
     tasks.spawn(watch(Kind::HttpRoute).follow::<Written<HttpRoute>>(|it, _| Some(route::keep(Kind::HttpRoute, &it))));

@@ -82,12 +82,18 @@ impl Answer {
 }
 
 pub(crate) struct Client {
+    node: String,
     requests: mpsc::UnboundedSender<Asked>,
     pub(crate) responses: Streaming<Answer>,
 }
 
 impl Client {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
+        Self::connect_as(address, "test").await
+    }
+
+    /// As this node.
+    pub(crate) async fn connect_as(address: SocketAddr, node: &str) -> Self {
         let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
         let mut grpc = Grpc::new(endpoint.connect().await.unwrap());
         grpc.ready().await.unwrap();
@@ -95,12 +101,16 @@ impl Client {
         let request = Request::new(UnboundedReceiverStream::new(stream));
         let call = grpc.streaming(request, PathAndQuery::from_static(DELTA), Plain(PhantomData));
         let responses = within(call).await.unwrap().into_inner();
-        Self { requests, responses }
+        Self {
+            node: node.to_owned(),
+            requests,
+            responses,
+        }
     }
 
     pub(crate) fn subscribe(&self, type_url: &str, names: &[&str]) {
         let asked = Asked {
-            node: Some(Node { id: "test".to_owned() }),
+            node: Some(Node { id: self.node.clone() }),
             type_url: type_url.to_owned(),
             subscribe: names.iter().map(|name| (*name).to_owned()).collect(),
             nonce: String::new(),

@@ -97,6 +97,25 @@ async fn a_cluster_is_served_and_so_is_every_change_of_it() {
 }
 
 #[tokio::test]
+async fn a_pod_gets_the_inbound_listener_that_its_annotations_ask_for() {
+    let cluster = Cluster::begin(|api| {
+        let mut opaque = pod("db-0", "n1");
+        opaque["metadata"]["annotations"] = json!({"evenkeel.io/opaque-ports": "3306"});
+        api.put("pods", opaque);
+    });
+    let mut cluster = cluster.await;
+    cluster.program.log_says("serving").await;
+    let mut asked = Vec::new();
+    for node in ["db-0.shop", "client.shop"] {
+        let mut client = Client::connect_as(cluster.program.listen, node).await;
+        client.subscribe(CLUSTER, &["inbound|3306"]);
+        asked.push(client.next().await);
+    }
+    assert_eq!(asked[0].names(), ["inbound|3306"]);
+    assert_eq!(asked[1].removed, ["inbound|3306"]);
+}
+
+#[tokio::test]
 async fn nobody_is_served_before_everything_is_known_and_the_log_says_which_right_is_missing() {
     let mut cluster = Cluster::begin(|api| api.refuse(Some(403))).await;
     let said = cluster.program.log_says("cannot watch").await;

@@ -86,13 +86,12 @@ async fn measure(what: &str, each: usize) {
     let steady = processor_time(program.id()).saturating_sub(before).as_secs_f64() / STEADY.as_secs_f64();
     let resident = resident(program.id());
     let (half, most, last) = (quantile(0.5), quantile(0.99), latencies[latencies.len() - 1]);
-    writeln!(
-        io::stdout(),
+    let figures = format!(
         "{what}: known after {known:?}; a change reaches {STREAMS} streams: half within {half:?}, 99 % within {most:?}, all within \
-         {last:?}; resident {resident} MiB; steady {:.2} % of a core",
+         {last:?}; resident {resident} MiB; steady {:.2} % of a core\n",
         steady * 100.0
-    )
-    .unwrap();
+    );
+    io::stdout().write_all(figures.as_bytes()).unwrap();
     assert!(most < Duration::from_millis(500), "{most:?}");
     assert!(resident < 300, "{resident} MiB");
     assert!(steady < 0.02, "{steady}");

@@ -2,7 +2,8 @@
 
 use evenkeel_control_api::mesh::model::Protocol;
 
-/// `evenkeel.io/protocol: http2` for all ports of a Service, or `8080=http2,metrics=http` by number or name.
+/// `evenkeel.io/protocol: http2` for all ports of a Service, or `8080=http2,metrics=http,*=auto` by number or name,
+/// of which the last that fits holds.
 pub(super) const ANNOTATION: &str = "evenkeel.io/protocol";
 
 /// A port of a Service, as far as it says what is spoken.
@@ -37,7 +38,7 @@ fn annotated(text: &str, port: Said<'_>) -> Result<Option<Protocol>, String> {
             .split_once('=')
             .map_or((None, part), |(port, word)| (Some(port.trim()), word.trim()));
         let protocol = word_of(word)?;
-        if whose.is_none_or(|whose| whose == port.name || whose.parse() == Ok(port.number)) {
+        if whose.is_none_or(|whose| whose == "*" || whose == port.name || whose.parse() == Ok(port.number)) {
             found = Some(protocol);
         }
     }
@@ -129,6 +130,7 @@ mod tests {
             ("admin", Some("http"), Some("admin=tcp"), Protocol::Tcp),
             ("admin", Some("http"), Some("8080=tcp, 81=grpc"), Protocol::Tcp),
             ("admin", Some("http"), Some("81=grpc"), Protocol::Http),
+            ("admin", Some("http"), Some("*=tcp,81=grpc"), Protocol::Tcp),
         ] {
             assert_eq!(
                 spoken(name, app_protocol, annotation),
