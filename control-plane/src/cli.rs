@@ -1,5 +1,7 @@
 //! The program's command line: what it takes, and the exit code that says how it went.
 
+mod inject;
+
 use crate::app::{self, Listen, OwnPod, Run, Serve};
 use crate::log;
 use crate::source::dns::DnsName;
@@ -76,6 +78,11 @@ enum Command {
         #[arg(long, env = "EVENKEEL_LOG", value_name = "LEVEL", default_value = "info")]
         log: String,
     },
+    /// Put proxies into manifests, without a cluster
+    ///
+    /// Pods, and whatever has pods inside, come out as the webhook would have made them; all other objects pass unchanged.
+    /// Remarks are lost. What cannot be injected is an error with its document and path, and then nothing is printed.
+    Inject(inject::Options),
 }
 
 /// Does what the command line says.
@@ -134,6 +141,7 @@ fn execute(command: Command) -> Result<(), String> {
                     .map(|(name, namespace)| OwnPod { name, namespace }),
             })
         }
+        Command::Inject(options) => inject::inject(&options),
     }
 }
 

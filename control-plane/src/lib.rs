@@ -3,6 +3,7 @@
 //! ```text
 //! cli           the command line
 //! app           wiring: sources -> views -> server -> pages -> the end
+//! webhook       what the API server asks about new pods, over HTTPS
 //! kubernetes    a cluster as a source: its objects, watched
 //! source        where services come from: a mesh document, names that are resolved
 //! views         what each class of nodes is to have
@@ -21,3 +22,4 @@ mod log;
 pub mod source;
 mod telemetry;
 pub mod views;
+pub mod webhook;

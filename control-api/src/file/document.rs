@@ -101,7 +101,8 @@ impl Document {
         self.with(mesh::parse)
     }
 
-    fn with<T>(&self, read: impl Fn(&str) -> Result<T, Faults>) -> Result<T, Refused> {
+    /// What `read` makes of what was read last; a file of another kind is watched in the same way.
+    pub fn with<T>(&self, read: impl Fn(&str) -> Result<T, Faults>) -> Result<T, Refused> {
         let text = self.content.as_ref().map_err(Refused::clone)?;
         read(text).map_err(|faults| Refused::Faulty(self.path.clone(), faults))
     }

@@ -166,7 +166,8 @@ pub(super) fn text(settings: &Settings, ca: &str, drain: Drain, app_health: &[Ap
     let text = super::yaml::write(&document);
     // Kubernetes reads `$$` as `$`, and puts a variable in for `$(NAME)`: the node's id has the first of those.
     let escaped = text.replace('$', "$$");
-    escaped.replacen(&NODE.replace('$', "$$"), NODE, 1)
+    // In quotes: the pod 1 of the namespace 5 is no number.
+    escaped.replacen(&NODE.replace('$', "$$"), &format!("\"{NODE}\""), 1)
 }
 
 /// What an earlier injection wrote down of the application's probes.

@@ -3,11 +3,9 @@
 //! Reading never stops at a fault: it is written down with its path, the caller goes on with a default, and the text is
 //! refused at the end with all of them.
 
-use super::scalar;
 use evenkeel_control_api::fault::Fault;
 use serde_json::{Map, Value};
 use std::cell::RefCell;
-use std::time::Duration;
 
 /// Where the faults are collected.
 pub(super) type FaultList = RefCell<Vec<Fault>>;
@@ -132,11 +130,6 @@ impl<'a> Place<'a> {
     pub(super) fn read<T>(&self, read: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         let text = self.scalar()?;
         read(&text).map_err(|reason| self.refuse(reason)).ok()
-    }
-
-    /// This as a duration.
-    pub(super) fn duration(&self) -> Option<Duration> {
-        self.read(scalar::duration)
     }
 
     /// This as one of the words.

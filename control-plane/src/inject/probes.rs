@@ -167,11 +167,9 @@ fn port(port: &IntOrString, container: &Container) -> Result<u16, String> {
         IntOrString::Int(number) => *number,
         IntOrString::String(name) => {
             let named = |port: &&k8s_openapi::api::core::v1::ContainerPort| port.name.as_deref() == Some(name);
-            let found = container.ports.iter().flatten().find(named);
-            match (found, name.parse()) {
-                (Some(port), _) => port.container_port,
-                (None, Ok(number)) => number,
-                (None, Err(_)) => return Err(format!("the container has no port {name:?}")),
+            match container.ports.iter().flatten().find(named) {
+                Some(port) => port.container_port,
+                None => return Err(format!("the container has no port {name:?}")),
             }
         }
     };

@@ -42,7 +42,7 @@ pub(super) fn write_duration(duration: Duration) -> String {
         .iter()
         .rev()
         .find(|(_, unit)| millis > 0 && millis.is_multiple_of(u128::from(*unit)));
-    let (word, unit) = whole.copied().unwrap_or(("ms", 1));
+    let (word, unit) = whole.copied().unwrap_or(("s", 1_000));
     format!("{}{word}", millis / u128::from(unit))
 }
 

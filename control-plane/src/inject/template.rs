@@ -29,15 +29,11 @@ pub struct Report {
     pub refused: Vec<String>,
 }
 
-/// Injects whatever is a pod, or has one inside; the rest passes unchanged. `Err`: why it is not YAML.
+/// Injects whatever is a pod, or has one inside; the rest passes unchanged, but for documents with nothing inside. `Err`: why it is not YAML.
 pub fn inject_text(text: &str, settings: &Settings, cluster: &Cluster) -> Result<Report, String> {
     let mut report = Report::default();
     let documents = super::yaml::read_all(text)?;
     for (index, mut document) in documents.into_iter().enumerate() {
-        // A separator with nothing behind it.
-        if document.is_null() {
-            continue;
-        }
         report.document(&format!("document {}", index + 1), &mut document, settings, cluster);
         report.documents.push(document);
     }

@@ -19,7 +19,7 @@ use std::time::Duration;
 /// More workers than any machine has cores; as in the mesh document.
 const MOST_WORKERS: u16 = 1_024;
 /// As in the mesh document.
-const LONGEST_WAIT: Duration = Duration::from_hours(1);
+const LONGEST_WAIT: Duration = Duration::from_mins(10);
 /// Whoever gives an application longer has mistyped.
 const LONGEST_GRACE: Duration = Duration::from_hours(24);
 
@@ -113,7 +113,7 @@ fn control_plane(place: &Place<'_>, base: ControlPlane) -> ControlPlane {
     if let Some(place) = fields.optional("startup") {
         let fields = place.fields(&["wait", "then"]);
         if let Some(place) = fields.optional("wait") {
-            wait = bounded(&place, Duration::from_millis(1), LONGEST_WAIT).unwrap_or(wait);
+            wait = place.read(startup_wait).unwrap_or(wait);
         }
         if let Some(place) = fields.optional("then") {
             then = place.word(&THENS).unwrap_or(then);
@@ -241,13 +241,12 @@ fn list<T>(place: &Place<'_>, read: impl Fn(&str) -> Result<T, String>) -> Vec<T
     items.iter().filter_map(|place| place.read(&read)).collect()
 }
 
-fn bounded(place: &Place<'_>, least: Duration, most: Duration) -> Option<Duration> {
-    let duration = place.duration()?;
-    if duration < least || duration > most {
-        place.refuse(format!("not between {least:?} and {most:?}"));
-        return None;
+fn startup_wait(text: &str) -> Result<Duration, String> {
+    let wait = scalar::duration(text)?;
+    if wait > LONGEST_WAIT {
+        return Err(format!("{text:?} is more than 10m"));
     }
-    Some(duration)
+    Ok(wait)
 }
 
 /// How long a drain may take.

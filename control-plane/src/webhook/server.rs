@@ -1,0 +1,141 @@
+//! HTTPS on a listener. The certificate may change at any time: each connection takes the one in force.
+
+use super::Webhook;
+use super::answer::answer;
+use super::counts::Counted;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::ServerConfig;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{Instant, timeout};
+use tokio_rustls::TlsAcceptor;
+
+/// Where questions are answered.
+pub const PATH: &str = "/inject";
+
+/// Connections at once; more wait in the kernel's queue. An API server has a few.
+const CONNECTIONS: usize = 512;
+/// For the TLS handshake.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// For the next request: longer than the 90 s after which an API server closes what it does not use, so that it is
+/// never us who close a connection under its request.
+const IDLE: Duration = Duration::from_mins(2);
+/// For the body of a question.
+const BODY_TIME: Duration = Duration::from_secs(10);
+/// Bytes of a question: an object has at most 3 MiB on its way to an API server, and may be there twice.
+const BODY_SIZE: usize = 8 << 20;
+/// After a failure to accept: without descriptors the next attempt would fail at once.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
+
+/// Answers on `listener` for ever.
+pub async fn serve(listener: TcpListener, tls: watch::Receiver<Arc<ServerConfig>>, webhook: Arc<Webhook>) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let place = Arc::clone(&places).acquire_owned().await;
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let acceptor = acceptor(&tls);
+                let webhook = Arc::clone(&webhook);
+                tokio::spawn(async move {
+                    connection(stream, acceptor, webhook).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the webhook's listener cannot accept");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// With the certificate in force, and for HTTP/1.1, whatever else is served with the same certificate.
+fn acceptor(tls: &watch::Receiver<Arc<ServerConfig>>) -> TlsAcceptor {
+    let mut config = ServerConfig::clone(&tls.borrow());
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    TlsAcceptor::from(Arc::new(config))
+}
+
+async fn connection(stream: TcpStream, acceptor: TlsAcceptor, webhook: Arc<Webhook>) {
+    let stream = match timeout(HANDSHAKE, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "a connection to the webhook has no TLS that we take");
+            return;
+        }
+        Err(_) => return,
+    };
+    let service = service_fn(|request| {
+        let webhook = Arc::clone(&webhook);
+        async move { Ok::<_, Infallible>(respond(request, &webhook).await) }
+    });
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(IDLE);
+    if let Err(error) = http.serve_connection(TokioIo::new(stream), service).await {
+        tracing::debug!(%error, "a connection to the webhook ended early");
+    }
+}
+
+async fn respond(request: Request<Incoming>, webhook: &Webhook) -> Response<Full<Bytes>> {
+    let began = Instant::now();
+    if request.uri().path() != PATH {
+        return response(StatusCode::NOT_FOUND, TEXT, format!("there is {PATH} only\n"));
+    }
+    if request.method() != Method::POST {
+        let mut refused = response(StatusCode::METHOD_NOT_ALLOWED, TEXT, "questions come by POST\n");
+        let headers = refused.headers_mut();
+        headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
+        return refused;
+    }
+    let body = Limited::new(request.into_body(), BODY_SIZE).collect();
+    let (status, reason) = match timeout(BODY_TIME, body).await {
+        Ok(Ok(body)) => match answer(webhook, &body.to_bytes()) {
+            Ok(answer) => {
+                webhook.counts.took(began.elapsed());
+                return response(StatusCode::OK, JSON, answer);
+            }
+            Err(reason) => (StatusCode::BAD_REQUEST, reason),
+        },
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            let reason = format!("a question has at most {} MiB", BODY_SIZE >> 20);
+            (StatusCode::PAYLOAD_TOO_LARGE, reason)
+        }
+        Ok(Err(error)) => (StatusCode::BAD_REQUEST, format!("the question broke off: {error}")),
+        Err(_) => {
+            let reason = format!("the question did not come within {BODY_TIME:?}");
+            (StatusCode::REQUEST_TIMEOUT, reason)
+        }
+    };
+    webhook.counts.count(Counted::Error);
+    tracing::warn!(
+        status = status.as_u16(),
+        reason,
+        "a question to the webhook cannot be answered"
+    );
+    let mut refused = response(status, TEXT, format!("{reason}\n"));
+    // What is left of the body is not read.
+    let headers = refused.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    refused
+}
+
+fn response(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
