@@ -18,6 +18,13 @@ const DEFAULT_GRACE: u64 = 30;
 /// Of a pod's grace, what is left for the proxy to end after its drain.
 const AFTER_DRAIN: Duration = Duration::from_secs(2);
 
+/// Lead a Prometheus that goes by them to the proxy. A pod that says anything of this itself keeps its own.
+const SCRAPE: [(&str, &str); 3] = [
+    ("prometheus.io/scrape", "true"),
+    ("prometheus.io/port", "15020"),
+    ("prometheus.io/path", "/metrics"),
+];
+
 /// What became of it.
 pub(super) enum Changed {
     Pod { pod: Value, warnings: Vec<String> },
@@ -64,13 +71,30 @@ pub(super) fn changed(pod: &Value, typed: &Pod, settings: &Settings, cluster: &C
     }
     let drain = grace(spec, spec_after, &wishes, &settings, kind);
     let document = document::text(&settings, &cluster.ca, drain, &rewriting.health);
+    document::check(&document).map_err(|faults| refused_document(faults.0))?;
     put_in(spec_after, &settings, kind, document);
     let metadata = object(&mut after, "metadata");
     let labels_after = entry(metadata, "labels");
     labels_after.insert(labels::INJECTED.to_owned(), "true".into());
+    if settings.proxy.scrape_annotations {
+        let annotations_after = entry(metadata, "annotations");
+        if !annotations_after.contains_key(SCRAPE[0].0) {
+            let pairs = SCRAPE.map(|(key, value)| (key.to_owned(), value.into()));
+            annotations_after.extend(pairs);
+        }
+    }
     let mut warnings = rewriting.warnings;
     warnings.extend(unresolved(spec, &settings));
     Ok(Changed::Pod { pod: after, warnings })
+}
+
+fn refused_document(faults: Vec<Fault>) -> Vec<Fault> {
+    let inside = |fault: Fault| Fault {
+        position: None,
+        path: format!("the proxy's configuration, {}", fault.path),
+        ..fault
+    };
+    faults.into_iter().map(inside).collect()
 }
 
 fn kind(wishes: &Wishes, settings: &Settings, cluster: &Cluster) -> Result<Kind, Fault> {

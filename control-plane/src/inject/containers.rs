@@ -11,13 +11,15 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 /// Puts the redirection in place.
-pub(super) const INIT: &str = "evenkeel-init";
+pub const INIT: &str = "evenkeel-init";
 /// Carries the pod's traffic.
-pub(super) const PROXY: &str = "evenkeel-proxy";
+pub const PROXY: &str = "evenkeel-proxy";
 /// Both.
 pub(super) const NAMES: [&str; 2] = [INIT, PROXY];
+/// The name of the port that has `/metrics`.
+pub const TELEMETRY_PORT: &str = "ek-telemetry";
 /// Has the token that the proxy proves itself with.
-pub(super) const TOKEN_VOLUME: &str = "evenkeel-token";
+pub const TOKEN_VOLUME: &str = "evenkeel-token";
 /// Has the proxy's mesh document.
 pub(super) const DOCUMENT: &str = "EVENKEEL_CONFIG_INLINE";
 
@@ -91,7 +93,7 @@ pub(super) fn proxy(settings: &Settings, kind: Kind, document: String) -> Contai
         env: Some(env),
         ports: Some(vec![ContainerPort {
             container_port: TELEMETRY.into(),
-            name: Some("ek-telemetry".to_owned()),
+            name: Some(TELEMETRY_PORT.to_owned()),
             protocol: Some("TCP".to_owned()),
             ..ContainerPort::default()
         }]),

@@ -2,7 +2,10 @@
 
 use super::scalar;
 use super::settings::{AccessLog, Settings, StartupThen, Workers};
+use evenkeel_control_api::fault::Faults;
+use evenkeel_control_api::mesh;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::time::Duration;
 
 /// Where the pod's token is, in the proxy's container.
@@ -168,6 +171,20 @@ pub(super) fn text(settings: &Settings, ca: &str, drain: Drain, app_health: &[Ap
     let escaped = text.replace('$', "$$");
     // In quotes: the pod 1 of the namespace 5 is no number.
     escaped.replacen(&NODE.replace('$', "$$"), &format!("\"{NODE}\""), 1)
+}
+
+/// Whether a proxy takes the document.
+pub(super) fn check(text: &str) -> Result<(), Faults> {
+    mesh::parse(text).map(drop)
+}
+
+/// Whether a proxy can ask this. `Err`: why not.
+pub(super) fn can_ask(health: &AppHealth) -> Result<(), String> {
+    let document = super::yaml::write(&json!({"proxy": {"app_health": [health]}}));
+    check(&document).map_err(|faults| {
+        let reasons: Vec<String> = faults.0.into_iter().map(|fault| fault.reason).collect();
+        reasons.join(", ")
+    })
 }
 
 /// What an earlier injection wrote down of the application's probes.

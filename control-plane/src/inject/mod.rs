@@ -12,7 +12,7 @@
 
 pub mod annotations;
 mod change;
-mod containers;
+pub mod containers;
 mod decision;
 mod document;
 pub mod labels;

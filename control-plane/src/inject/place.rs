@@ -132,6 +132,15 @@ impl<'a> Place<'a> {
         read(&text).map_err(|reason| self.refuse(reason)).ok()
     }
 
+    /// This as yes or no.
+    pub(super) fn truth(&self) -> Option<bool> {
+        let truth = self.value.as_bool();
+        if truth.is_none() {
+            self.refuse("expected true or false");
+        }
+        truth
+    }
+
     /// This as one of the words.
     pub(super) fn word<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {
         let text = self.text()?;

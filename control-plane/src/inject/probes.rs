@@ -1,7 +1,7 @@
 //! A kubelet's probes of the application: asked of the proxy, which asks the application itself. Redirected, they would
 //! find the proxy alive whatever the application does.
 
-use super::document::{AppHealth, Check, Header, Scheme};
+use super::document::{self, AppHealth, Check, Header, Scheme};
 use super::ports::TELEMETRY;
 use evenkeel_control_api::fault::Fault;
 use k8s_openapi::api::core::v1::{Container, HTTPGetAction, Probe};
@@ -51,14 +51,18 @@ impl Rewriting {
             match verdict(probe, container, &path) {
                 Verdict::Rewritten(check) => {
                     let seconds = probe.timeout_seconds.filter(|seconds| *seconds > 0).unwrap_or(1);
-                    if let Some(Value::Object(probe)) = value.get_mut(key) {
-                        redirect(probe, &path);
+                    let timeout = format!("{seconds}s");
+                    let health = AppHealth { path, check, timeout };
+                    // By way of the proxy's port such a probe arrives as any request does.
+                    if let Err(reason) = document::can_ask(&health) {
+                        self.warnings
+                            .push(format!("{place} is left as it is: the proxy cannot ask it: {reason}"));
+                        continue;
                     }
-                    self.health.push(AppHealth {
-                        path,
-                        check,
-                        timeout: format!("{seconds}s"),
-                    });
+                    if let Some(Value::Object(probe)) = value.get_mut(key) {
+                        redirect(probe, &health.path);
+                    }
+                    self.health.push(health);
                 }
                 Verdict::Ours => match self.known.iter().find(|known| known.path == path) {
                     Some(known) => self.health.push(known.clone()),

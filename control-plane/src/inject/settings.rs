@@ -88,6 +88,8 @@ pub struct Proxy {
     pub resources: Resources,
     /// How long an ordinary container's drain takes at most.
     pub shutdown_grace: Duration,
+    /// Whether pods say to Prometheus, in annotations, where their proxy is.
+    pub scrape_annotations: bool,
     /// Further environment.
     pub extra_env: BTreeMap<String, String>,
 }
@@ -209,6 +211,7 @@ impl Default for Settings {
                     limits: amounts(&[("memory", "256Mi")]),
                 },
                 shutdown_grace: Duration::from_secs(25),
+                scrape_annotations: true,
                 extra_env: BTreeMap::new(),
             },
             native_sidecar: NativeSidecar::Auto,

@@ -46,8 +46,7 @@ fn the_proxy_takes_every_document() {
     for fixture in fixtures::all() {
         let Some(injected) = fixture.injected() else { continue };
         let text = text(&injected.pod);
-        let parsed =
-            mesh::parse(&accepted_today(&text)).unwrap_or_else(|faults| panic!("{}:\n{faults}\n{text}", fixture.name));
+        let parsed = mesh::parse(&text).unwrap_or_else(|faults| panic!("{}:\n{faults}\n{text}", fixture.name));
         assert!(parsed.settings().control_plane.is_some(), "{}", fixture.name);
     }
 }
@@ -91,11 +90,4 @@ fn a_native_sidecar_ends_with_the_application_and_another_within_the_pod_s_grace
     let pod = fixtures::named("shutdown-grace").injected().unwrap().pod;
     assert_eq!(of(&pod)["limits"]["drain"]["deadline"], "90s");
     assert_eq!(pod["spec"]["terminationGracePeriodSeconds"], 92);
-}
-
-/// Without what the reader does not know yet.
-fn accepted_today(text: &str) -> String {
-    let mut document: Value = serde_saphyr::from_str(text).unwrap();
-    document["proxy"].as_object_mut().unwrap().remove("app_health");
-    document.to_string()
 }

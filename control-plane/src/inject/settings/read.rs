@@ -135,6 +135,7 @@ fn proxy(place: &Place<'_>, base: Proxy) -> Proxy {
         "workers",
         "resources",
         "shutdownGrace",
+        "scrapeAnnotations",
         "extraEnv",
     ]);
     Proxy {
@@ -155,6 +156,10 @@ fn proxy(place: &Place<'_>, base: Proxy) -> Proxy {
             .optional("shutdownGrace")
             .and_then(|place| place.read(grace))
             .unwrap_or(base.shutdown_grace),
+        scrape_annotations: fields
+            .optional("scrapeAnnotations")
+            .and_then(|place| place.truth())
+            .unwrap_or(base.scrape_annotations),
         extra_env: fields.optional("extraEnv").map_or(base.extra_env, |place| env(&place)),
     }
 }

@@ -15,6 +15,7 @@ proxy:
   accessLog: json
   workers: cpu-limit
   shutdownGrace: 1m
+  scrapeAnnotations: false
   resources:
     requests: {cpu: 100m, memory: 64Mi}
     limits: {cpu: 2, memory: 1Gi}
@@ -57,6 +58,7 @@ fn every_key_is_read() {
     assert_eq!(settings.control_plane.startup_wait, Duration::from_secs(3));
     assert_eq!(settings.control_plane.startup_then, StartupThen::NotReady);
     assert_eq!(settings.proxy.workers, Workers::CpuLimit);
+    assert!(!settings.proxy.scrape_annotations);
     assert_eq!(settings.proxy.extra_env["RUST_BACKTRACE"], "1");
     assert_eq!(settings.proxy.resources.limits["cpu"], Quantity("2".to_owned()));
     assert_eq!(settings.redirection.include_inbound_ports, ["80", "8000-8999"]);
@@ -80,6 +82,7 @@ controlPlane: {address: here, startup: {then: panic}}
 proxy:
   logLevel: loud
   accessLog: false
+  scrapeAnnotations: "no"
   resources: {requests: {cpu: 2}, limits: {cpu: 1}}
   extraEnv: [{name: POD_NAME, value: x}, {name: A, value: 1}, {name: A, value: 2}, {name: 1A, value: 2}, {name: B}]
 redirection: {excludeOutboundCidrs: [10.1.2.3/8], includeInboundPorts: [90-80]}
@@ -94,6 +97,7 @@ excludedNamespaces: [Kube_System]
         "controlPlane.address: ",
         "proxy.logLevel: ",
         "proxy.accessLog: expected text; put it in quotes",
+        "proxy.scrapeAnnotations: expected true or false",
         "proxy.resources: the request of cpu, 2, is above its limit, 1",
         "proxy.extraEnv[0].name: POD_NAME is set by the injector",
         "proxy.extraEnv[2]: is here twice",
