@@ -14,6 +14,7 @@ use evenkeel_control_api::serve::Denied;
 use evenkeel_control_api::serve::Guard;
 use evenkeel_control_api::serve::Peer;
 use evenkeel_control_api::serve::View;
+use http::HeaderValue;
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use std::path::Path;
@@ -41,7 +42,7 @@ impl World {
             .unwrap();
         tls.alpn_protocols = vec![b"h2".to_vec()];
         let guard = Guard::new(Arc::new(tls), |headers| async move {
-            match headers.get("authorization").map(|value| value.as_bytes()) {
+            match headers.get("authorization").map(HeaderValue::as_bytes) {
                 Some(b"Bearer good") => Ok(Peer {
                     namespace: "shop".to_owned(),
                     pod: "web".to_owned(),

@@ -68,18 +68,6 @@ pub(crate) fn bad_cluster(name: &str) -> Any {
     })
 }
 
-/// A cluster with a field that has no effect.
-pub(crate) fn noted_cluster(name: &str) -> Any {
-    let mut any = cluster(name, name);
-    let noted = cluster::Cluster {
-        outlier_detection: Some(cluster::OutlierDetection::default()),
-        ..cluster::Cluster::default()
-    };
-    // Messages are joined by putting one behind the other.
-    any.value.extend(noted.encode_to_vec());
-    any
-}
-
 /// Endpoints: one, at this port.
 pub(crate) fn assignment(name: &str, port: u16) -> Any {
     let host = endpoint::Endpoint {

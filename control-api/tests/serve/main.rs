@@ -5,4 +5,5 @@ mod conversation;
 mod crowd;
 mod end;
 mod guarded;
+mod skew;
 mod support;

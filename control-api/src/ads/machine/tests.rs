@@ -14,7 +14,6 @@ use crate::ads::resources::assignment;
 use crate::ads::resources::bad_cluster;
 use crate::ads::resources::cluster;
 use crate::ads::resources::http_listener;
-use crate::ads::resources::noted_cluster;
 use crate::ads::resources::routes;
 use crate::ads::resources::tcp_listener;
 use crate::ads::store::Entry;

@@ -1,6 +1,9 @@
 //! Resources that cannot be used.
 
 use super::*;
+use envoy_types::pb::envoy::config::cluster::v3::Cluster as ProtoCluster;
+use envoy_types::pb::envoy::config::cluster::v3::OutlierDetection;
+use prost::Message;
 
 #[test]
 fn what_comes_twice_in_one_response_is_refused_by_name() {
@@ -93,4 +96,16 @@ fn a_field_without_effect_is_told_of_once() {
     };
     assert_eq!(delivery(&mut client, "a"), ["a: outlier_detection"]);
     assert_eq!(delivery(&mut client, "b"), Vec::<String>::new());
+}
+
+/// A cluster with a field that has no effect.
+fn noted_cluster(name: &str) -> Any {
+    let mut any = cluster(name, name);
+    let noted = ProtoCluster {
+        outlier_detection: Some(OutlierDetection::default()),
+        ..ProtoCluster::default()
+    };
+    // Messages are joined by putting one behind the other.
+    any.value.extend(noted.encode_to_vec());
+    any
 }
