@@ -14,6 +14,7 @@
 //!  script     a server that misbehaves on purpose
 //!  soak       every kind of traffic at once, for minutes                                  usage
 //!  helm       the chart, rendered by the real helm; no cluster, no pod
+//!  rbac       what the chart lets the control plane do                      kubernetes
 //!  image      the images of the Dockerfile, run as the kubelet would        namespace
 //!  pod        a namespace with an address of each family
 //!  namespace  a network namespace; commands and closures inside it                        process
@@ -59,6 +60,7 @@ pub mod metrics;
 pub mod namespace;
 pub mod pod;
 pub mod process;
+pub mod rbac;
 pub mod replica;
 pub mod script;
 pub mod service;

@@ -8,6 +8,7 @@
 //! references   selectors, ports, volumes, accounts: what one object says of another
 //! settings     the ConfigMap is the injector's settings file
 //! options      what each value changes
+//! rights       what the control plane may do
 //! refusals     bad values, and what helm says of them
 //! pages        the table of the chart's README, its notes
 //! ```
@@ -19,4 +20,5 @@ mod others;
 mod pages;
 mod references;
 mod refusals;
+mod rights;
 mod settings;
