@@ -3,21 +3,23 @@
 //! store what a cluster might get from a version of tomorrow.
 //!
 //! ```text
-//!  api      the handle: put, remove, look; and what goes wrong on purpose      server
+//!  control    `evenkeel-control run` in a pod                                         api
+//!  api        the handle: put, remove, look; and what goes wrong on purpose      server
 //!  admission  a pod on its way in, past the webhooks that want to see it             selector
-//!  server   HTTP/1.1 in a pod's namespace: it listens, dies and returns        answer
-//!  answer   one request: where it leads, and what is answered                  path, list, watch, write, review, discovery
-//!  watch    a stream of events that follows the log                            store, selector
-//!  list     lists, in pages                                                    store, selector
-//!  write    create, update, patch, delete; conflicts                           store, patch
-//!  world    everything that the server knows, behind one lock                  store, fault
-//!  store    objects by key, and the log of their changes, until compacted      kind
-//!  object   Services, slices, Pods and the like, as JSON
+//!  server     HTTP/1.1 in a pod's namespace: it listens, dies and returns        answer
+//!  answer     one request: where it leads, and what is answered                  path, list, watch, write, review, discovery
+//!  watch      a stream of events that follows the log                            store, selector
+//!  list       lists, in pages                                                    store, selector
+//!  write      create, update, patch, delete; conflicts                           store, patch
+//!  world      everything that the server knows, behind one lock                  store, fault
+//!  store      objects by key, and the log of their changes, until compacted      kind
+//!  object     Services, slices, Pods and the like, as JSON
 //! ```
 
 pub mod admission;
 mod answer;
 mod api;
+pub mod control;
 mod discovery;
 mod fault;
 mod kind;
