@@ -87,3 +87,13 @@ fn ports_are_declared_once() {
     let many: Vec<String> = (1..=65).map(|port| port.to_string()).collect();
     assert!(read(&[("opaque-ports", &many.join(","))]).is_err());
 }
+
+#[test]
+fn the_page_has_every_annotation() {
+    let page = include_str!("../../../../docs/kubernetes.md");
+    let (_, section) = page.split_once("### Annotations").unwrap();
+    let (table, _) = section.split_once("### ").unwrap();
+    for key in KEYS {
+        assert!(table.contains(&format!("`{key}`")), "{key}");
+    }
+}

@@ -123,3 +123,14 @@ fn what_is_not_yaml_or_says_a_thing_twice_is_refused() {
         assert_eq!(faults(text).len(), 1, "{text:?}");
     }
 }
+
+#[test]
+fn the_page_has_every_key_with_its_default() {
+    let page = include_str!("../../../../docs/kubernetes.md");
+    let (_, section) = page.split_once("### Settings").unwrap();
+    let (_, text) = section.split_once("```yaml\n").unwrap();
+    let (text, _) = text.split_once("```").unwrap();
+    let mut defaults = Settings::default();
+    defaults.images.pull_policy = Some(PullPolicy::IfNotPresent);
+    assert_eq!(Settings::parse(text).unwrap(), defaults);
+}
