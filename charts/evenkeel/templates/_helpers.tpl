@@ -53,6 +53,7 @@ controlPlane:
 nativeSidecar: {{ $injection.nativeSidecar }}
 excludedNamespaces: {{ include "evenkeel.excluded" . }}
 proxy: {{- toYaml $injection.proxy | nindent 2 }}
+  scrapeAnnotations: {{ .Values.metrics.scrapeAnnotations }}
 redirection: {{- toYaml $injection.redirection | nindent 2 }}
 onDemand: {{- toYaml $injection.onDemand | nindent 2 }}
 {{- end }}

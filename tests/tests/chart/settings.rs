@@ -68,6 +68,7 @@ fn every_value_arrives() -> Result<()> {
     assert_eq!(read.proxy.log_level, "debug");
     assert_eq!(read.proxy.access_log, AccessLog::Json);
     assert_eq!(read.proxy.workers, Workers::CpuLimit);
+    assert!(!read.proxy.scrape_annotations);
     assert_eq!(read.proxy.shutdown_grace, Duration::from_mins(1));
     assert_eq!(read.proxy.extra_env["RUST_BACKTRACE"], "1");
     let resources = json!({"requests": read.proxy.resources.requests, "limits": read.proxy.resources.limits});
