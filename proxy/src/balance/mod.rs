@@ -10,6 +10,8 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+pub use affinity::Key;
+pub use affinity::Name;
 pub use dice::Dice;
 pub use load::Load;
 pub use load::Millis;
@@ -20,6 +22,7 @@ pub use spread::Rules;
 pub use spread::Spread;
 pub use spread::Standing;
 
+mod affinity;
 mod dice;
 mod least_request;
 mod load;
@@ -47,6 +50,8 @@ pub enum Algorithm {
     RoundRobin,
     /// Any, by weight.
     Random,
+    /// The same for the same key; any where there is none.
+    Hashed,
 }
 
 /// One endpoint as a balancer sees it.
@@ -56,6 +61,8 @@ pub struct Member {
     pub weight: NonZeroU32,
     /// What all workers know about its load.
     pub load: Arc<Load>,
+    /// What tells it from the others.
+    pub name: Name,
 }
 
 /// Chooses among the members of one cluster, for one worker.
@@ -73,6 +80,7 @@ enum Choice {
     LeastRequest { choices: NonZeroU32 },
     RoundRobin(Rotation),
     Random,
+    Hashed,
 }
 
 impl Balancer {
@@ -84,6 +92,7 @@ impl Balancer {
             Algorithm::LeastRequest { choices } => Choice::LeastRequest { choices },
             Algorithm::RoundRobin => Choice::RoundRobin(Rotation::new(&wheel, dice)),
             Algorithm::Random => Choice::Random,
+            Algorithm::Hashed => Choice::Hashed,
         };
         Self { wheel, members, choice }
     }
@@ -91,12 +100,22 @@ impl Balancer {
     /// The index of the member that gets the next request, or `None` where no member is usable.
     ///
     /// `usable(i)` is false for endpoints that are backing off, unhealthy, or were tried already by this request.
-    pub fn pick(&mut self, now: Millis, dice: &mut Dice, usable: impl Fn(usize) -> bool) -> Option<usize> {
+    pub fn pick(
+        &mut self,
+        now: Millis,
+        key: Option<Key>,
+        dice: &mut Dice,
+        usable: impl Fn(usize) -> bool,
+    ) -> Option<usize> {
         match &mut self.choice {
             Choice::PeakEwma => peak_ewma::pick(&self.wheel, &self.members, now, dice, usable),
             Choice::LeastRequest { choices } => least_request::pick(&self.wheel, &self.members, *choices, dice, usable),
             Choice::RoundRobin(rotation) => rotation.pick(&self.wheel, dice, usable),
             Choice::Random => random::pick(&self.wheel, dice, usable),
+            Choice::Hashed => match key {
+                Some(key) => affinity::pick(&self.wheel, &self.members, key, usable),
+                None => random::pick(&self.wheel, dice, usable),
+            },
         }
     }
 

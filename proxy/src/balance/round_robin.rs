@@ -62,11 +62,13 @@ mod tests {
 
     use super::*;
     use crate::balance::Member;
+    use crate::balance::Name;
 
     fn wheel(weights: &[u32]) -> Wheel {
         let member = |weight: &u32| Member {
             weight: NonZeroU32::new(*weight).unwrap(),
             load: Arc::default(),
+            name: Name::default(),
         };
         Wheel::new(&weights.iter().map(member).collect::<Vec<_>>())
     }

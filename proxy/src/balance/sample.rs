@@ -124,6 +124,7 @@ mod tests {
         let member = |weight: &u32| Member {
             weight: NonZeroU32::new(*weight).unwrap(),
             load: Arc::default(),
+            name: crate::balance::Name::default(),
         };
         Wheel::new(&weights.iter().map(member).collect::<Vec<_>>())
     }

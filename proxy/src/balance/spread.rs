@@ -11,7 +11,7 @@
 
 use super::locality::{Draw, effective_weight};
 use super::priority::{Census, Share, Tally, Terms, shares};
-use super::{Algorithm, Balancer, Dice, Member, Millis};
+use super::{Algorithm, Balancer, Dice, Key, Member, Millis};
 use std::collections::BTreeMap;
 
 /// What the control plane says of an endpoint.
@@ -64,7 +64,11 @@ impl Default for Rules {
 
 /// Chooses among the endpoints of one cluster, for one worker.
 #[derive(Debug)]
-pub struct Spread(Shape);
+pub struct Spread {
+    shape: Shape,
+    /// Whether keys mean anything to the algorithm.
+    hashes: bool,
+}
 
 #[derive(Debug)]
 enum Shape {
@@ -97,6 +101,7 @@ struct Part {
 impl Spread {
     /// Compiles shares and weights. `members` are those of the cluster in its order.
     pub fn new(algorithm: Algorithm, rules: Rules, members: Vec<(Member, Standing)>, dice: &mut Dice) -> Self {
+        let hashes = algorithm == Algorithm::Hashed;
         let first = members.first().map(|(_, standing)| standing.priority);
         let is_flat = !rules.by_locality
             && members
@@ -104,7 +109,8 @@ impl Spread {
                 .all(|(_, standing)| standing.health == Health::Healthy && Some(standing.priority) == first);
         if is_flat {
             let members = members.into_iter().map(|(member, _)| member).collect();
-            return Self(Shape::Flat(Balancer::new(algorithm, members, dice)));
+            let shape = Shape::Flat(Balancer::new(algorithm, members, dice));
+            return Self { shape, hashes };
         }
         let mut builder = Builder {
             algorithm,
@@ -112,27 +118,38 @@ impl Spread {
             members: &members,
             dice,
         };
-        Self(Shape::Leveled(builder.leveled()))
+        let shape = Shape::Leveled(builder.leveled());
+        Self { shape, hashes }
     }
 
     /// The place in the cluster of the endpoint that gets the next request, or `None` where none is usable.
     ///
-    /// `usable(place)` is false for endpoints that are backing off, or were tried already by this request.
-    pub fn pick(&mut self, now: Millis, dice: &mut Dice, usable: impl Fn(usize) -> bool) -> Option<usize> {
-        match &mut self.0 {
-            Shape::Flat(balancer) => balancer.pick(now, dice, usable),
+    /// `usable(place)` is false for endpoints that are backing off, or were tried already by this request. What has the
+    /// same `key` gets the same endpoint, where the algorithm is one that hashes.
+    pub fn pick(
+        &mut self,
+        now: Millis,
+        key: Option<Key>,
+        dice: &mut Dice,
+        usable: impl Fn(usize) -> bool,
+    ) -> Option<usize> {
+        let key = key.filter(|_| self.hashes);
+        match &mut self.shape {
+            Shape::Flat(balancer) => balancer.pick(now, key, dice, usable),
             Shape::Leveled(Leveled { draw, levels }) => {
+                let mut own = key.map(Key::dice);
+                let dice = own.as_mut().unwrap_or(dice);
                 let drawn = draw.pick(dice);
                 let others = (0..levels.len()).filter(|level| *level != drawn);
                 let mut order = std::iter::once(drawn).chain(others);
-                order.find_map(|level| levels.get_mut(level)?.pick(now, dice, &usable))
+                order.find_map(|level| levels.get_mut(level)?.pick(now, key, dice, &usable))
             }
         }
     }
 
     /// The place in the cluster of each endpoint that may ever be picked.
     pub fn places(&self) -> impl Iterator<Item = usize> {
-        let (flat, levels) = match &self.0 {
+        let (flat, levels) = match &self.shape {
             Shape::Flat(balancer) => (balancer.members().len(), &[][..]),
             Shape::Leveled(Leveled { levels, .. }) => (0, levels.as_slice()),
         };
@@ -142,13 +159,19 @@ impl Spread {
 }
 
 impl Level {
-    fn pick(&mut self, now: Millis, dice: &mut Dice, usable: &impl Fn(usize) -> bool) -> Option<usize> {
+    fn pick(
+        &mut self,
+        now: Millis,
+        key: Option<Key>,
+        dice: &mut Dice,
+        usable: &impl Fn(usize) -> bool,
+    ) -> Option<usize> {
         let drawn = self.draw.pick(dice);
         let others = (0..self.parts.len()).filter(|part| *part != drawn);
         let mut order = std::iter::once(drawn).chain(others);
         order.find_map(|part| {
             let Part { balancer, places } = self.parts.get_mut(part)?;
-            let picked = balancer.pick(now, dice, |index| usable(places[index]))?;
+            let picked = balancer.pick(now, key, dice, |index| usable(places[index]))?;
             Some(places[picked])
         })
     }

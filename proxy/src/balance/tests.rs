@@ -14,19 +14,22 @@ use crate::balance::Balancer;
 use crate::balance::Dice;
 use crate::balance::Member;
 use crate::balance::Millis;
+use crate::balance::Name;
 
 const TWO: NonZeroU32 = NonZeroU32::MIN.saturating_add(1);
-const ALL: [Algorithm; 4] = [
+const ALL: [Algorithm; 5] = [
     Algorithm::PeakEwma,
     Algorithm::LeastRequest { choices: TWO },
     Algorithm::RoundRobin,
     Algorithm::Random,
+    Algorithm::Hashed,
 ];
 
 fn members(weights: &[u32]) -> Vec<Member> {
     let member = |weight: &u32| Member {
         weight: NonZeroU32::new(*weight).unwrap(),
         load: Arc::default(),
+        name: Name::default(),
     };
     weights.iter().map(member).collect()
 }
@@ -65,7 +68,7 @@ impl Simulation {
             while self.answers.len() >= concurrency {
                 self.answer();
             }
-            let index = self.balancer.pick(self.now(), &mut self.dice, |_| true).unwrap();
+            let index = self.balancer.pick(self.now(), None, &mut self.dice, |_| true).unwrap();
             self.seen[index] += 1;
             self.balancer.members()[index].load.started();
             let took = micros(index, &mut self.dice);
@@ -229,7 +232,7 @@ fn what_is_not_usable_is_never_chosen() {
         let mut seen = [0_u32; 5];
         for _ in 0..10_000 {
             seen[balancer
-                .pick(Millis(0), &mut dice, |index| index != 3 && index != 1)
+                .pick(Millis(0), None, &mut dice, |index| index != 3 && index != 1)
                 .unwrap()] += 1;
         }
         assert_eq!((seen[1], seen[3]), (0, 0), "{algorithm:?}");
@@ -244,7 +247,7 @@ fn the_last_usable_one_of_a_thousand_is_found() {
         let mut dice = Dice::seeded(1);
         let mut balancer = Balancer::new(algorithm, members(&[7; 1_000]), &mut dice);
         assert_eq!(
-            balancer.pick(Millis(0), &mut dice, |index| index == 617),
+            balancer.pick(Millis(0), None, &mut dice, |index| index == 617),
             Some(617),
             "{algorithm:?}"
         );
@@ -257,7 +260,11 @@ fn nothing_usable_is_none() {
         let mut dice = Dice::seeded(1);
         for weights in [&[][..], &[1], &[1, 3, 6]] {
             let mut balancer = Balancer::new(algorithm, members(weights), &mut dice);
-            assert_eq!(balancer.pick(Millis(0), &mut dice, |_| false), None, "{algorithm:?}");
+            assert_eq!(
+                balancer.pick(Millis(0), None, &mut dice, |_| false),
+                None,
+                "{algorithm:?}"
+            );
         }
     }
 }
@@ -279,7 +286,7 @@ fn two_workers_share_loads_and_lose_no_request() {
         for round in 0..20_000 {
             // The clocks are far apart, so that each worker finds the other's estimates faded or from the future.
             let now = Millis(seed * 1_000_000);
-            let index = balancer.pick(now, &mut dice, |_| true).unwrap();
+            let index = balancer.pick(now, None, &mut dice, |_| true).unwrap();
             let load = &balancer.members()[index].load;
             load.started();
             load.observe(now, Duration::from_secs(seed.into()));

@@ -44,6 +44,7 @@ pub async fn reach(session: &Session, live: &Live, handling: &Handling) -> Resul
     let pinned = cluster
         .configuration
         .pinned(session.destination, session.pinned(), |_| None);
+    let key = tcp.hash.map(|hash| session.key(hash));
     let mut tried = Tried::default();
     let mut last = Reason::NoEndpoint;
     while tried.len() < ATTEMPTS {
@@ -51,7 +52,7 @@ pub async fn reach(session: &Session, live: &Live, handling: &Handling) -> Resul
         let endpoint: Option<Rc<Endpoint>> = match pinned {
             Some(address) if tried.is_empty() => upstreams.at(cluster, address),
             Some(_) => None,
-            None => upstreams.balance(cluster, &tried, now),
+            None => upstreams.balance(cluster, key, &tried, now),
         };
         let Some(endpoint) = endpoint else { break };
         let in_flight = upstreams.count(&endpoint);
@@ -68,8 +69,8 @@ pub async fn reach(session: &Session, live: &Live, handling: &Handling) -> Resul
                     said: Vec::new(),
                 });
             }
-            Err(reason) => {
-                last = reason;
+            Err(unreached) => {
+                last = unreached.reason();
                 tried.add(endpoint.address);
             }
         }

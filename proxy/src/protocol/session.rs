@@ -1,11 +1,13 @@
 //! One downstream connection: where it was going, what the configuration says of it, and the worker it belongs to.
 
+use crate::balance::Key;
 use crate::control::asking::Asking;
 use crate::lifecycle::Lifecycle;
 use crate::snapshot::{Handling, Opening, Seen, Target};
 use crate::telemetry::access_log::{AccessLog, Entry, Origin};
 use crate::telemetry::{self, Book, Protocol, RequestRecord, ServiceSeries, TcpRecord};
 use crate::upstream::{Endpoint, Live, Upstreams};
+use evenkeel_control_api::resource::HashKey;
 use evenkeel_control_api::resource::listener::Direction;
 use std::cell::{OnceCell, RefCell};
 use std::net::{IpAddr, SocketAddr};
@@ -131,6 +133,13 @@ impl Session {
     /// Who asks; on an in-process stream the pod itself.
     pub fn client_ip(&self) -> IpAddr {
         self.peer.unwrap_or(self.destination).ip()
+    }
+
+    /// What this connection has in common with others that are to get the same endpoint.
+    pub fn key(&self, hash: HashKey) -> Key {
+        match hash {
+            HashKey::SourceIp => Key::of_client(self.client_ip()),
+        }
     }
 
     /// Books a request that began at `started`.

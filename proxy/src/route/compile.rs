@@ -105,6 +105,7 @@ fn forwarding(
             },
             not_found: route.not_found,
             timeouts: route.timeouts,
+            hash: route.hash,
             changes: (changes != Changes::default()).then(|| Box::new(changes)),
         }
     };

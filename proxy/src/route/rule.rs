@@ -2,6 +2,7 @@
 
 use super::path::{Matched, PathChange};
 use super::{Ask, Die, Levels, redirect};
+use evenkeel_control_api::resource::HashKey;
 use evenkeel_control_api::resource::route::{DirectResponse, FieldName, HostRewrite, Redirect, RouteMatch, Timeouts};
 use http::StatusCode;
 use std::num::NonZeroU64;
@@ -41,6 +42,8 @@ pub struct Forward {
     pub timeouts: Timeouts,
     /// `None`: both messages go as they come.
     pub changes: Option<Box<Changes>>,
+    /// What requests have in common that are to get the same endpoint, of a cluster that hashes.
+    pub hash: Option<HashKey>,
 }
 
 /// Which cluster.

@@ -72,6 +72,7 @@ impl Table {
             cluster: Target::Place(cluster),
             not_found: StatusCode::SERVICE_UNAVAILABLE,
             timeouts: Timeouts::default(),
+            hash: None,
             changes: None,
         };
         Self(Form::Single(Rule {

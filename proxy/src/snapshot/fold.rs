@@ -63,6 +63,7 @@ impl Folder<'_> {
         TcpHandling {
             clusters: Split::new(first, places),
             idle_timeout: proxy.idle_timeout,
+            hash: proxy.hash,
         }
     }
 

@@ -5,6 +5,7 @@ use super::select::Seen;
 use crate::balance::Dice;
 use crate::route::Table;
 use evenkeel_control_api::defaults;
+use evenkeel_control_api::resource::HashKey;
 use evenkeel_control_api::resource::listener::{Direction, ForwardedFor, Http2Options};
 use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
@@ -44,6 +45,7 @@ impl Handling {
         let tcp = TcpHandling {
             clusters: Split::new(cluster, []),
             idle_timeout: None,
+            hash: None,
         };
         let direction = Direction::Outbound;
         Self {
@@ -132,6 +134,8 @@ pub struct TcpHandling {
     pub clusters: Split,
     /// Close after this long without a byte.
     pub idle_timeout: Option<Duration>,
+    /// What connections have in common that are to get the same endpoint, of a cluster that hashes.
+    pub hash: Option<HashKey>,
 }
 
 /// Places of clusters, of which each connection takes one.

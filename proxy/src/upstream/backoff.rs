@@ -28,6 +28,15 @@ const PROBING: u32 = 1 << 31;
 #[derive(Debug, Default)]
 pub struct Backoff(AtomicU64);
 
+/// Which failure one was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Booked {
+    /// It began a pause, or prolonged one as its probe.
+    Counted,
+    /// It is one with the failure that had begun a pause already.
+    Joined,
+}
+
 /// What a caller may do with an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
@@ -70,10 +79,9 @@ impl Backoff {
 
     /// Books a failure: full jitter over a pause that doubles. Attempts that fail during a pause were begun before it, and
     /// are one failure with the one that began it: fifty requests at once do not make a pause of ten seconds.
-    pub fn failed(&self, now: Millis, dice: &mut Dice, pauses: Pauses) {
+    pub fn failed(&self, now: Millis, dice: &mut Dice, pauses: Pauses) -> Booked {
         let chance = dice.unit();
-        // No update is needed where the closure has none.
-        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |state| {
+        let updated = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |state| {
             let (failures, until) = unpack(state);
             if failures & PROBING == 0 && failures > 0 && !is_past(until, now) {
                 return None;
@@ -87,6 +95,8 @@ impl Backoff {
             let pause = ceiling.mul_f32(chance).max(pauses.first / 10);
             Some(pack(failures, now.0.wrapping_add(pause.as_millis() as u32)))
         });
+        // No update is needed where the closure has none.
+        updated.map_or(Booked::Joined, |_| Booked::Counted)
     }
 
     /// Books a success.
@@ -174,5 +184,17 @@ mod tests {
         backoff.failed(now, &mut dice, PAUSES);
         assert_eq!(backoff.admission(now), Admission::Paused);
         assert_ne!(backoff.admission(Millis(200)), Admission::Paused);
+    }
+
+    #[test]
+    fn failures_that_were_under_way_together_are_one() {
+        let (backoff, mut dice) = (Backoff::default(), Dice::seeded(7));
+        assert_eq!(backoff.failed(Millis(1), &mut dice, PAUSES), Booked::Counted);
+        for _ in 0..100 {
+            assert_eq!(backoff.failed(Millis(1), &mut dice, PAUSES), Booked::Joined);
+        }
+        assert!(backoff.claim_probe(Millis(500)));
+        assert_eq!(backoff.failed(Millis(501), &mut dice, PAUSES), Booked::Counted);
+        assert_eq!(backoff.failures(), 2);
     }
 }

@@ -3,7 +3,7 @@
 use super::backoff::Admission;
 use super::budget::Budget;
 use super::endpoint::{Endpoint, Nursery};
-use crate::balance::{self, Dice, Member, Millis, Rules, Spread, Standing};
+use crate::balance::{self, Dice, Key, Member, Millis, Rules, Spread, Standing};
 use crate::snapshot::{Cluster as Configuration, Discovery};
 use evenkeel_control_api::resource::ClusterLoadAssignment;
 use evenkeel_control_api::resource::cluster::Algorithm;
@@ -94,12 +94,12 @@ impl Cluster {
     }
 
     /// The endpoint for a new request: not one that it has tried, and not one in back-off while another is well.
-    pub(super) fn pick(&self, now: Millis, dice: &mut Dice, tried: &Tried) -> Option<Rc<Endpoint>> {
+    pub(super) fn pick(&self, now: Millis, key: Option<Key>, dice: &mut Dice, tried: &Tried) -> Option<Rc<Endpoint>> {
         let mut spread = self.spread.borrow_mut();
         let untried = |place: usize| tried.is_empty() || !tried.contains(self.endpoints[place].address);
         let admitted =
             |place: usize| untried(place) && self.endpoints[place].shared.backoff.admission(now) != Admission::Paused;
-        while let Some(place) = spread.pick(now, dice, admitted) {
+        while let Some(place) = spread.pick(now, key, dice, admitted) {
             let endpoint = &self.endpoints[place];
             if endpoint.shared.backoff.claim_probe(now) {
                 return Some(Rc::clone(endpoint));
@@ -107,7 +107,7 @@ impl Cluster {
         }
         // All are paused: an attempt costs less than a certain failure, and one of them may just have come back.
         spread
-            .pick(now, dice, untried)
+            .pick(now, key, dice, untried)
             .map(|place| Rc::clone(&self.endpoints[place]))
     }
 
@@ -185,6 +185,7 @@ fn spread(configuration: &Configuration, endpoints: &[Rc<Endpoint>], dice: &mut 
         .map(|(endpoint, live)| Member {
             weight: endpoint.weight,
             load: Arc::clone(&live.shared.load),
+            name: endpoint.address.into(),
         });
     let rules = Rules {
         overprovisioning: assignment.policy.overprovisioning.get(),
@@ -218,8 +219,8 @@ fn algorithm(configured: Algorithm) -> balance::Algorithm {
     match configured {
         Algorithm::PeakEwma => balance::Algorithm::PeakEwma,
         Algorithm::LeastRequest { choices } => balance::Algorithm::LeastRequest { choices },
+        Algorithm::Hashed => balance::Algorithm::Hashed,
         Algorithm::RoundRobin => balance::Algorithm::RoundRobin,
-        // Nothing has a hash yet.
-        Algorithm::Random | Algorithm::Hashed => balance::Algorithm::Random,
+        Algorithm::Random => balance::Algorithm::Random,
     }
 }

@@ -1,5 +1,6 @@
 //! New connections to endpoints: to ourselves in-process, to others over TCP, never to our own listeners.
 
+use super::backoff::{Admission, Booked};
 use super::endpoint::{Endpoint, InFlight};
 use super::http1::Http1;
 use super::http2::{Http2, Turn, establish};
@@ -21,17 +22,18 @@ use tokio::time::Instant;
 /// Why there is no connection, and who found out.
 #[derive(Clone, Copy, Debug)]
 pub enum Unreached {
-    /// The attempt to connect was made for this request.
-    Asked(Reason),
-    /// It was made for another request, and this one waited for it.
-    Waited(Reason),
+    /// This request did.
+    First(Reason),
+    /// Another one did: this one waited for its attempt, or had begun one of its own before the endpoint was known to be
+    /// dead. So it is one failure for all that were under way, and none for those that came later: they see the pause.
+    Joined(Reason),
 }
 
 impl Unreached {
     /// Why.
     pub fn reason(self) -> Reason {
         match self {
-            Self::Asked(reason) | Self::Waited(reason) => reason,
+            Self::First(reason) | Self::Joined(reason) => reason,
         }
     }
 }
@@ -46,16 +48,21 @@ impl Upstreams {
         cluster: &Configuration,
         endpoint: &Endpoint,
         direction: Direction,
-    ) -> Result<Stream, Reason> {
+    ) -> Result<Stream, Unreached> {
         let stream = self.open(cluster, endpoint, direction).await?;
         endpoint.shared.backoff.succeeded();
         Ok(stream)
     }
 
-    async fn open(&self, cluster: &Configuration, endpoint: &Endpoint, direction: Direction) -> Result<Stream, Reason> {
+    async fn open(
+        &self,
+        cluster: &Configuration,
+        endpoint: &Endpoint,
+        direction: Direction,
+    ) -> Result<Stream, Unreached> {
         if self.own.is_listener(endpoint.address) {
             tracing::warn!(upstream = %endpoint.address, cluster = %cluster.name, "an endpoint is this proxy's own listener: refused");
-            return Err(Reason::ConnectRefused);
+            return Err(Unreached::First(Reason::ConnectRefused));
         }
         if direction == Direction::Outbound
             && self.own.is_own(endpoint.address.ip())
@@ -65,6 +72,7 @@ impl Upstreams {
             dialer(endpoint.address, Stream::Local(theirs));
             return Ok(Stream::Local(ours));
         }
+        let known = endpoint.shared.backoff.admission(self.millis(Instant::now())) == Admission::Paused;
         match connect(endpoint.address, &tcp_options(cluster), cluster.connect_timeout).await {
             Ok(stream) => {
                 endpoint.shared.opened.fetch_add(1, Ordering::Relaxed);
@@ -72,21 +80,24 @@ impl Upstreams {
             }
             Err(error) => {
                 tracing::debug!(%error, cluster = %cluster.name, "a connection attempt failed");
-                self.failed(endpoint);
-                Err(error.reason)
+                match self.failed(endpoint) {
+                    // Who tries one that is known to be dead, because all are, has only himself to blame.
+                    Booked::Joined if !known => Err(Unreached::Joined(error.reason)),
+                    Booked::Joined | Booked::Counted => Err(Unreached::First(error.reason)),
+                }
             }
         }
     }
 
     /// Books a failure that speaks against the endpoint: it could not be reached, or closed without an answer.
-    pub fn failed(&self, endpoint: &Endpoint) {
+    pub fn failed(&self, endpoint: &Endpoint) -> Booked {
         let now = self.millis(Instant::now());
         endpoint.shared.failed.fetch_add(1, Ordering::Relaxed);
         endpoint.shared.load.penalise(now);
         endpoint
             .shared
             .backoff
-            .failed(now, &mut self.dice.borrow_mut(), self.pauses);
+            .failed(now, &mut self.dice.borrow_mut(), self.pauses)
     }
 
     /// A connection for one HTTP/1 exchange, out of the pool or new.
@@ -96,7 +107,7 @@ impl Upstreams {
         endpoint: &Rc<Endpoint>,
         direction: Direction,
         now: Instant,
-    ) -> Result<Http1, Reason> {
+    ) -> Result<Http1, Unreached> {
         if let Some(lease) = self.pooled(endpoint, now) {
             return Ok(lease);
         }
@@ -109,7 +120,7 @@ impl Upstreams {
         cluster: &Cluster,
         endpoint: &Rc<Endpoint>,
         direction: Direction,
-    ) -> Result<Http1, Reason> {
+    ) -> Result<Http1, Unreached> {
         let in_flight = InFlight::begin(endpoint);
         let stream = self.dial(&cluster.configuration, endpoint, direction).await?;
         self.book.pool(Version::Http1).opened.increment();
@@ -141,10 +152,10 @@ impl Upstreams {
                     }
                     return Ok(lease);
                 }
-                Turn::Wait(opening) => (opening, Unreached::Waited),
+                Turn::Wait(opening) => (opening, Unreached::Joined),
                 Turn::Open(opening) => {
                     self.open_http2(Rc::clone(cluster), Rc::clone(endpoint), direction);
-                    (opening, Unreached::Asked)
+                    (opening, Unreached::First)
                 }
             };
             opening.settled().await.map_err(unreached)?;
@@ -165,9 +176,12 @@ impl Upstreams {
                     // It may have been closed for its age.
                     return speak(stream).await;
                 }
-                let stream = upstreams.open(&cluster.configuration, &endpoint, direction).await?;
+                let stream = upstreams.open(&cluster.configuration, &endpoint, direction).await;
+                let stream = stream.map_err(Unreached::reason)?;
                 // An endpoint that accepts and does not serve is as dead as one that refuses: only one that serves is forgiven.
-                speak(stream).await.inspect_err(|_| upstreams.failed(&endpoint))?;
+                speak(stream).await.inspect_err(|_| {
+                    upstreams.failed(&endpoint);
+                })?;
                 endpoint.shared.backoff.succeeded();
                 Ok(())
             };

@@ -20,7 +20,7 @@ pub use http1::{Http1, UNTOUCHED_FOR};
 pub use http2::Http2;
 pub use live::Live;
 
-use crate::balance::{Dice, Millis};
+use crate::balance::{Dice, Key, Millis};
 use crate::net::stream::Stream;
 use crate::telemetry::{Book, Version};
 use backoff::Pauses;
@@ -137,9 +137,10 @@ impl Upstreams {
         cluster.at(address, &self.nursery)
     }
 
-    /// The endpoint that balancing picks for a new request or connection.
-    pub fn balance(&self, cluster: &Cluster, tried: &Tried, now: Instant) -> Option<Rc<Endpoint>> {
-        cluster.pick(self.millis(now), &mut self.dice.borrow_mut(), tried)
+    /// The endpoint that balancing picks for a new request or connection; the same for the same `key`, where the cluster
+    /// hashes.
+    pub fn balance(&self, cluster: &Cluster, key: Option<Key>, tried: &Tried, now: Instant) -> Option<Rc<Endpoint>> {
+        cluster.pick(self.millis(now), key, &mut self.dice.borrow_mut(), tried)
     }
 
     /// Whether the control plane wants this request or connection dropped instead.

@@ -11,6 +11,7 @@ use crate::support::nobody;
 use crate::support::over_both_families;
 use crate::support::server::Server;
 use crate::support::settle;
+use crate::support::silent;
 use crate::support::two;
 use evenkeel_proxy::telemetry;
 use evenkeel_proxy::telemetry::access_log::AccessLog;
@@ -240,6 +241,46 @@ fn streams_that_wait_for_one_connection_in_vain_are_one_failure() {
         }
         assert_eq!(counted(&bench, "retries_forbidden"), 0);
         assert!(counted(&bench, "retries") > 10, "more waited than the budget holds");
+    });
+}
+
+/// Many times what the budget allows at once.
+const CROWD: usize = 200;
+
+/// Answers to a crowd that asks at the same time, each on a connection of its own.
+async fn crowd(bench: &Rc<Bench>, client: Version) -> Vec<u16> {
+    let ask = |_| {
+        let bench = Rc::clone(bench);
+        spawn_local(async move { bench.ask(client, get()).await.status().as_u16() })
+    };
+    let asked: Vec<_> = (0..CROWD).map(ask).collect();
+    let mut answers = Vec::new();
+    for answer in asked {
+        answers.push(answer.await.unwrap());
+    }
+    answers
+}
+
+#[test]
+fn an_endpoint_that_vanishes_under_two_hundred_requests_fails_none_of_them() {
+    over_both_families(async || {
+        for client in CLIENTS {
+            for algorithm in ["round_robin", "peak_ewma"] {
+                let vanished = silent().await;
+                let one = Server::answering(client, |_| Answer::new(Content::default())).await;
+                let other = Server::answering(client, |_| Answer::new(Content::default())).await;
+                let text = document_of(client.protocol(), [one.address, vanished.address, other.address]);
+                let text = text.replace("round_robin", algorithm) + "limits: {connect_timeout: 300ms}\n";
+                let bench = Rc::new(Bench::new(&text));
+                let answers = crowd(&bench, client).await;
+                assert_eq!(answers, [200; CROWD], "{client:?}, {algorithm}");
+                assert_eq!(counted(&bench, "retries_forbidden"), 0, "{client:?}, {algorithm}");
+                assert!(
+                    counted(&bench, "retries") >= CROWD / 5,
+                    "as many were on their way there"
+                );
+            }
+        }
     });
 }
 

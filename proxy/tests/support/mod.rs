@@ -126,6 +126,34 @@ pub(crate) fn nobody() -> Nobody {
     }
 }
 
+/// An address that swallows whatever is sent to it: its queue is full, so that the kernel drops the next SYN.
+pub(crate) struct Silent {
+    pub(crate) address: SocketAddr,
+    _listener: TcpListener,
+    _queued: Vec<TcpStream>,
+}
+
+pub(crate) async fn silent() -> Silent {
+    let socket = match Family::current() {
+        Family::V4 => TcpSocket::new_v4(),
+        Family::V6 => TcpSocket::new_v6(),
+    };
+    let socket = socket.unwrap();
+    socket.bind(anywhere()).unwrap();
+    let listener = socket.listen(0).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut queued = Vec::new();
+    while let Ok(stream) = timeout(Duration::from_millis(300), TcpStream::connect(address)).await {
+        queued.push(stream.unwrap());
+        assert!(queued.len() < 10, "the queue is never full");
+    }
+    Silent {
+        address,
+        _listener: listener,
+        _queued: queued,
+    }
+}
+
 /// One worker.
 pub(crate) struct Bench {
     pub(crate) context: Rc<Context>,

@@ -1,16 +1,17 @@
 //! Shares over priorities, health and localities are those that Envoy's rules give, whatever the algorithm.
 
 use super::{Health, Rules, Shape, Spread, Standing};
-use crate::balance::{Algorithm, Dice, Member, Millis};
+use crate::balance::{Algorithm, Dice, Key, Member, Millis, Name};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
 const TWO: NonZeroU32 = NonZeroU32::MIN.saturating_add(1);
-const ALL: [Algorithm; 4] = [
+const ALL: [Algorithm; 5] = [
     Algorithm::PeakEwma,
     Algorithm::LeastRequest { choices: TWO },
     Algorithm::RoundRobin,
     Algorithm::Random,
+    Algorithm::Hashed,
 ];
 const PICKS: u32 = 20_000;
 use Health::{Degraded, Healthy, Unhealthy};
@@ -43,6 +44,7 @@ fn spread(algorithm: Algorithm, rules: Rules, standings: &[Standing]) -> Spread 
     let member = || Member {
         weight: NonZeroU32::MIN,
         load: Arc::default(),
+        name: Name::default(),
     };
     let members = standings.iter().map(|standing| (member(), *standing)).collect();
     Spread::new(algorithm, rules, members, &mut Dice::seeded(1))
@@ -51,7 +53,7 @@ fn spread(algorithm: Algorithm, rules: Rules, standings: &[Standing]) -> Spread 
 fn seen(spread: &mut Spread, count: usize, usable: impl Fn(usize) -> bool) -> Vec<u32> {
     let (mut dice, mut seen) = (Dice::seeded(7), vec![0; count]);
     for _ in 0..PICKS {
-        seen[spread.pick(Millis(0), &mut dice, &usable).unwrap()] += 1;
+        seen[spread.pick(Millis(0), None, &mut dice, &usable).unwrap()] += 1;
     }
     seen
 }
@@ -81,10 +83,10 @@ fn assert_percents(rules: Rules, standings: &[Standing], percents: &[u32]) {
 #[test]
 fn equals_are_chosen_from_without_a_look_at_anything_else() {
     let alike = spread(Algorithm::Random, Rules::default(), &[at(3, Healthy), at(3, Healthy)]);
-    assert!(matches!(alike.0, Shape::Flat(_)));
+    assert!(matches!(alike.shape, Shape::Flat(_)));
     assert_eq!(alike.places().collect::<Vec<_>>(), [0, 1]);
     let none = spread(Algorithm::Random, Rules::default(), &[]);
-    assert!(matches!(none.0, Shape::Flat(_)));
+    assert!(matches!(none.shape, Shape::Flat(_)));
 }
 
 #[test]
@@ -92,7 +94,7 @@ fn who_is_unhealthy_is_not_chosen() {
     let standings = [at(0, Healthy), at(0, Unhealthy), at(0, Healthy)];
     assert_percents(Rules::default(), &standings, &[50, 0, 50]);
     let mut nobody = spread(Algorithm::RoundRobin, Rules::default(), &[at(0, Unhealthy)]);
-    assert_eq!(nobody.pick(Millis(0), &mut Dice::seeded(1), |_| true), None);
+    assert_eq!(nobody.pick(Millis(0), None, &mut Dice::seeded(1), |_| true), None);
     assert_eq!(nobody.places().count(), 0);
 }
 
@@ -180,7 +182,61 @@ fn who_backs_off_is_followed_by_the_others_of_the_locality_then_the_priority_the
         assert_eq!(left(&[0]), [1, 2], "{algorithm:?}");
         assert_eq!(left(&[0, 1]), [2], "{algorithm:?}");
         assert_eq!(left(&[0, 1, 2]), [3], "{algorithm:?}");
-        let all = spread.pick(Millis(0), &mut Dice::seeded(1), |place| place > 3);
+        let all = spread.pick(Millis(0), None, &mut Dice::seeded(1), |place| place > 3);
         assert_eq!(all, None, "{algorithm:?}: who is unhealthy is not asked");
+    }
+}
+
+#[test]
+fn a_client_keeps_its_endpoint_through_priorities_and_localities_and_clients_have_their_shares() {
+    let standings = [
+        of(0, 1, Healthy),
+        of(0, 1, Healthy),
+        of(1, 3, Healthy),
+        of(1, 3, Unhealthy),
+        at(1, Healthy),
+    ];
+    let members = standings.iter().enumerate().map(|(number, standing)| {
+        let member = Member {
+            weight: NonZeroU32::MIN,
+            load: Arc::default(),
+            name: std::net::SocketAddr::from(([10, 0, 0, number as u8], 80)).into(),
+        };
+        (member, *standing)
+    });
+    let mut spread = Spread::new(
+        Algorithm::Hashed,
+        IN_LOCALITIES,
+        members.collect(),
+        &mut Dice::seeded(1),
+    );
+    let (mut dice, mut seen) = (Dice::seeded(7), [0; 5]);
+    for client in 0..PICKS {
+        let key = Some(Key::of_client(std::net::Ipv4Addr::from_bits(client).into()));
+        let first = spread.pick(Millis(0), key, &mut dice, |_| true).unwrap();
+        for _ in 0..3 {
+            assert_eq!(spread.pick(Millis(0), key, &mut dice, |_| true), Some(first));
+        }
+        seen[first] += 1;
+    }
+    assert_eq!((seen[3], seen[4]), (0, 0), "{seen:?}");
+    // The second locality counts for 1.4 halves of its weight.
+    let second = f64::from(seen[2]) / f64::from(PICKS);
+    assert!((second - 2.1 / 3.1).abs() < 0.02, "{seen:?}");
+    assert!((f64::from(seen[0]) / f64::from(seen[1]) - 1.0).abs() < 0.1, "{seen:?}");
+}
+
+#[test]
+fn a_key_says_nothing_to_an_algorithm_that_does_not_hash() {
+    let key = Some(Key::of_client(std::net::Ipv4Addr::LOCALHOST.into()));
+    for standings in [[at(0, Healthy), at(0, Healthy)], [at(0, Healthy), at(0, Degraded)]] {
+        let mut spread = spread(Algorithm::Random, Rules::default(), &standings);
+        let mut dice = Dice::seeded(3);
+        let picks: Vec<_> = (0..200)
+            .map(|_| spread.pick(Millis(0), key, &mut dice, |_| true).unwrap())
+            .collect();
+        if standings[1].health == Healthy {
+            assert!(picks.contains(&0) && picks.contains(&1));
+        }
     }
 }

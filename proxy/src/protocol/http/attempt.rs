@@ -1,6 +1,7 @@
 //! The attempts of one request: pick, lease; and whether another attempt may follow a failed one.
 
 use super::clock::Clock;
+use crate::balance::Key;
 use crate::failure::{Reason, Retry};
 use crate::protocol::Session;
 use crate::route::{Changes, Fields, Forward};
@@ -76,6 +77,8 @@ pub(super) struct Attempts<'a> {
     /// Who has it.
     endpoint: Option<Rc<Endpoint>>,
     pinned: Option<SocketAddr>,
+    /// What it has in common with others that are to get the same endpoint.
+    key: Option<Key>,
     tried: Tried,
     /// The last failure was one to connect: the same endpoint would fail the same way.
     unreachable: bool,
@@ -113,6 +116,7 @@ impl<'a> Attempts<'a> {
             newest: None,
             endpoint: None,
             pinned,
+            key: forward.hash.map(|hash| session.key(hash)),
             tried: Tried::default(),
             unreachable: false,
             fresh: false,
@@ -167,10 +171,10 @@ impl<'a> Attempts<'a> {
                     last = unreached.reason();
                     let again = self.repeats(last, false, Repeatable::Unsent)
                         && match unreached {
-                            Unreached::Asked(_) => self.is_permitted(record),
-                            // That has cost its endpoint nothing: a hundred streams that wait for one connection are one
-                            // failure, and one of them has asked.
-                            Unreached::Waited(_) => true,
+                            Unreached::First(_) => self.is_permitted(record),
+                            // One of them has asked. The budget is to keep failures from multiplying requests, and these
+                            // do not: the endpoint is left alone from now on.
+                            Unreached::Joined(_) => true,
                         };
                     if !again {
                         break;
@@ -191,11 +195,11 @@ impl<'a> Attempts<'a> {
                 upstreams.at(&self.cluster, address)
             };
         }
-        let other = upstreams.balance(&self.cluster, &self.tried, self.started);
+        let other = upstreams.balance(&self.cluster, self.key, &self.tried, self.started);
         if other.is_some() || self.unreachable {
             return other;
         }
-        upstreams.balance(&self.cluster, &Tried::default(), self.started)
+        upstreams.balance(&self.cluster, self.key, &Tried::default(), self.started)
     }
 
     async fn connect(&self, endpoint: &Rc<Endpoint>, version: Version) -> Result<Lease, Unreached> {
@@ -204,13 +208,11 @@ impl<'a> Attempts<'a> {
             Version::One if self.fresh => upstreams
                 .fresh_http1(&self.cluster, endpoint, direction)
                 .await
-                .map(Lease::One)
-                .map_err(Unreached::Asked),
+                .map(Lease::One),
             Version::One => upstreams
                 .http1(&self.cluster, endpoint, direction, self.started)
                 .await
-                .map(Lease::One)
-                .map_err(Unreached::Asked),
+                .map(Lease::One),
             Version::Two => upstreams
                 .http2(&self.cluster, endpoint, direction)
                 .await
