@@ -86,10 +86,10 @@ impl Pages {
             _ if self.ends.load(Ordering::Relaxed) => Ready::No("ending\n"),
             Origin::Cluster {
                 access: Some(access), ..
-            } if access.certificates.authority().borrow().is_none() => {
-                Ready::No("there is no certificate yet\n")
+            } if access.certificates.authority().borrow().is_none() => Ready::No("there is no certificate yet\n"),
+            Origin::Cluster { cluster, .. } if !*cluster.complete().borrow() => {
+                Ready::No("the cluster is not known yet\n")
             }
-            Origin::Cluster { cluster, .. } if !*cluster.complete().borrow() => Ready::No("the cluster is not known yet\n"),
             Origin::Cluster { .. } | Origin::File(_) => Ready::Yes,
         }
     }

@@ -101,6 +101,6 @@ mod tests {
 
     #[test]
     fn a_version_is_read_as_clouds_write_it() {
-        assert_eq!(["1", "31+", "29-eks", "", "x"].map(number), [1, 31, 0, 0, 0]);
+        assert_eq!(["1", "31+", "29-eks", "", "x"].map(number), [1, 31, 29, 0, 0]);
     }
 }

@@ -82,7 +82,14 @@ async fn serve(options: &Run) -> Result<(), String> {
     });
     if let (Some(access), Some(pod)) = (&access, &options.pod) {
         let (source, domain) = (options.certificates.clone(), options.cluster_domain.clone());
-        tokio::spawn(guarded::keep(access.clone(), client.clone(), source, pod.clone(), domain, led));
+        tokio::spawn(guarded::keep(
+            access.clone(),
+            client.clone(),
+            source,
+            pod.clone(),
+            domain,
+            led,
+        ));
     }
 
     if let (Some(injector), Some(access)) = (injector, &access) {

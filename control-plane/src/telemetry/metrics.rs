@@ -244,7 +244,7 @@ mod tests {
                 match line.strip_prefix("# TYPE ") {
                     Some(rest) => {
                         let (name, kind) = rest.split_once(' ').unwrap();
-                        family = (name, kind == "histogram");
+                        family = (name, ["histogram", "summary"].contains(&kind));
                     }
                     None if line.starts_with('#') => {}
                     None => {
