@@ -19,6 +19,8 @@ use crate::pod::Pod;
 use crate::process::Process;
 use crate::wait;
 
+/// The namespace of its pods.
+pub const NAMESPACE: &str = "evenkeel-system";
 /// Where it serves resources, on loopback.
 const RESOURCES: u16 = 15010;
 /// Where other pods are led there.
@@ -80,6 +82,11 @@ impl ControlPlane {
         Ok(())
     }
 
+    /// What tells its requests, and its hold on the Lease, from those of others.
+    pub fn identity(&self) -> &str {
+        self.pod.name()
+    }
+
     /// What the process that runs now has said.
     pub fn said(&self) -> String {
         self.process.borrow().said()
@@ -119,6 +126,7 @@ fn run(pod: &Pod, kubeconfig: &PathBuf) -> Result<Process> {
     let at = SocketAddr::new(Family::V4.loopback(), RESOURCES);
     command.args(["run", "--plaintext-listen", &at.to_string()]);
     command.env("KUBECONFIG", kubeconfig).env("EVENKEEL_LOG", "info");
+    command.env("POD_NAME", pod.name()).env("POD_NAMESPACE", NAMESPACE);
     pod.spawn(command)
 }
 

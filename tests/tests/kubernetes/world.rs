@@ -9,6 +9,7 @@ use evenkeel_tests::clients;
 use evenkeel_tests::cluster::Cluster;
 use evenkeel_tests::cluster::Family;
 use evenkeel_tests::kubernetes::ApiServer;
+use evenkeel_tests::kubernetes::Installed;
 use evenkeel_tests::kubernetes::control::ControlPlane;
 use evenkeel_tests::kubernetes::object;
 use evenkeel_tests::kubernetes::object::Condition;
@@ -36,7 +37,7 @@ pub(crate) struct World {
     pub(crate) replicas: Vec<Replica>,
     pub(crate) clients: Vec<Pod>,
     pub(crate) meshes: Vec<Mesh>,
-    _cluster: Cluster,
+    pub(crate) cluster: Cluster,
 }
 
 // === impl World ===
@@ -53,9 +54,21 @@ impl World {
 
     /// As [`World::new`], with so many clients, whose proxies are ready.
     pub(crate) fn with_clients(family: Family, count: usize) -> Result<Self> {
+        Self::begin(family, count, Installed::Yes)
+    }
+
+    /// With one client, in a cluster that has never heard of the Gateway API, nor of our own kinds.
+    pub(crate) fn without_gateway_api() -> Result<Self> {
+        Self::begin(Family::V4, 1, Installed::No)
+    }
+
+    fn begin(family: Family, count: usize, routes: Installed) -> Result<Self> {
         let cluster = Cluster::new()?;
         let replicas = cluster.replicas(3)?;
         let api = ApiServer::start(&cluster.pod("api")?, family)?;
+        for group in ["gateway.networking.k8s.io", "evenkeel.io"] {
+            api.install(group, routes);
+        }
         api.put([object::namespace(SHOP, &[]), object::node("node-a", "zone-a")]);
         let names = (1..=count).map(|number| format!("client-{number}"));
         let clients: Vec<_> = names.map(|name| cluster.pod(&name)).collect::<Result<_>>()?;
@@ -71,7 +84,7 @@ impl World {
             replicas,
             clients,
             meshes: Vec::new(),
-            _cluster: cluster,
+            cluster,
         };
         world
             .api
