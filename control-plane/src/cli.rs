@@ -2,7 +2,7 @@
 
 mod inject;
 
-use crate::app::{self, Listen, OwnPod, Run, Serve};
+use crate::app::{self, CertificateSource, Listen, OwnPod, Run, Serve};
 use crate::log;
 use crate::source::dns::DnsName;
 use clap::{Parser, Subcommand};
@@ -62,6 +62,18 @@ enum Command {
         /// Where clients on this host connect, in plaintext; loopback only
         #[arg(long, value_name = "IP:PORT")]
         plaintext_listen: Option<SocketAddr>,
+        /// Where pods connect, over TLS and with the token of their ServiceAccount; a port alone means every address
+        #[arg(long, value_name = "PORT|IP:PORT", requires_all = ["pod_name", "pod_namespace"])]
+        xds_listen: Option<Listen>,
+        /// Where the API server asks about new pods, over HTTPS; a port alone means every address
+        #[arg(long, value_name = "PORT|IP:PORT", requires_all = ["injection_settings", "pod_name", "pod_namespace"])]
+        webhook_listen: Option<Listen>,
+        /// How pods are injected; the file is watched
+        #[arg(long, value_name = "FILE", requires = "webhook_listen")]
+        injection_settings: Option<PathBuf>,
+        /// Where the certificate comes from: `self` makes it, keeps it in the Secret evenkeel-control-tls and renews it
+        #[arg(long, value_name = "self|secret:NAME|folder:PATH", default_value = "self")]
+        certificates: CertificateSource,
         /// Where /metrics, /ready and /live answer; a port alone means every address
         #[arg(long, value_name = "PORT|IP:PORT", default_value = "15014")]
         telemetry: Listen,
@@ -122,6 +134,10 @@ fn execute(command: Command) -> Result<(), String> {
         }
         Command::Run {
             plaintext_listen,
+            xds_listen,
+            webhook_listen,
+            injection_settings,
+            certificates,
             telemetry,
             cluster_domain,
             pod_name,
@@ -131,9 +147,15 @@ fn execute(command: Command) -> Result<(), String> {
             if let Some(listen) = plaintext_listen.filter(|listen| !listen.ip().is_loopback()) {
                 return Err(format!("{listen} is not loopback, and this is plaintext"));
             }
+            if plaintext_listen.is_none() && xds_listen.is_none() {
+                return Err("nobody could connect: give --xds-listen, --plaintext-listen or both".to_owned());
+            }
             log::install(&log)?;
             app::run(&Run {
                 plaintext: plaintext_listen,
+                guarded: xds_listen,
+                injector: webhook_listen.zip(injection_settings),
+                certificates,
                 telemetry,
                 cluster_domain,
                 pod: pod_name

@@ -3,13 +3,13 @@
 //! ```text
 //! cli           the command line
 //! app           wiring: sources -> views -> server -> pages -> the end
+//! telemetry     /metrics, /ready, /live
 //! webhook       what the API server asks about new pods, over HTTPS
 //! kubernetes    a cluster as a source: its objects, watched
 //! source        where services come from: a mesh document, names that are resolved
 //! views         what each class of nodes is to have
 //! access        who may come in, and how we show who we are
 //! inject        a pod in, what it is to become out
-//! telemetry     /metrics, /ready, /live
 //! log           one line for each event
 //! ```
 

@@ -2,9 +2,12 @@
 
 mod metrics;
 
+use crate::access::certificates::Certificates;
+use crate::access::review::Reviews;
 use crate::kubernetes::Cluster;
 use crate::source::file::Reads;
 use crate::views::Views;
+use crate::webhook::Counts;
 use bytes::Bytes;
 use evenkeel_control_api::serve::Server;
 use http_body_util::Full;
@@ -43,7 +46,18 @@ pub(crate) struct Pages {
 /// Where it all comes from.
 pub(crate) enum Origin {
     File(Reads),
-    Cluster(Cluster),
+    Cluster {
+        cluster: Cluster,
+        access: Option<Access>,
+        webhook: Option<Arc<Counts>>,
+    },
+}
+
+/// Who may come in.
+#[derive(Clone)]
+pub(crate) struct Access {
+    pub(crate) certificates: Certificates,
+    pub(crate) reviews: Reviews,
 }
 
 /// Whether somebody new should come.
@@ -70,8 +84,13 @@ impl Pages {
     fn ready(&self) -> Ready {
         match &self.origin {
             _ if self.ends.load(Ordering::Relaxed) => Ready::No("ending\n"),
-            Origin::Cluster(cluster) if !*cluster.complete().borrow() => Ready::No("the cluster is not known yet\n"),
-            Origin::Cluster(_) | Origin::File(_) => Ready::Yes,
+            Origin::Cluster {
+                access: Some(access), ..
+            } if access.certificates.authority().borrow().is_none() => Ready::No("there is no certificate yet\n"),
+            Origin::Cluster { cluster, .. } if !*cluster.complete().borrow() => {
+                Ready::No("the cluster is not known yet\n")
+            }
+            Origin::Cluster { .. } | Origin::File(_) => Ready::Yes,
         }
     }
 

@@ -1,11 +1,14 @@
 //! The wiring: sources -> views -> server -> pages -> the end.
 
+mod guarded;
+mod injector;
 mod leading;
 mod listen;
 mod node;
 mod run;
 mod serve;
 
+pub use guarded::CertificateSource;
 pub use leading::OwnPod;
 pub use listen::Listen;
 pub use run::Run;

@@ -1,5 +1,7 @@
 //! `run`: a cluster, to the proxies in its pods.
 
+use super::guarded::{self, CertificateSource};
+use super::injector::Injector;
 use super::leading::{OwnPod, lead};
 use super::listen::bind;
 use super::{Listen, Signals, node, runtime};
@@ -9,10 +11,11 @@ use crate::telemetry::{self, Origin, Pages};
 use crate::views::Views;
 use evenkeel_control_api::serve::Server;
 use kube::{Client, Config};
-use std::future::pending;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// From the first signal on we are not ready, and go on for so long: until nobody is led here any more.
 const LEAVE: Duration = Duration::from_secs(5);
@@ -24,6 +27,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Run {
     /// For clients on this host, in plaintext.
     pub plaintext: Option<SocketAddr>,
+    /// For pods, over TLS.
+    pub guarded: Option<Listen>,
+    /// For the API server's questions about new pods, and how those are injected.
+    pub injector: Option<(Listen, PathBuf)>,
+    /// What TLS is spoken with.
+    pub certificates: CertificateSource,
     /// For `/metrics`, `/ready` and `/live`.
     pub telemetry: Listen,
     /// Of the cluster's DNS.
@@ -49,14 +58,43 @@ async fn serve(options: &Run) -> Result<(), String> {
     let cluster = Cluster::new(&options.cluster_domain);
     let (given, known) = (Arc::clone(&views), cluster.clone());
     let server = Server::new(move |node, peer| Ok(given.subscribe(&node::class(&known, node, peer)?)));
-    let doors = Arc::new(Pages::new(
-        server.clone(),
-        Arc::clone(&views),
-        Origin::Cluster(cluster.clone()),
-    ));
+    let injector = match &options.injector {
+        Some((listen, settings)) => Some(Injector::open(*listen, settings).await?),
+        None => None,
+    };
+    let over_tls = options.guarded.is_some() || injector.is_some();
+    let access = over_tls.then(|| guarded::access(client.clone(), &cluster));
+    let origin = Origin::Cluster {
+        cluster: cluster.clone(),
+        access: access.clone(),
+        webhook: injector.as_ref().map(Injector::counts),
+    };
+    let doors = Arc::new(Pages::new(server.clone(), Arc::clone(&views), origin));
     tokio::spawn(telemetry::serve(pages, Arc::clone(&doors)));
     tokio::spawn(cluster.watched(client.clone()).run(Arc::clone(&views)));
     tracing::info!(%telemetry, "asking the API server");
+
+    let (over, end) = watch::channel(false);
+    let (leads, led) = watch::channel(false);
+    let leading = options.pod.clone().map(|pod| {
+        let board = Arc::clone(cluster.board());
+        tokio::spawn(lead(client.clone(), pod, board, leads, until(end.clone())))
+    });
+    if let (Some(access), Some(pod)) = (&access, &options.pod) {
+        let (source, domain) = (options.certificates.clone(), options.cluster_domain.clone());
+        tokio::spawn(guarded::keep(
+            access.clone(),
+            client.clone(),
+            source,
+            pod.clone(),
+            domain,
+            led,
+        ));
+    }
+
+    if let (Some(injector), Some(access)) = (injector, &access) {
+        tokio::spawn(injector.run(client.clone(), cluster.clone(), access.clone()));
+    }
 
     // Whoever came before everything is known would be told that there is nothing.
     let mut complete = cluster.complete();
@@ -64,23 +102,21 @@ async fn serve(options: &Run) -> Result<(), String> {
         _ = complete.wait_for(|complete| *complete) => {}
         () = signals.next() => return Ok(()),
     }
-    let (over, end) = tokio::sync::watch::channel(false);
-    let until = |mut end: tokio::sync::watch::Receiver<bool>| async move {
-        // An error would mean that the sender is gone, which is the end, too.
-        let _ = end.wait_for(|ended| *ended).await;
-    };
-    let leading = options.pod.clone().map(|pod| {
-        let board = Arc::clone(cluster.board());
-        tokio::spawn(lead(client.clone(), pod, board, until(end.clone())))
-    });
     let plaintext = async {
-        match options.plaintext {
-            Some(address) => {
-                let (listener, listen) = bind(Listen::At(address)).await?;
-                tracing::info!(%listen, %telemetry, "serving");
-                server.serve(listener, until(end.clone())).await;
-            }
-            None => until(end.clone()).await,
+        if let Some(address) = options.plaintext {
+            let (listener, listen) = bind(Listen::At(address)).await?;
+            tracing::info!(%listen, %telemetry, "serving");
+            server.serve(listener, until(end.clone())).await;
+        }
+        Ok::<(), String>(())
+    };
+    let secured = async {
+        if let (Some(address), Some(access)) = (options.guarded, &access) {
+            let (listener, listen) = bind(address).await?;
+            tracing::info!(%listen, %telemetry, "serving over TLS");
+            server
+                .serve_guarded(listener, guarded::guard(access), until(end.clone()))
+                .await;
         }
         Ok::<(), String>(())
     };
@@ -92,18 +128,20 @@ async fn serve(options: &Run) -> Result<(), String> {
             () = signals.next() => {}
         }
         over.send_replace(true);
-        pending::<()>().await;
+        Ok::<(), String>(())
     };
-    tokio::select! {
-        ended = plaintext => ended?,
-        () = told => {}
-    }
+    tokio::try_join!(plaintext, secured, told)?;
     if let Some(leading) = leading {
         // The lease is released, so that another need not wait for it.
         let _ = leading.await;
     }
     tracing::info!("the control plane ends");
     Ok(())
+}
+
+async fn until(mut end: watch::Receiver<bool>) {
+    // An error would mean that the sender is gone, which is the end, too.
+    let _ = end.wait_for(|ended| *ended).await;
 }
 
 /// As `kubectl` finds its way, or as a pod does.

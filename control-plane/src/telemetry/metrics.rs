@@ -1,6 +1,6 @@
 //! The text format of Prometheus (version 0.0.4). Label values come from closed lists.
 
-use super::Origin;
+use super::{Access, Origin};
 use crate::kubernetes::watch::Condition;
 use crate::kubernetes::{Cluster, Kind as ObjectKind};
 use crate::source::file::Counts as Reads;
@@ -8,6 +8,7 @@ use crate::views::Counts;
 use evenkeel_control_api::resource::Kind;
 use evenkeel_control_api::serve::{Denial, KindStatus, Status};
 use std::fmt::{Display, Write};
+use std::time::SystemTime;
 
 /// A count of each type of resource.
 type OfKind = fn(&KindStatus) -> u64;
@@ -40,7 +41,19 @@ pub(super) fn page(status: &Status, counts: &Counts, origin: &Origin) -> String 
     views(&mut page, counts);
     match origin {
         Origin::File(reads) => document(&mut page, reads.counts()),
-        Origin::Cluster(cluster) => objects(&mut page, cluster),
+        Origin::Cluster {
+            cluster,
+            access,
+            webhook,
+        } => {
+            objects(&mut page, cluster);
+            if let Some(access) = access {
+                guarded(&mut page, access);
+            }
+            if let Some(webhook) = webhook {
+                page.push_str(&webhook.page());
+            }
+        }
     }
     page
 }
@@ -172,6 +185,30 @@ fn objects(page: &mut String, cluster: &Cluster) {
     });
 }
 
+fn guarded(page: &mut String, Access { certificates, reviews }: &Access) {
+    let (certificate, reviews) = (certificates.status(), reviews.counts());
+    if let Some(expires) = certificate.expires {
+        let rest = expires.duration_since(SystemTime::now()).unwrap_or_default();
+        let name = "evenkeel_control_certificate_rest_seconds";
+        family(page, name, "gauge", "For how long the certificate in force is good.");
+        sample(page, name, "", rest.as_secs());
+    }
+    let name = "evenkeel_control_certificates_total";
+    family(page, name, "counter", "Certificates, by what became of them.");
+    sample(page, name, "{result=\"accepted\"}", certificate.accepted);
+    sample(page, name, "{result=\"refused\"}", certificate.refused);
+    let name = "evenkeel_control_token_reviews_total";
+    family(page, name, "counter", "Tokens that were looked at, by what was known.");
+    for (result, count) in [
+        ("answered", reviews.answered),
+        ("failed", reviews.failed),
+        ("remembered", reviews.remembered),
+        ("trusted", reviews.trusted),
+    ] {
+        sample(page, name, &format!("{{result=\"{result}\"}}"), count);
+    }
+}
+
 fn family(page: &mut String, name: &str, kind: &str, help: &str) {
     writeln!(page, "# HELP {name} {help}\n# TYPE {name} {kind}").expect("a String takes all that is written");
 }
@@ -183,6 +220,7 @@ fn sample(page: &mut String, name: &str, labels: &str, value: impl Display) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
 
     #[test]
     fn every_sample_follows_its_family() {
@@ -190,7 +228,11 @@ mod tests {
         status.kinds[Kind::Listener as usize].refused = 3;
         for origin in [
             Origin::File(crate::source::file::Reads::default()),
-            Origin::Cluster(Cluster::new("cluster.local")),
+            Origin::Cluster {
+                cluster: Cluster::new("cluster.local"),
+                access: None,
+                webhook: Some(Arc::default()),
+            },
         ] {
             let page = page(&status, &Counts::default(), &origin);
             assert!(
@@ -202,7 +244,7 @@ mod tests {
                 match line.strip_prefix("# TYPE ") {
                     Some(rest) => {
                         let (name, kind) = rest.split_once(' ').unwrap();
-                        family = (name, kind == "histogram");
+                        family = (name, ["histogram", "summary"].contains(&kind));
                     }
                     None if line.starts_with('#') => {}
                     None => {

@@ -7,7 +7,7 @@ use kube::api::{Api, PostParams};
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 /// For one request: two fit between a renewal and the deadline.
 const ANSWER: Duration = Duration::from_secs(3);
@@ -26,6 +26,22 @@ impl Election {
     pub async fn led(&mut self) {
         if self.0.wait_for(|until| leads(*until)).await.is_err() {
             std::future::pending::<()>().await;
+        }
+    }
+
+    /// Waits until we do not lead.
+    pub async fn lost(&mut self) {
+        loop {
+            let until = *self.0.borrow_and_update();
+            let Some(until) = until.filter(|until| leads(Some(*until))) else {
+                return;
+            };
+            tokio::select! {
+                () = sleep_until(until) => {}
+                changed = self.0.changed() => if changed.is_err() {
+                    return;
+                }
+            }
         }
     }
 }
