@@ -110,9 +110,14 @@ impl Watch {
                         (Failure::Missing, Need::IfInstalled) => MISSING_PAUSE,
                         _ => pauses.next(dice()),
                     };
+                    // An API server that is away says nothing of what it has: that is waited for.
+                    let unavailable = matches!(failure, Failure::Missing | Failure::Forbidden(_));
                     self.watches.failed(self.kind, failure);
                     // Told again and again: whoever waits needs it once, and has room for it.
-                    if self.kind.need() == Need::IfInstalled && self.tell(Seen::Unavailable(self.kind)).await.is_err() {
+                    if unavailable
+                        && self.kind.need() == Need::IfInstalled
+                        && self.tell(Seen::Unavailable(self.kind)).await.is_err()
+                    {
                         return;
                     }
                     tokio::time::sleep(pause).await;

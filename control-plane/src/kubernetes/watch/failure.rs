@@ -16,6 +16,8 @@ pub(super) enum Failure {
     Gone,
     /// The cluster has no such kind.
     Missing,
+    /// We may not, and what we lack.
+    Forbidden(String),
     /// A watch ended at once.
     Ended,
     /// Nobody takes what is seen any more.
@@ -42,7 +44,7 @@ impl Failure {
             404 => Self::Missing,
             403 => {
                 let (group, resource) = kind.resource();
-                Self::Other(format!(
+                Self::Forbidden(format!(
                     "not allowed: a ClusterRole of ours must grant the verb `{verb}` on `{resource}` in the API group \
                      `{group}`; the API server says: {}",
                     status.message
@@ -106,7 +108,7 @@ mod tests {
         let mut status = Status::failure("services is forbidden: User \"x\" cannot list", "Forbidden");
         status.code = 403;
         let failure = Failure::of(Kind::EndpointSlice, "list", kube::Error::Api(status.boxed()));
-        let Failure::Other(said) = failure else {
+        let Failure::Forbidden(said) = failure else {
             panic!("{failure:?}")
         };
         assert!(

@@ -92,7 +92,7 @@ impl Watches {
                 return;
             }
             Failure::Missing => Condition::Missing,
-            Failure::Other(reason) => Condition::Failing(reason),
+            Failure::Forbidden(reason) | Failure::Other(reason) => Condition::Failing(reason),
         };
         status.failures += 1;
         let before = std::mem::replace(&mut status.condition, condition.clone());
