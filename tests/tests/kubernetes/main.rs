@@ -9,4 +9,5 @@ mod malformed;
 mod routes;
 mod server;
 mod slices;
+mod status;
 mod world;
