@@ -9,7 +9,7 @@ mod latency;
 
 use claims::Claims;
 use evenkeel_control_api::mesh::model::{Pod, Service};
-use evenkeel_control_api::mesh::{FIELDS, Reader, translate_pod, translate_service};
+use evenkeel_control_api::mesh::{FIELDS, Reader, names_for_grpc, translate_pod, translate_service};
 use evenkeel_control_api::resource::Kind;
 use evenkeel_control_api::serve::View;
 use evenkeel_control_api::xds::{Messages, Packed};
@@ -81,6 +81,7 @@ struct InForce {
 #[derive(Debug)]
 struct Held {
     served: Served,
+    /// Of its resources, for whichever reader.
     names: BTreeSet<Name>,
 }
 
@@ -218,7 +219,8 @@ impl InForce {
             }
             if let Some(served) = served {
                 let messages = translate_service(&served.everywhere, USUAL);
-                let names = packed(&messages).map(name_of).collect();
+                let names_for_grpc = names_for_grpc(&served.everywhere).map(|name| (Kind::Listener, name.into()));
+                let names = packed(&messages).map(name_of).chain(names_for_grpc).collect();
                 self.claims.claim(&served.everywhere, &names);
                 fresh.insert(Arc::clone(&name), messages);
                 self.services.insert(name, Held { served, names });

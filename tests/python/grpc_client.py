@@ -1,4 +1,4 @@
-"""gRPC's own xDS client: one call to a target that a control plane resolves. Prints what became of it, a line of JSON.
+"""gRPC's own xDS client: calls to a target that a control plane resolves. Prints what became of the last, a line of JSON.
 
     grpc_client.py --control-plane 127.0.0.1:15010 --seconds 20 xds:///10.96.0.10:80 /evenkeel.test.Echo/Unary
 """
@@ -9,9 +9,10 @@ import os
 
 
 def main():
-    parser = argparse.ArgumentParser(description="one call through gRPC's xDS client")
+    parser = argparse.ArgumentParser(description="calls through gRPC's xDS client, on one channel")
     parser.add_argument("--control-plane", required=True, help="IP:PORT of ADS")
     parser.add_argument("--seconds", type=float, default=20, help="how long the call may take")
+    parser.add_argument("--calls", type=int, default=1, help="how many; the first that fails is the last")
     parser.add_argument("target", help="xds:///NAME")
     parser.add_argument("method", help="/SERVICE/METHOD; the request is empty")
     arguments = parser.parse_args()
@@ -27,7 +28,8 @@ def call(arguments):
     with grpc.insecure_channel(arguments.target) as channel:
         method = channel.unary_unary(arguments.method, request_serializer=bytes, response_deserializer=bytes)
         try:
-            answer, outcome = method.with_call(b"", timeout=arguments.seconds, wait_for_ready=False)
+            for _ in range(arguments.calls):
+                answer, outcome = method.with_call(b"", timeout=arguments.seconds, wait_for_ready=False)
             return {"code": outcome.code().name, "details": "", "answer": answer.hex()}
         except grpc.RpcError as error:
             return {"code": error.code().name, "details": error.details()}

@@ -17,8 +17,8 @@ use settings::ProxySettings;
 use settings::Startup;
 use std::cell::RefCell;
 pub use translate::{
-    FIELDS, Reader, check_rule, check_service, translate, translate_assignments, translate_for, translate_pod,
-    translate_service,
+    FIELDS, Reader, check_rule, check_service, names_for_grpc, translate, translate_assignments, translate_for,
+    translate_pod, translate_service,
 };
 
 /// What a proxy runs on: its own settings, and the resources that xDS would have carried.

@@ -23,6 +23,8 @@ impl From<ProtoNode> for Node {
         let reader = match said.and_then(|value| value.kind) {
             // Numbers in metadata are floating point; what is no version at all saturates.
             Some(Kind::NumberValue(version)) => Reader::Evenkeel(version as u32),
+            // As in "gRPC C-core linux", "gRPC Go" and "grpc-node-js".
+            _ if node.user_agent_name.to_ascii_lowercase().starts_with("grpc") => Reader::Grpc,
             _ => Reader::Other,
         };
         Self {

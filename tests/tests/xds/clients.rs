@@ -1,7 +1,6 @@
 //! gRPC's own xDS client (`grpcio`) under our control plane.
 //!
-//! It reads our answers and says what it takes. It cannot be served yet: its targets are listeners with an `api_listener`, which
-//! belong to applications without a proxy, and ours are for proxies.
+//! An application without a proxy that finds its services by name, and balances its calls by itself.
 
 use std::time::Duration;
 
@@ -15,6 +14,8 @@ use evenkeel_tests::document::Document;
 use evenkeel_tests::http;
 use evenkeel_tests::metrics::Metrics;
 use evenkeel_tests::pod::Pod;
+use evenkeel_tests::replica::readings;
+use evenkeel_tests::replica::served;
 use evenkeel_tests::service::Port;
 use evenkeel_tests::service::Service;
 use evenkeel_tests::xds;
@@ -27,6 +28,8 @@ const TELEMETRY: ([u8; 4], u16) = ([127, 0, 0, 1], 15014);
 const START: Duration = Duration::from_secs(20);
 /// Longer than gRPC waits until it believes that a name does not exist (15 s).
 const PATIENCE: &str = "25";
+/// Round robin shares thirty calls by tens.
+const CALLS: u64 = 30;
 
 /// What became of a call.
 #[derive(Debug, Deserialize)]
@@ -36,19 +39,27 @@ struct Outcome {
 }
 
 #[test]
-fn grpcs_own_client_reads_our_answers_and_says_what_it_takes() -> Result<()> {
+fn grpcs_own_client_finds_a_service_by_name_and_balances_its_calls() -> Result<()> {
     let cluster = Cluster::new()?;
     let pod = cluster.pod("control")?;
-    let port = Port::new(80, [pod.at(Family::V4, 8080)]).protocol("grpc");
+    let replicas = cluster.replicas(3)?;
+    let port = Port::http(80, &replicas, Family::V4).protocol("grpc");
     let service = Service::new("web", Family::V4.vip(10)).with(port);
     serve(&pod, &Document::of(&[&service]))?;
 
+    let before = readings(&replicas)?;
+    let called = call(&pod, "xds:///web:80", CALLS)?;
+    ensure!(called.code == "OK", "{called:?}");
+    let served = served(&replicas, &before, |counts| counts.grpc)?;
+    ensure!(served.iter().sum::<u64>() == CALLS, "{served:?}");
+    ensure!(served.iter().all(|count| (8..=12).contains(count)), "{served:?}");
+
     // The listener of a proxy is one that it knows, and not one that it can use.
-    let known = call(&pod, "xds:///10.96.0.10:80")?;
+    let known = call(&pod, "xds:///10.96.0.10:80", 1)?;
     ensure!(known.code == "UNAVAILABLE", "{known:?}");
     let words = "LDS resource 10.96.0.10:80: invalid resource: errors validating server Listener";
     ensure!(known.details.contains(words), "{known:?}");
-    let unknown = call(&pod, "xds:///nobody")?;
+    let unknown = call(&pod, "xds:///nobody", 1)?;
     ensure!(
         unknown.details.contains("LDS resource nobody: does not exist"),
         "{unknown:?}"
@@ -72,7 +83,7 @@ fn serve(pod: &Pod, mesh: &Document) -> Result<()> {
     Ok(())
 }
 
-fn call(pod: &Pod, target: &str) -> Result<Outcome> {
+fn call(pod: &Pod, target: &str, calls: u64) -> Result<Outcome> {
     let mut command = pod.command(binaries::python("bin/python")?);
     command.arg("-B").arg(xds::script("grpc_client.py"));
     let control_plane = std::net::SocketAddr::from(CONTROL_PLANE).to_string();
@@ -81,6 +92,8 @@ fn call(pod: &Pod, target: &str) -> Result<Outcome> {
         &control_plane,
         "--seconds",
         PATIENCE,
+        "--calls",
+        &calls.to_string(),
         target,
         "/evenkeel.test.Echo/Unary",
     ]);

@@ -106,7 +106,8 @@ impl Traffic<'_> {
         }
     }
 
-    fn http(&self) -> Filter {
+    /// The filter for requests.
+    pub(super) fn http(&self) -> Filter {
         let requests = match self.rules {
             Some((rules, port)) => Requests::By { rules, port },
             None => Requests::To {

@@ -155,18 +155,21 @@ fn balance(algorithm: Algorithm) -> Vec<Policy> {
             ]
         }
         Algorithm::LeastRequest { choices } => vec![least_request(choices.get())],
-        Algorithm::RoundRobin => {
-            vec![policy(
-                "envoy.load_balancing_policies.round_robin",
-                pack_any(RoundRobin::default()),
-            )]
-        }
+        Algorithm::RoundRobin => vec![round_robin()],
         Algorithm::Random => vec![policy(
             "envoy.load_balancing_policies.random",
             pack_any(Random::default()),
         )],
         Algorithm::Hashed => vec![ring_hash(), least_request(2)],
     }
+}
+
+/// Each in turn.
+pub(super) fn round_robin() -> Policy {
+    policy(
+        "envoy.load_balancing_policies.round_robin",
+        pack_any(RoundRobin::default()),
+    )
 }
 
 fn ring_hash() -> Policy {

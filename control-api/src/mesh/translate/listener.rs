@@ -15,6 +15,7 @@ use crate::mesh::model::ServicePort;
 use crate::resource::listener::ForwardedFor;
 use envoy_types::pb::envoy::config::core::v3::TrafficDirection;
 use envoy_types::pb::envoy::config::listener::v3::AdditionalAddress;
+use envoy_types::pb::envoy::config::listener::v3::Filter;
 use envoy_types::pb::envoy::config::listener::v3::FilterChain;
 use envoy_types::pb::envoy::config::listener::v3::Listener;
 use envoy_types::pb::envoy::config::listener::v3::ListenerFilter;
@@ -57,6 +58,22 @@ pub(super) enum Leads {
     ToRoutes,
     /// Each to its own address, which is that of an endpoint.
     ToItself,
+}
+
+/// What becomes of the requests to a service port, for clients that have no connections for us to look into.
+pub(super) fn requests(port: &ServicePort, names: &Names<'_>) -> Filter {
+    let (cluster, stat_name) = (names.balanced(), names.stat_name());
+    let rules = match &port.routes {
+        Routes::Http(rules) => Some((rules.as_slice(), port.port)),
+        Routes::Own | Routes::Tls(_) | Routes::Tcp(_) => None,
+    };
+    let traffic = Traffic {
+        cluster: &cluster,
+        sticky: port.affinity == Affinity::ClientIp,
+        rules,
+        ..outbound_traffic(port, &stat_name)
+    };
+    traffic.http()
 }
 
 fn by_routes(port: &ServicePort, names: &Names<'_>) -> Listener {

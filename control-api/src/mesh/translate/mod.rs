@@ -6,6 +6,7 @@
 //! | one of a headless service | the cluster `outbound\|PORT\|direct\|NAME` besides, and a virtual listener at each endpoint's address |
 //! | its rules for requests | the route configuration in these listeners |
 //! | its rules for connections | their chains; what is missing is the cluster `outbound\|PORT\|missing\|NAME`, which has no endpoints |
+//! | one that speaks requests | for gRPC's own clients: the listener `NAME:PORT`, without an address |
 //! | `unknown` | the default chain of the bound listener `outbound`, to the cluster `passthrough` |
 //! | an inbound port | chains of the bound listener `inbound` for that destination port, to the cluster `inbound\|PORT` |
 //! | `inbound.default` | chains for any port and the default chain of `inbound`, to the cluster `inbound` |
@@ -20,6 +21,7 @@ mod claim;
 mod cluster;
 mod endpoint;
 mod filter;
+mod grpc;
 mod listener;
 mod route;
 mod skew;
@@ -38,6 +40,7 @@ use crate::xds::Packed;
 use backend::Names;
 pub use check::{check_rule, check_service};
 use claim::Claims;
+pub use grpc::names_for_grpc;
 use listener::Leads;
 pub use skew::{FIELDS, Reader};
 use std::net::SocketAddr;
@@ -93,7 +96,7 @@ fn translated(service: &Service, claims: &Claims<'_>, reader: Reader) -> Message
             Leads::ToRoutes
         };
         let addresses = addresses(service, port).filter(|address| claims.has(*address, service, port));
-        let listeners: Vec<_> = listener::service(port, &names, addresses, leads).collect();
+        let mut listeners: Vec<_> = listener::service(port, &names, addresses, leads).collect();
         let mut clusters = vec![cluster::service(port, &names)];
         if service.vips.is_empty() && !listeners.is_empty() {
             clusters.push(cluster::original(
@@ -102,6 +105,9 @@ fn translated(service: &Service, claims: &Claims<'_>, reader: Reader) -> Message
                 port.protocol,
                 &port.limits,
             ));
+        }
+        if reader == Reader::Grpc {
+            listeners.extend(grpc::listener(port, &names));
         }
         if misses(port) {
             clusters.push(cluster::empty(&names.missing(), &names.stat_name(), &port.limits));

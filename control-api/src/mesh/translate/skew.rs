@@ -6,6 +6,7 @@
 
 mod hashing;
 
+use super::grpc;
 use crate::xds::Packed;
 use envoy_types::pb::envoy::config::cluster::v3::Cluster;
 use envoy_types::pb::envoy::config::endpoint::v3::ClusterLoadAssignment;
@@ -19,6 +20,8 @@ pub const FIELDS: u32 = 2;
 pub enum Reader {
     /// One of ours, with this version of the table of fields.
     Evenkeel(u32),
+    /// One of gRPC's own, which takes services by name and balances by itself.
+    Grpc,
     /// Somebody else's: it has rules of its own for what it does not know, and gets everything.
     Other,
 }
@@ -84,6 +87,9 @@ fn fit(table: &[Row], reader: Reader, mut message: Outgoing) -> Packed {
         for row in table.iter().filter(|row| row.since > version) {
             (row.leave_out)(&mut message);
         }
+    }
+    if reader == Reader::Grpc {
+        grpc::fit(&mut message);
     }
     match message {
         Outgoing::Cluster(cluster) => Packed::new(&*cluster),
