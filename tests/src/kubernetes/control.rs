@@ -1,12 +1,15 @@
 //! `evenkeel-control run` in a pod, with a cluster's API server behind it.
 
-use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use anyhow::Context;
 use anyhow::Result;
+use serde_json::Value;
 
 use super::api::ApiServer;
 use crate::binaries;
@@ -21,6 +24,10 @@ use crate::wait;
 
 /// The namespace of its pods.
 pub const NAMESPACE: &str = "evenkeel-system";
+/// Where it is asked about new pods.
+pub const WEBHOOK: u16 = 15017;
+/// The file that says how pods are injected.
+const SETTINGS: &str = "injection.yaml";
 /// Where it serves resources, on loopback.
 const RESOURCES: u16 = 15010;
 /// Where other pods are led there.
@@ -35,7 +42,7 @@ const START: Duration = Duration::from_secs(30);
 pub struct ControlPlane {
     pod: Pod,
     kubeconfig: PathBuf,
-    process: RefCell<Process>,
+    process: Mutex<Process>,
     _door: Forwarder,
 }
 
@@ -51,10 +58,16 @@ impl ControlPlane {
 
     /// As [`ControlPlane::start`], without waiting, for one whose API server is not there yet.
     pub fn begin(pod: &Pod, api: &ApiServer) -> Result<Self> {
+        Self::begin_with(pod, api, &Value::Object(serde_json::Map::new()))
+    }
+
+    /// As [`ControlPlane::begin`], with these settings of the injector.
+    pub fn begin_with(pod: &Pod, api: &ApiServer, injection: &Value) -> Result<Self> {
         let kubeconfig = pod.folder()?.join("kubeconfig");
         std::fs::write(&kubeconfig, api.kubeconfig(pod.name()))?;
+        std::fs::write(pod.folder()?.join(SETTINGS), injection.to_string())?;
         Ok(Self {
-            process: RefCell::new(run(pod, &kubeconfig)?),
+            process: Mutex::new(run(pod, &kubeconfig)?),
             // It serves other hosts only whom it knows by a token; here everyone may ask in anybody's name.
             _door: Forwarder::start(pod, DOOR, SocketAddr::new(Family::V4.loopback(), RESOURCES))?,
             pod: pod.clone(),
@@ -73,13 +86,17 @@ impl ControlPlane {
 
     /// Ends it at once, as a crash does.
     pub fn kill(&self) {
-        self.process.borrow().kill();
+        self.process().kill();
     }
 
     /// Starts it again after it has ended, without waiting.
     pub fn restart(&self) -> Result<()> {
-        self.process.replace(run(&self.pod, &self.kubeconfig)?);
+        *self.process() = run(&self.pod, &self.kubeconfig)?;
         Ok(())
+    }
+
+    fn process(&self) -> MutexGuard<'_, Process> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What tells its requests, and its hold on the Lease, from those of others.
@@ -89,7 +106,7 @@ impl ControlPlane {
 
     /// What the process that runs now has said.
     pub fn said(&self) -> String {
-        self.process.borrow().said()
+        self.process().said()
     }
 
     /// The document of a proxy in the pod of this name; `settings` are further keys of the section `control_plane`, such as
@@ -127,6 +144,10 @@ fn run(pod: &Pod, kubeconfig: &PathBuf) -> Result<Process> {
     command.args(["run", "--plaintext-listen", &at.to_string()]);
     command.env("KUBECONFIG", kubeconfig).env("EVENKEEL_LOG", "info");
     command.env("POD_NAME", pod.name()).env("POD_NAMESPACE", NAMESPACE);
+    command.args(["--xds-listen", "15012", "--certificates", "self", "--webhook-listen"]);
+    command
+        .args([&WEBHOOK.to_string(), "--injection-settings"])
+        .arg(pod.folder()?.join(SETTINGS));
     pod.spawn(command)
 }
 

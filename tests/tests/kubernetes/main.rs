@@ -3,6 +3,7 @@
 mod asker;
 mod away;
 mod following;
+mod injection;
 mod kubelet;
 mod leading;
 mod malformed;

@@ -154,6 +154,8 @@ fn a_bookmark_spares_a_list_after_a_compaction() -> Result<()> {
         api.put([object::namespace("elsewhere", &[])]);
         api.bookmark();
         api.end_watches();
+        // It has the bookmark before what it saw last is forgotten.
+        api.wait_for_watches("services", 0)?;
         api.compact();
         let again = async {
             while api.count("watch", "services") < 2 {

@@ -1,0 +1,300 @@
+//! What the injector makes of pods is started as a kubelet starts it.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::net::SocketAddr;
+use std::sync::mpsc::TryRecvError;
+use std::sync::mpsc::channel;
+use std::thread;
+
+use anyhow::Context;
+use anyhow::Result;
+use anyhow::ensure;
+use evenkeel_tests::clients;
+use evenkeel_tests::cluster::Cluster;
+use evenkeel_tests::cluster::Family;
+use evenkeel_tests::http;
+use evenkeel_tests::kubelet::Probe;
+use evenkeel_tests::kubelet::Running;
+use evenkeel_tests::kubernetes::ApiServer;
+use evenkeel_tests::kubernetes::admission::Admitted;
+use evenkeel_tests::kubernetes::admission::Caller;
+use evenkeel_tests::kubernetes::control::ControlPlane;
+use evenkeel_tests::kubernetes::control::NAMESPACE;
+use evenkeel_tests::kubernetes::control::WEBHOOK;
+use evenkeel_tests::kubernetes::object;
+use evenkeel_tests::kubernetes::object::Condition;
+use evenkeel_tests::pod::Pod;
+use evenkeel_tests::wait;
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::world::DEADLINE;
+use crate::world::PORT;
+use crate::world::SHOP;
+
+/// Where the proxy tells how it is.
+const TELEMETRY: u16 = 15020;
+/// A namespace whose pods are not injected by themselves.
+const PLAIN: &str = "plain";
+/// The port of the application.
+const APP: u16 = 8080;
+/// Native sidecars are known since 1.29.
+const NATIVE: u32 = 32;
+/// The last that does not know them.
+const ORDINARY: u32 = 28;
+
+/// A cluster in which pods are injected.
+struct Town {
+    cluster: Cluster,
+    family: Family,
+    api: ApiServer,
+    control_pod: Pod,
+    control: ControlPlane,
+}
+
+// === impl Town ===
+
+impl Town {
+    /// With these settings of the injector, in this version of Kubernetes.
+    fn new(family: Family, settings: &Value, version: u32) -> Result<Self> {
+        let cluster = Cluster::new()?;
+        let api = ApiServer::start(&cluster.pod("api")?, family)?;
+        api.set_version(version);
+        let shop = object::namespace(SHOP, &[("evenkeel.io/injection", "enabled")]);
+        let plain = object::namespace(PLAIN, &[]);
+        api.put([shop, plain, object::node("node-a", "zone-a"), object::webhooks()]);
+        let control_pod = cluster.pod("control")?;
+        let control = ControlPlane::begin_with(&control_pod, &api, settings)?;
+        control.await_ready()?;
+        let known = |webhooks: &Value| webhooks["webhooks"][1]["clientConfig"]["caBundle"].is_string();
+        api.wait_for("mutatingwebhookconfigurations", "", "evenkeel-injector", known)?;
+        Ok(Self {
+            cluster,
+            family,
+            api,
+            control_pod,
+            control,
+        })
+    }
+
+    /// What becomes of a pod when it is created.
+    fn admitted(&self, object: &Value) -> Result<Admitted> {
+        let namespace = object["metadata"]["namespace"].as_str().context("a namespace")?;
+        let namespace = self.api.find("namespaces", "", namespace).context("it is there")?;
+        let configuration = self.api.find("mutatingwebhookconfigurations", "", "evenkeel-injector");
+        let caller = Caller {
+            from: &self.control_pod,
+            webhook: self.control_pod.at(self.family, WEBHOOK),
+            configuration: &configuration.context("it is there")?,
+        };
+        caller.admit(&namespace, object.clone())
+    }
+
+    /// A pod of this name, as it was admitted and stored.
+    fn created(&self, name: &str) -> Result<(Pod, Value)> {
+        let pod = self.cluster.pod(name)?;
+        let admitted = self.admitted(&written(name, &pod))?;
+        ensure!(admitted.calls == 1, "{admitted:?}");
+        self.api.put([admitted.pod]);
+        Ok((pod, self.api.find("pods", SHOP, name).context("it is there")?))
+    }
+
+    /// Starts a pod that was created.
+    fn start(&self, (pod, object): &(Pod, Value)) -> Result<Running> {
+        let running = Running::start(pod, object, &self.api, &self.hosts())?;
+        running.process("app")?.wait_for_line("is ready", DEADLINE)?;
+        Ok(running)
+    }
+
+    fn hosts(&self) -> BTreeMap<String, IpAddr> {
+        let name = format!("evenkeel-control.{NAMESPACE}.svc");
+        BTreeMap::from([(name, self.control_pod.ip(self.family))])
+    }
+
+    /// The Service `web` in front of these pods.
+    fn expose(&self, pods: &[(&str, &Running)]) {
+        let endpoints = pods
+            .iter()
+            .map(|(name, running)| object::endpoint(running.pod().ip(self.family), name, Condition::Ready));
+        let endpoints: Vec<_> = endpoints.collect();
+        self.api.put([
+            object::service(SHOP, "web", &[self.family.vip(10)], &[object::port("http", PORT, APP)]),
+            object::slice(SHOP, "web-1", "web", &[object::slice_port("http", APP)], &endpoints),
+        ]);
+    }
+
+    /// One request from inside a pod to the Service.
+    fn answer(&self, from: &Running) -> Result<String> {
+        let url = format!("http://{}/", SocketAddr::new(self.family.vip(10), PORT));
+        Ok(clients::curl(from.pod(), &["--fail", &url])?.trim_end().to_owned())
+    }
+}
+
+/// A pod in which the `replica` program runs, with probes of its own, as its user wrote it.
+fn written(name: &str, pod: &Pod) -> Value {
+    let ips = Family::BOTH.map(|family| pod.ip(family));
+    let mut object = object::pod(SHOP, name, "web", &ips);
+    let run = [
+        "replica",
+        "--name",
+        name,
+        "--http",
+        "8080",
+        "--banner",
+        "9000",
+        "--control",
+        "9100",
+    ];
+    object["spec"]["containers"][0]["command"] = json!(run);
+    object["spec"]["containers"][0]["readinessProbe"] = json!({"httpGet": {"path": "/", "port": "http"}});
+    object["spec"]["containers"][0]["livenessProbe"] = json!({"tcpSocket": {"port": "http"}});
+    object
+}
+
+fn startup(then: &str) -> Value {
+    json!({"controlPlane": {"startup": {"wait": "500ms", "then": then}}})
+}
+
+#[test]
+fn a_pod_whose_control_plane_is_away_passes_everything_through_where_that_is_configured() -> Result<()> {
+    for (family, version) in [(Family::V4, NATIVE), (Family::V6, ORDINARY)] {
+        let town = Town::new(family, &startup("passthrough"), version)?;
+        let replica = town.cluster.replica("r1", 0)?;
+        let created = town.created("web-0")?;
+        town.control.kill();
+        let running = town.start(&created)?;
+        let url = format!("http://{}/", replica.http(family));
+        ensure!(clients::curl(running.pod(), &["--fail", &url])?.trim_end() == "r1");
+        // And from outside, to the application behind the proxy.
+        let url = format!("http://{}/", running.pod().at(family, APP));
+        ensure!(clients::curl(replica.pod(), &["--fail", &url])?.trim_end() == "web-0");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_pod_waits_for_its_control_plane_where_that_is_configured() -> Result<()> {
+    let town = Town::new(Family::V4, &startup("not_ready"), NATIVE)?;
+    let created = town.created("web-0")?;
+    town.control.kill();
+    let telemetry = created.0.at(Family::V4, TELEMETRY);
+    let (starting, started) = channel();
+    thread::scope(|scope| {
+        let (town, created) = (&town, &created);
+        // The containers die with the thread that started them.
+        let pod = scope.spawn(move || {
+            let running = town.start(created)?;
+            let ready = running.probe("evenkeel-proxy", Probe::Readiness);
+            // Nobody listens any more where the test has failed.
+            let _ = starting.send(());
+            ready
+        });
+        let refused = || {
+            http::get(town.cluster.node(), telemetry, "/ready")
+                .ok()
+                .filter(|page| page.status == 503)
+        };
+        wait::until(DEADLINE, refused).context("it is not ready")?;
+        ensure!(started.try_recv() == Err(TryRecvError::Empty), "the application waits");
+        town.control.restart()?;
+        ensure!(pod.join().expect("no panic")?, "it is ready");
+        Ok(())
+    })
+}
+
+#[test]
+fn injected_pods_reach_each_other_and_their_probes_see_the_application() -> Result<()> {
+    for (family, version) in [(Family::V4, NATIVE), (Family::V6, ORDINARY)] {
+        let town = Town::new(family, &json!({}), version)?;
+        let (web, client) = (
+            town.start(&town.created("web-0")?)?,
+            town.start(&town.created("client")?)?,
+        );
+        town.expose(&[("web-0", &web)]);
+        wait::until(DEADLINE, || town.answer(&client).ok().filter(|name| name == "web-0"))?;
+        // A pod that asks its own Service is answered by itself.
+        wait::until(DEADLINE, || town.answer(&web).ok().filter(|name| name == "web-0"))?;
+
+        for probe in [Probe::Readiness, Probe::Liveness] {
+            wait::until(DEADLINE, || web.probe("app", probe).ok().filter(|&green| green))?;
+        }
+        web.process("app")?.signal(Signal::SIGKILL)?;
+        for probe in [Probe::Readiness, Probe::Liveness] {
+            wait::until(DEADLINE, || web.probe("app", probe).ok().filter(|&green| !green))?;
+        }
+        ensure!(
+            web.probe("evenkeel-proxy", Probe::Readiness)?,
+            "the proxy itself is well"
+        );
+        client.end(DEADLINE)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn only_pods_that_are_to_be_injected_are_changed_and_only_once() -> Result<()> {
+    let town = Town::new(Family::V4, &json!({}), NATIVE)?;
+    let pod = town.cluster.pod("web-0")?;
+    let written = written("web-0", &pod);
+    let labelled = |namespace: &str, label: Option<&str>| {
+        let mut object = written.clone();
+        object["metadata"]["namespace"] = json!(namespace);
+        if let Some(label) = label {
+            object["metadata"]["labels"]["evenkeel.io/inject"] = json!(label);
+        }
+        object
+    };
+    for (namespace, label, injected) in [
+        (SHOP, None, true),
+        (SHOP, Some("false"), false),
+        (PLAIN, None, false),
+        (PLAIN, Some("true"), true),
+    ] {
+        let object = labelled(namespace, label);
+        let admitted = town.admitted(&object)?;
+        ensure!(
+            (admitted.pod != object) == injected,
+            "{namespace} {label:?}: {}",
+            admitted.pod
+        );
+        // Asked again, it changes nothing.
+        ensure!(
+            town.admitted(&admitted.pod)?.pod == admitted.pod,
+            "{namespace} {label:?}"
+        );
+    }
+    let mut wrong = labelled(SHOP, None);
+    wrong["metadata"]["annotations"] = json!({"evenkeel.io/workers": "many"});
+    let refused = town.admitted(&wrong).err().context("it is refused")?.to_string();
+    ensure!(refused.contains("evenkeel.io/workers"), "{refused}");
+    Ok(())
+}
+
+#[test]
+fn a_token_of_another_pod_is_refused_and_costs_no_request() -> Result<()> {
+    let town = Town::new(Family::V4, &json!({}), NATIVE)?;
+    let (web, client) = (
+        town.start(&town.created("web-0")?)?,
+        town.start(&town.created("client")?)?,
+    );
+    town.expose(&[("web-0", &web)]);
+    wait::until(DEADLINE, || town.answer(&client).ok())?;
+
+    let own = std::fs::read(client.token_file())?;
+    for token in [std::fs::read(web.token_file())?, b"made up".to_vec()] {
+        std::fs::write(client.token_file(), &token)?;
+        town.control.kill();
+        town.control.restart()?;
+        town.control.await_ready()?;
+        town.control
+            .wait_for_metrics(|metrics| metrics.value("evenkeel_control_denials_total", &[]) > 0.0)?;
+        ensure!(town.answer(&client)? == "web-0", "what is known holds");
+    }
+    std::fs::write(client.token_file(), own)?;
+    // It learns what is new, so it was let in.
+    town.expose(&[("client", &client)]);
+    wait::until(DEADLINE, || town.answer(&client).ok().filter(|name| name == "client"))?;
+    Ok(())
+}
