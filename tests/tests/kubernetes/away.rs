@@ -4,7 +4,10 @@ use anyhow::Result;
 use anyhow::ensure;
 use evenkeel_tests::cluster::Family;
 use evenkeel_tests::kubernetes::object;
+use evenkeel_tests::wait;
+use hyper::StatusCode;
 
+use crate::world::DEADLINE;
 use crate::world::SHOP;
 use crate::world::World;
 use crate::world::goes_on;
@@ -100,5 +103,22 @@ fn a_watch_that_ends_or_breaks_is_taken_up_without_a_list() -> Result<()> {
         world.settles(0, 10, &[replica])?;
     }
     ensure!(world.api.count("list", "endpointslices") == lists);
+    nothing_failed(loads)
+}
+
+#[test]
+fn an_api_server_that_refuses_costs_no_request_and_is_asked_again() -> Result<()> {
+    let world = World::with_clients(Family::V4, 1)?;
+    world.settles(0, 10, &[0, 1, 2])?;
+    let loads = world.loads()?;
+    for (replica, code) in [(0, 403), (1, 500), (2, 429)] {
+        world.api.refuse("*", "*", StatusCode::from_u16(code)?);
+        world.api.unseen([world.slice("web", "web-1", &[replica])], &[]);
+        let refused = || world.api.requests().iter().any(|request| request.code == code);
+        wait::until(DEADLINE, || refused().then_some(()))?;
+        loads.iter().try_for_each(goes_on)?;
+        world.api.allow();
+        world.settles(0, 10, &[replica])?;
+    }
     nothing_failed(loads)
 }
