@@ -46,7 +46,8 @@ impl Stage {
         let kubeconfig = pod.folder()?.join("kubeconfig");
         std::fs::write(&kubeconfig, self.api.kubeconfig(name))?;
         let mut command = pod.command(binaries::path("evenkeel-control")?);
-        command.arg("run").env("KUBECONFIG", kubeconfig);
+        command.args(["run", "--plaintext-listen", "127.0.0.1:15010"]);
+        command.env("KUBECONFIG", kubeconfig);
         command.env("POD_NAME", name).env("POD_NAMESPACE", SYSTEM);
         let process = pod.spawn(command)?;
         process.wait_for_line("the cluster is known", DEADLINE)?;
