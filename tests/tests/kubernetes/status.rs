@@ -124,7 +124,7 @@ fn a_route_is_told_what_became_of_it_and_entries_of_others_stay() -> Result<()> 
     let shared = stage.accepted("shared", "NoMatchingParent")?;
     assert_eq!(shared["status"]["parents"][0], other);
     stage.api.edit(ROUTE, "shop", "shared", |route| {
-        route["spec"]["parentRefs"] = json!([{"name": "gateway"}])
+        route["spec"]["parentRefs"] = json!([{"name": "gateway"}]);
     });
     let left = |route: &Value| route["status"]["parents"] == json!([other]);
     stage.api.wait_for(ROUTE, "shop", "shared", left)?;
@@ -158,7 +158,7 @@ fn a_write_that_fails_is_tried_again_and_holds_nobody_up() -> Result<()> {
     stage.api.refuse("patch", "httproutes/status", StatusCode::CONFLICT);
     stage
         .api
-        .put([route("first"), policy("slow", json!({"retryBudget": {"percent": 20}}))]);
+        .put([route("first"), policy("slow", &json!({"retryBudget": {"percent": 20}}))]);
     let policy = stage.api.wait_for("trafficpolicies", "shop", "slow", |policy| {
         policy["status"]["ancestors"][0]["conditions"][0]["reason"] == "UnsupportedValue"
     })?;
@@ -227,7 +227,7 @@ fn a_service_that_cannot_be_understood_gets_one_event() -> Result<()> {
     );
     // Something else that is written later shows that nothing more came of it.
     stage.api.edit("services", "shop", "odd", |service| {
-        service["metadata"]["labels"] = json!({"a": "b"})
+        service["metadata"]["labels"] = json!({"a": "b"});
     });
     stage.api.put([route("first")]);
     stage.accepted("first", "Accepted")?;
@@ -235,7 +235,7 @@ fn a_service_that_cannot_be_understood_gets_one_event() -> Result<()> {
     Ok(())
 }
 
-fn policy(name: &str, spec: Value) -> Value {
+fn policy(name: &str, spec: &Value) -> Value {
     let mut policy = json!({
         "apiVersion": "evenkeel.io/v1alpha1", "kind": "TrafficPolicy",
         "metadata": {"namespace": "shop", "name": name},
