@@ -191,24 +191,27 @@ async fn end(workers: &Workers, lifecycle: &Lifecycle, drain: Drain) {
     tokio::select! {
         () = lifecycle.reached(Phase::Quitting) => {}
         () = async {
+            lifecycle.reached(Phase::Parting).await;
+            let began = Instant::now();
+            tracing::info!(phase = lifecycle.phase().label(), "serving on, saying goodbye on every connection");
             lifecycle.reached(Phase::Draining).await;
-            drained(workers, drain).await;
+            drained(workers, drain, began).await;
         } => {}
     }
 }
 
-/// Waits until nothing was in flight for a while, or the deadline.
-async fn drained(workers: &Workers, drain: Drain) {
-    tracing::info!(?drain, "draining: serving on, saying goodbye on every connection");
-    let began = Instant::now();
-    let mut busy = began;
+/// Waits until nothing was in flight for a while, or the deadline. Goodbyes are said since `began`.
+async fn drained(workers: &Workers, drain: Drain, began: Instant) {
+    tracing::info!(?drain, "draining: it ends when nothing is in flight");
+    let told = Instant::now();
+    let mut busy = told;
     let mut looks = interval(LOOK);
     loop {
         let now = looks.tick().await;
         if workers.in_flight() > 0 {
             busy = now;
         }
-        if now - began >= drain.deadline {
+        if now - told >= drain.deadline {
             tracing::warn!(in_flight = workers.in_flight(), "the drain's deadline has passed");
             return;
         }

@@ -1,7 +1,7 @@
 //! The phases of the process, which everyone may ask and only the wiring moves on.
 //!
 //! ```text
-//! Starting -> Ready -> Draining -> Quitting
+//! Starting -> Ready -> Parting -> Draining -> Quitting
 //! ```
 
 use tokio::sync::watch;
@@ -13,7 +13,9 @@ pub enum Phase {
     Starting,
     /// Serving.
     Ready,
-    /// Serving, but saying goodbye on every connection.
+    /// Serving, but saying goodbye on every connection, for as long as nobody tells it to end.
+    Parting,
+    /// The same, and ending when nothing is in flight.
     Draining,
     /// Ending now.
     Quitting,
@@ -25,6 +27,7 @@ impl Phase {
         match self {
             Self::Starting => "starting",
             Self::Ready => "ready",
+            Self::Parting => "parting",
             Self::Draining => "draining",
             Self::Quitting => "quitting",
         }
@@ -52,8 +55,8 @@ impl Lifecycle {
     }
 
     /// Whether connections should be said goodbye to.
-    pub fn draining(&self) -> bool {
-        self.phase() >= Phase::Draining
+    pub fn says_goodbye(&self) -> bool {
+        self.phase() >= Phase::Parting
     }
 
     /// Goes forward to `next`; a step back is not taken.
@@ -85,7 +88,7 @@ mod tests {
         lifecycle.enter(Phase::Draining);
         lifecycle.enter(Phase::Ready);
         assert_eq!(lifecycle.phase(), Phase::Draining);
-        assert!(lifecycle.draining());
+        assert!(lifecycle.says_goodbye());
     }
 
     #[tokio::test]

@@ -31,13 +31,17 @@ const DEADLINE: Duration = Duration::from_secs(20);
 /// The second that a start may take, and four more for a machine that does something else as well.
 const START: Duration = Duration::from_secs(5);
 
+/// A drain that is over at once.
+const BRIEF: &str = "limits: {drain: {least: 100ms, idle: 100ms, deadline: 500ms}}";
+const LONGER_THAN_BRIEF: Duration = Duration::from_secs(1);
+
 /// A replica and its client, both meshed.
 struct World {
     client: Pod,
     replica: Replica,
     service: Service,
     meshes: [Mesh; 2],
-    _cluster: Cluster,
+    cluster: Cluster,
 }
 
 // === impl World ===
@@ -51,14 +55,14 @@ impl World {
         cluster.expose(&service)?;
         let meshes = [
             client.mesh(&Document::of(&[&service]))?.quiet(),
-            replica.pod().mesh(&Document::of(&[]))?.quiet(),
+            replica.pod().mesh(&Document::of(&[]).with(BRIEF))?.quiet(),
         ];
         Ok(Self {
             client,
             replica,
             service,
             meshes,
-            _cluster: cluster,
+            cluster,
         })
     }
 
@@ -95,6 +99,37 @@ fn a_proxy_that_crashed_alone_starts_again_and_its_pod_is_served_at_once() -> Re
             );
         }
         ensure!(world.replica.process().ended()?.is_none(), "the application has run on");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_proxy_that_drains_until_it_is_terminated_serves_on_and_says_goodbye_and_ends_only_then() -> Result<()> {
+    for family in Family::BOTH {
+        let world = World::new(family)?;
+        let (pod, mesh) = (world.replica.pod(), &world.meshes[1]);
+        let began = Instant::now();
+        let mut command = pod.command(binaries::path("evenkeel-proxy")?);
+        command.args(["drain", "--until-terminated"]);
+        let asked = pod.spawn(command)?;
+        ensure!(asked.wait(DEADLINE)?.success(), "{}", asked.said());
+        let page = mesh.telemetry("/ready")?;
+        let told = (page.status, page.body.as_str());
+        ensure!(told == (503, "draining until terminated\n"), "{told:?}");
+        // Longer than a drain of this document would last.
+        while began.elapsed() < LONGER_THAN_BRIEF {
+            ensure!(world.is_served(), "{family:?}: it takes whoever comes");
+        }
+        let guest = world.cluster.pod("guest")?;
+        let mut client = guest.connect(world.replica.http(family))?;
+        client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")?;
+        let answer = read_to_end(&mut client)?;
+        ensure!(answer.received.starts_with(b"HTTP/1.1 200"), "{family:?}: {answer:?}");
+        let ended = mesh.proxy().ended()?;
+        ensure!(ended.is_none(), "{ended:?}: {}", mesh.proxy().said());
+        mesh.proxy().signal(Signal::SIGTERM)?;
+        let status = mesh.proxy().wait(DEADLINE)?;
+        ensure!(status.success(), "{status}: {}", mesh.proxy().said());
     }
     Ok(())
 }

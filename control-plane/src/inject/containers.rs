@@ -97,7 +97,7 @@ pub(super) fn proxy(settings: &Settings, kind: Kind, document: String) -> Contai
             protocol: Some("TCP".to_owned()),
             ..ContainerPort::default()
         }]),
-        lifecycle: lifecycle(kind),
+        lifecycle: Some(lifecycle(kind)),
         readiness_probe: Some(ready(2, 3)),
         startup_probe: native.then(|| ready(1, START_SECONDS)),
         restart_policy: native.then(|| "Always".to_owned()),
@@ -142,9 +142,9 @@ pub(super) fn token(settings: &Settings) -> Volume {
     }
 }
 
-/// A kubelet runs a sidecar's `preStop` when the pod begins to end, long before the application has. A drain would end the
-/// proxy under it; SIGTERM comes when all others have ended, and drains then.
-fn lifecycle(kind: Kind) -> Option<Lifecycle> {
+/// A kubelet runs a sidecar's `preStop` when the pod begins to end, as it does those of all others (KEP-753), and sends
+/// SIGTERM when all others have ended. A drain that ends by itself would take the proxy away under the application.
+fn lifecycle(kind: Kind) -> Lifecycle {
     let run = |command: &[&str]| {
         Some(LifecycleHandler {
             exec: Some(ExecAction {
@@ -154,11 +154,14 @@ fn lifecycle(kind: Kind) -> Option<Lifecycle> {
         })
     };
     match kind {
-        Kind::NativeSidecar => None,
-        Kind::Ordinary => Some(Lifecycle {
+        Kind::NativeSidecar => Lifecycle {
+            post_start: None,
+            pre_stop: run(&[PROXY, "drain", "--until-terminated"]),
+        },
+        Kind::Ordinary => Lifecycle {
             post_start: run(&[PROXY, "await", "--timeout", &format!("{START_SECONDS}s")]),
             pre_stop: run(&[PROXY, "drain", "--timeout", "24h"]),
-        }),
+        },
     }
 }
 

@@ -28,7 +28,13 @@ pub(super) fn page(door: &Door) -> String {
 }
 
 fn phase(now: Phase) -> Family {
-    let phases = [Phase::Starting, Phase::Ready, Phase::Draining, Phase::Quitting];
+    let phases = [
+        Phase::Starting,
+        Phase::Ready,
+        Phase::Parting,
+        Phase::Draining,
+        Phase::Quitting,
+    ];
     let sample = |phase: Phase| Sample {
         labels: vec![("phase", phase.label().to_owned())],
         value: f64::from(phase == now),

@@ -169,11 +169,7 @@ pub(super) async fn answer(door: &Arc<Door>, face: Face, local: IpAddr, request:
         }
         Page::LogLevel if request.method() == Method::PUT => set_log_level(door, request.into_body()).await,
         Page::LogLevel => text(StatusCode::OK, &format!("{}\n", door.log.directive())),
-        Page::Drain => {
-            tracing::info!("asked to drain");
-            door.lifecycle.enter(Phase::Draining);
-            text(StatusCode::OK, "draining\n")
-        }
+        Page::Drain => drain(door, request.uri().query()),
         Page::Quit => {
             tracing::info!("asked to quit");
             Answer {
@@ -227,6 +223,17 @@ fn clusters_page(door: &Door, query: Option<&str>) -> Answer {
             "/clusters takes ?format=text or ?format=json\n",
         ),
     }
+}
+
+fn drain(door: &Door, query: Option<&str>) -> Answer {
+    let (phase, sentence) = match query {
+        None | Some("") => (Phase::Draining, "draining\n"),
+        Some("until=terminated") => (Phase::Parting, "draining until terminated\n"),
+        Some(_) => return text(StatusCode::BAD_REQUEST, "/drain takes ?until=terminated\n"),
+    };
+    tracing::info!(phase = phase.label(), "asked to drain");
+    door.lifecycle.enter(phase);
+    text(StatusCode::OK, sentence)
 }
 
 async fn set_log_level(door: &Door, body: Incoming) -> Answer {

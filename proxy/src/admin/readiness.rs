@@ -13,6 +13,7 @@ pub(super) fn check(door: &Door) -> Result<&'static str, &'static str> {
         Phase::Starting => Err("listeners not bound yet"),
         Phase::Ready if door.status.borrow().passes_through() => Ok(WITHOUT_CONFIGURATION),
         Phase::Ready => Ok("ready"),
+        Phase::Parting => Err("draining until terminated"),
         Phase::Draining => Err("draining"),
         Phase::Quitting => Err("quitting"),
     }

@@ -154,6 +154,18 @@ async fn ready_says_what_is_missing_until_nothing_is_and_again_when_draining() {
     assert_eq!(ready().await, (503, "listeners not bound yet\n".to_owned()));
     house.lifecycle.enter(Phase::Ready);
     assert_eq!(ready().await, (200, "ready\n".to_owned()));
+    let answer = ask(house.admin, "POST", "/drain?until=later", "").await;
+    assert_eq!(
+        (answer.status, answer.body.as_str()),
+        (400, "/drain takes ?until=terminated\n")
+    );
+    assert_eq!(ready().await, (200, "ready\n".to_owned()));
+    let answer = ask(house.admin, "POST", "/drain?until=terminated", "").await;
+    assert_eq!(
+        (answer.status, answer.body.as_str()),
+        (200, "draining until terminated\n")
+    );
+    assert_eq!(ready().await, (503, "draining until terminated\n".to_owned()));
     let answer = ask(house.admin, "POST", "/drain", "").await;
     assert_eq!((answer.status, answer.body.as_str()), (200, "draining\n"));
     assert_eq!(ready().await, (503, "draining\n".to_owned()));

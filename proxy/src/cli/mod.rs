@@ -65,10 +65,15 @@ enum Command {
         telemetry: Address,
     },
     /// Ask a proxy to drain, and wait until it has ended
+    ///
+    /// With --until-terminated it is what a native sidecar's preStop is for: a kubelet runs that when the pod begins to end.
     Drain {
         /// How long: a whole number with ms, s, m or h
         #[arg(long, value_name = "TIME", default_value = "30s", value_parser = argument::duration)]
         timeout: Duration,
+        /// Return at once; the proxy serves on, saying goodbye, and ends only some time after SIGTERM
+        #[arg(long, conflicts_with = "timeout")]
+        until_terminated: bool,
         /// Where the proxy answers /drain
         #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:15000")]
         admin: Address,
@@ -138,7 +143,12 @@ fn execute(command: Command, held: Held) -> Result<String, Failure> {
             validate::validate(&document).map_err(Failure::Failed)
         }
         Command::Await { timeout, telemetry } => block_on(held, wait::until_ready(&telemetry, timeout)),
-        Command::Drain { timeout, admin } => block_on(held, wait::until_drained(&admin, timeout)),
+        Command::Drain {
+            until_terminated: true,
+            admin,
+            ..
+        } => block_on(held, wait::drain_until_terminated(&admin)),
+        Command::Drain { timeout, admin, .. } => block_on(held, wait::until_drained(&admin, timeout)),
     }
 }
 
@@ -229,14 +239,16 @@ mod tests {
                 telemetry: address("[::1]:15000")
             })
         );
-        let timeout = Duration::from_secs(30);
-        assert_eq!(
-            parse("drain"),
-            Ok(Command::Drain {
-                timeout,
-                admin: address("127.0.0.1:15000")
-            })
-        );
+        for (line, until_terminated) in [("drain", false), ("drain --until-terminated", true)] {
+            assert_eq!(
+                parse(line),
+                Ok(Command::Drain {
+                    timeout: Duration::from_secs(30),
+                    until_terminated,
+                    admin: address("127.0.0.1:15000")
+                })
+            );
+        }
     }
 
     #[test]
@@ -254,6 +266,10 @@ mod tests {
         );
         assert_eq!(parse("await --timeout 60"), Err(ErrorKind::ValueValidation));
         assert_eq!(parse("drain --admin 127.0.0.1"), Err(ErrorKind::ValueValidation));
+        assert_eq!(
+            parse("drain --until-terminated --timeout 5s"),
+            Err(ErrorKind::ArgumentConflict)
+        );
         assert_eq!(parse("serve"), Err(ErrorKind::InvalidSubcommand));
     }
 

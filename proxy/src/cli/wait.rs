@@ -43,14 +43,7 @@ pub(super) async fn until_ready(address: &Address, patience: Duration) -> Result
 /// Asks for a drain, and waits until nobody listens any more.
 pub(super) async fn until_drained(address: &Address, patience: Duration) -> Result<(), Failure> {
     let deadline = Instant::now() + patience;
-    let failed = |reason: String| Failure::Failed(format!("cannot drain the proxy at {address}: {reason}"));
-    match call(address, Method::POST, "/drain").await {
-        Ok(Reply {
-            status: StatusCode::OK, ..
-        }) => {}
-        Ok(Reply { status, body }) => return Err(failed(format!("{} {body}", status.as_u16()))),
-        Err(error) => return Err(failed(error.to_string())),
-    }
+    ask_to_drain(address, "/drain").await?;
     let gone = async {
         while !is_gone(address).await {
             sleep(PAUSE).await;
@@ -58,6 +51,24 @@ pub(super) async fn until_drained(address: &Address, patience: Duration) -> Resu
     };
     let in_time = timeout_at(deadline, gone).await;
     in_time.map_err(|_| Failure::TimedOut(format!("the proxy at {address} is still there after {patience:?}")))
+}
+
+/// Asks for a drain that ends only after SIGTERM, and waits for nothing: that comes when this has returned.
+pub(super) async fn drain_until_terminated(address: &Address) -> Result<(), Failure> {
+    ask_to_drain(address, "/drain?until=terminated").await
+}
+
+async fn ask_to_drain(address: &Address, page: &str) -> Result<(), Failure> {
+    let reason = match call(address, Method::POST, page).await {
+        Ok(Reply {
+            status: StatusCode::OK, ..
+        }) => return Ok(()),
+        Ok(Reply { status, body }) => format!("{} {body}", status.as_u16()),
+        Err(error) => error.to_string(),
+    };
+    Err(Failure::Failed(format!(
+        "cannot drain the proxy at {address}: {reason}"
+    )))
 }
 
 /// An answer that breaks off is no proof: the next question finds out.
@@ -140,6 +151,15 @@ mod tests {
             asked,
             ["POST /drain HTTP/1.1", "GET /live HTTP/1.1", "GET /live HTTP/1.1"]
         );
+    }
+
+    #[tokio::test]
+    async fn a_drain_until_terminated_asks_once_and_does_not_wait() {
+        let (listener, address) = listen().await;
+        let script = ["200 draining until terminated\n"];
+        let (drained, asked) = tokio::join!(drain_until_terminated(&address), play(listener, &script));
+        assert_eq!(drained, Ok(()));
+        assert_eq!(asked, ["POST /drain?until=terminated HTTP/1.1"]);
     }
 
     #[tokio::test]

@@ -130,14 +130,16 @@ fn what_follows_a_failed_upload_is_not_taken_for_its_rest() {
 #[test]
 fn a_draining_proxy_says_goodbye_with_its_next_answer() {
     over_both_families(async || {
-        let server = named("ok").await;
-        let bench = Bench::before("http", &server);
-        let mut client = bench.http1().await;
-        assert_eq!(status(&mut client, GET).await, 200);
-        bench.context.lifecycle.enter(Phase::Draining);
-        client.send(GET).await;
-        let answer = client.message().await;
-        assert_eq!((answer.text(), answer.field("connection")), ("ok", Some("close")));
-        assert!(client.rest().await.unwrap().is_empty());
+        for phase in [Phase::Parting, Phase::Draining] {
+            let server = named("ok").await;
+            let bench = Bench::before("http", &server);
+            let mut client = bench.http1().await;
+            assert_eq!(status(&mut client, GET).await, 200);
+            bench.context.lifecycle.enter(phase);
+            client.send(GET).await;
+            let answer = client.message().await;
+            assert_eq!((answer.text(), answer.field("connection")), ("ok", Some("close")));
+            assert!(client.rest().await.unwrap().is_empty());
+        }
     });
 }

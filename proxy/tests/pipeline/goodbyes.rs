@@ -172,7 +172,7 @@ fn our_own_goodbye_takes_two_steps_and_streams_that_cross_the_first_are_served()
             client.begin_http2().await;
             client.send(head(END_STREAM, 1, &GET)).await;
             assert_eq!(client.next(HEADERS).await.stream, 1);
-            bench.context.lifecycle.enter(Phase::Draining);
+            bench.context.lifecycle.enter(Phase::Parting);
             assert_eq!(
                 last(&client.next(GOAWAY).await.payload),
                 (1 << 31) - 1,

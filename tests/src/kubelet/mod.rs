@@ -164,6 +164,7 @@ impl Running {
 
     /// Ends the pod as it is deleted: hooks, TERM to the containers, and to the sidecars once those have ended.
     pub fn end(&self, grace: Duration) -> Result<()> {
+        self.stop_hooks_of_sidecars()?;
         for (container, process) in &self.containers {
             if let Some(hook) = &container.pre_stop {
                 self.hook(container, hook)?;
@@ -175,7 +176,22 @@ impl Running {
 
     /// Waits for the containers to end by themselves, as those of a Job do, and ends the sidecars then.
     pub fn complete(&self, grace: Duration) -> Result<()> {
+        for (_, process) in &self.containers {
+            process.wait(grace)?;
+        }
+        self.stop_hooks_of_sidecars()?;
         self.end_sidecars(grace)
+    }
+
+    /// Those run when the pod begins to end, not when the turn of the sidecar comes.
+    fn stop_hooks_of_sidecars(&self) -> Result<()> {
+        for (container, _) in &self.sidecars {
+            if let Some(hook) = &container.pre_stop {
+                let status = self.hook(container, hook)?;
+                ensure!(status.success(), "preStop of {}: {status}", container.name);
+            }
+        }
+        Ok(())
     }
 
     fn end_sidecars(&self, grace: Duration) -> Result<()> {

@@ -277,7 +277,7 @@ async fn conclude(
         Ok(outgoing) => (left != Repeatable::No && outgoing.is_complete(), outgoing.consumed()),
         Err(_) => (false, client.ahead.len()),
     };
-    let persistent = whole && request.persistent && !client.is_leaving() && !session.context.lifecycle.draining();
+    let persistent = whole && request.persistent && !client.is_leaving() && !session.context.lifecycle.says_goodbye();
     let mut out = spare::take();
     let reader = Reader {
         version: request.version,
@@ -397,7 +397,7 @@ fn terms<'a>(
             upgrade: request.upgrade,
         },
         version: request.version,
-        persistent: request.persistent && !client.is_leaving() && !session.context.lifecycle.draining(),
+        persistent: request.persistent && !client.is_leaving() && !session.context.lifecycle.says_goodbye(),
         whole: false,
         expects: request.expect_continue,
         limits: HeadLimits {

@@ -112,11 +112,11 @@ enum Event {
 impl Served {
     async fn run(mut self) -> Result<(), Reason> {
         let lifecycle = Rc::clone(&self.session);
-        let mut draining = pin!(async move { lifecycle.context.lifecycle.reached(Phase::Draining).await });
+        let mut draining = pin!(async move { lifecycle.context.lifecycle.reached(Phase::Parting).await });
         let mut said_goodbye = false;
         // Who connects while we drain gets an answer first, as over HTTP/1: a client that waits for our SETTINGS before
         // it asks would else find the connection closed.
-        let mut welcomed = !self.session.context.lifecycle.draining();
+        let mut welcomed = !self.session.context.lifecycle.says_goodbye();
         loop {
             let leaving = said_goodbye;
             let event = poll_fn(|cx| {

@@ -95,7 +95,7 @@ pub(in crate::protocol::http) async fn from_http1(
 
     // Nothing can follow half a request, and of the rest nobody will read anything.
     let early = receive.is_end_stream() && !upward.is_complete();
-    let persistent = request.persistent && !early && !leaving && !session.context.lifecycle.draining();
+    let persistent = request.persistent && !early && !leaving && !session.context.lifecycle.says_goodbye();
     let bare = request.method == Method::HEAD || bodiless(head.status());
     let framing = framing(&head, &receive, bare, request.version);
     let mut downward = if bare || receive.is_end_stream() {
