@@ -19,6 +19,10 @@ use tokio::time::timeout;
 
 /// Heads that an upstream may send us; the crate's own limit is 16 MiB.
 const MAX_HEADER_LIST: u32 = 64 * 1024;
+/// The crate counts 256 bytes for each small DATA frame that waits, and ends the connection with all its streams when they
+/// exceed this many windows of a stream. (It charges what a frame lacks of 256 bytes.) So a stream of messages of 16 bytes that
+/// nobody reads is stopped by its own window before that, and its neighbours go on.
+const WINDOWS_OF_SMALL_FRAMES: usize = 16;
 /// Bytes that one stream may have waiting in the crate's send buffer.
 const SEND_BUFFER: usize = 64 * 1024;
 
@@ -172,6 +176,7 @@ pub(super) async fn establish(
         .initial_connection_window_size(options.connection_window)
         .max_header_list_size(MAX_HEADER_LIST)
         .max_send_buffer_size(SEND_BUFFER)
+        .data_frame_budget(WINDOWS_OF_SMALL_FRAMES * options.stream_window as usize)
         // Until the server's SETTINGS are here, as many as RFC 9113 6.5.2 asks servers to allow at least; the crate's
         // default is without limit, and what is above the server's would wait inside it.
         .initial_max_send_streams(100)

@@ -7,6 +7,7 @@ use crate::support::ask::Version;
 use crate::support::over_both_families;
 use crate::support::server::Server;
 use crate::support::two;
+use crate::support::two::Two;
 use h2::Reason;
 use http::Response;
 use std::cell::Cell;
@@ -228,6 +229,49 @@ fn a_slow_reader_of_one_stream_does_not_stall_the_others_and_its_writer_waits() 
             let content = two::whole(slow).await.unwrap().into_body();
             assert_eq!(content.bytes.len(), LENGTH);
         }
+    });
+}
+
+#[test]
+fn a_stream_of_small_messages_that_nobody_reads_does_not_end_its_neighbours() {
+    /// All that the window of a stream takes.
+    const MESSAGES: usize = (1 << 20) / MESSAGE.len();
+    const MESSAGE: &[u8] = &[b'x'; 16];
+    over_both_families(async || {
+        let written = Rc::new(Cell::new(0));
+        let count = Rc::clone(&written);
+        let server = Server::h2(async move |request, mut respond, _| {
+            let end = request.uri().path() == "/small";
+            let mut send = respond.send_response(Response::new(()), end).unwrap();
+            while !end && count.get() < MESSAGES {
+                send.reserve_capacity(MESSAGE.len());
+                let room = poll_fn(|cx| match send.capacity() {
+                    0 => send.poll_capacity(cx).map(|room| room.and_then(Result::ok)),
+                    room => Poll::Ready(Some(room)),
+                });
+                if room.await.is_none() {
+                    return;
+                }
+                count.set(count.get() + 1);
+                send.send_data(MESSAGE.into(), count.get() == MESSAGES).unwrap();
+            }
+        });
+        let server = server.await;
+        let bench = Bench::before("http2", &server);
+        let mut builder = h2::client::Builder::new();
+        builder.data_frame_budget(1 << 24);
+        let mut client = Two::with(bench.connect().await, &builder).await;
+        let (slow, _) = client.open(two::get("/messages"), true).await;
+        let slow = slow.await.unwrap();
+        while written.get() < MESSAGES {
+            assert_eq!(client.get("/small").await.unwrap().status(), 200);
+        }
+        for _ in 0..10 {
+            assert_eq!(client.get("/small").await.unwrap().status(), 200);
+        }
+        let content = two::whole(slow).await.unwrap().into_body();
+        assert_eq!(content.bytes.len(), MESSAGES * MESSAGE.len());
+        assert_eq!(server.accepted(), 1);
     });
 }
 
