@@ -4,7 +4,7 @@ mod signals;
 
 pub use signals::Held;
 
-use crate::admin::{self, Door, Face};
+use crate::admin::{self, Door, Face, Probes};
 use crate::control::plane::Plane;
 use crate::control::source::{Place, Source};
 use crate::control::status::Status;
@@ -84,6 +84,7 @@ pub fn run(document: &Place, log: LogHandle, held: Held) -> Result<(), String> {
             lifecycle: Arc::clone(&common.lifecycle),
             log,
             access_log: access_log.clone(),
+            probes: Probes::default(),
             settings: Arc::clone(&settings),
             epoch: common.epoch,
         });

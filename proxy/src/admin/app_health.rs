@@ -27,7 +27,7 @@ use tokio::time::timeout;
 pub(super) const PREFIX: &str = "/app-health/";
 
 /// Probes at once. The kubelet has one of each kind; whoever asks for more must wait.
-const AT_ONCE: usize = 16;
+pub(super) const AT_ONCE: usize = 16;
 
 /// Why the application is not up.
 #[derive(Debug, thiserror::Error)]
@@ -58,10 +58,14 @@ pub(super) enum Down {
     Crowded,
 }
 
-/// Asks the application at this address; `agent` is who wants to know.
-pub(super) async fn ask(probe: &AppProbe, at: IpAddr, agent: Option<HeaderValue>) -> Result<(), Down> {
-    static PLACES: Semaphore = Semaphore::const_new(AT_ONCE);
-    let Ok(place) = timeout(probe.timeout, PLACES.acquire()).await else {
+/// Asks the application at this address when one of the places is free; `agent` is who wants to know.
+pub(super) async fn ask(
+    probe: &AppProbe,
+    places: &Semaphore,
+    at: IpAddr,
+    agent: Option<HeaderValue>,
+) -> Result<(), Down> {
+    let Ok(place) = timeout(probe.timeout, places.acquire()).await else {
         return Err(Down::Crowded);
     };
     let address = SocketAddr::new(at, probe.question.port().get());

@@ -80,10 +80,22 @@ pub struct Door {
     pub access_log: Option<Arc<AccessLog>>,
     /// To see and change the log level.
     pub log: LogHandle,
+    /// So many may ask about the application.
+    pub probes: Probes,
     /// As the process began with them.
     pub settings: Arc<ProxySettings>,
     /// The zero of the time that load and back-off are measured in.
     pub epoch: Instant,
+}
+
+/// Places for those who ask about the application.
+#[derive(Debug)]
+pub struct Probes(Semaphore);
+
+impl Default for Probes {
+    fn default() -> Self {
+        Self(Semaphore::new(app_health::AT_ONCE))
+    }
 }
 
 /// The two ends of a connection.

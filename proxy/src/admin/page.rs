@@ -190,7 +190,7 @@ async fn app_health_page(door: &Door, local: IpAddr, request: &Request<Incoming>
         return text(StatusCode::METHOD_NOT_ALLOWED, "a probe takes GET, HEAD\n");
     }
     let agent = request.headers().get(header::USER_AGENT).cloned();
-    match app_health::ask(probe, local, agent).await {
+    match app_health::ask(probe, &door.probes.0, local, agent).await {
         Ok(()) => text(StatusCode::OK, "the application is up\n"),
         Err(reason) => text(
             StatusCode::SERVICE_UNAVAILABLE,

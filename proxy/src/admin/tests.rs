@@ -5,6 +5,7 @@ mod control_plane;
 
 use super::Door;
 use super::Face;
+use super::Probes;
 use super::serve;
 use crate::control::status::Refusal;
 use crate::control::status::Status;
@@ -80,6 +81,7 @@ impl House {
             lifecycle: Arc::clone(&lifecycle),
             log,
             access_log: None,
+            probes: Probes::default(),
             settings: Arc::new(mesh::load(mesh).unwrap().settings),
             epoch: Instant::now(),
         });
