@@ -111,6 +111,22 @@ impl Cluster {
             .map(|place| Rc::clone(&self.endpoints[place]))
     }
 
+    /// The same of those alone that have not failed since they last served.
+    pub(super) fn pick_well(
+        &self,
+        now: Millis,
+        key: Option<Key>,
+        dice: &mut Dice,
+        tried: &Tried,
+    ) -> Option<Rc<Endpoint>> {
+        let is_well = |place: usize| {
+            let endpoint = &self.endpoints[place];
+            !tried.contains(endpoint.address) && endpoint.shared.backoff.admission(now) == Admission::Open
+        };
+        let place = self.spread.borrow_mut().pick(now, key, dice, is_well);
+        place.map(|place| Rc::clone(&self.endpoints[place]))
+    }
+
     /// The endpoint at exactly this address; `None` when a cluster with listed endpoints does not have it.
     pub(super) fn at(&self, address: SocketAddr, nursery: &Nursery) -> Option<Rc<Endpoint>> {
         if let Discovery::Endpoints(_) = self.configuration.discovery {

@@ -143,6 +143,17 @@ impl Upstreams {
         cluster.pick(self.millis(now), key, &mut self.dice.borrow_mut(), tried)
     }
 
+    /// The same of those alone that have not failed since they last served.
+    pub fn balance_well(
+        &self,
+        cluster: &Cluster,
+        key: Option<Key>,
+        tried: &Tried,
+        now: Instant,
+    ) -> Option<Rc<Endpoint>> {
+        cluster.pick_well(self.millis(now), key, &mut self.dice.borrow_mut(), tried)
+    }
+
     /// Whether the control plane wants this request or connection dropped instead.
     pub fn drops(&self, cluster: &Cluster) -> bool {
         cluster.drops(&mut self.dice.borrow_mut())

@@ -285,6 +285,28 @@ fn an_endpoint_that_vanishes_under_two_hundred_requests_fails_none_of_them() {
 }
 
 #[test]
+fn endpoints_that_vanish_all_at_once_are_not_asked_by_everybody_one_after_another() {
+    over_both_families(async || {
+        for client in CLIENTS {
+            for algorithm in ["round_robin", "peak_ewma"] {
+                let vanished = [silent().await, silent().await, silent().await];
+                let text = document_of(client.protocol(), vanished.iter().map(|server| server.address));
+                let text = text.replace("round_robin", algorithm) + "limits: {connect_timeout: 300ms}\n";
+                let bench = Rc::new(Bench::new(&text));
+                let began = Instant::now();
+                let answers = crowd(&bench, client).await;
+                assert_eq!(answers, [503; CROWD], "{client:?}, {algorithm}");
+                let (retries, forbidden) = (counted(&bench, "retries"), counted(&bench, "retries_forbidden"));
+                // Those on their way to the first two may find the next not known to be dead, and that but once.
+                let most = 2 * CROWD / 3 + CROWD / 5 + earned(began);
+                assert!(retries <= most, "{client:?}, {algorithm}: {retries}");
+                assert!(forbidden > 0, "{client:?}, {algorithm}");
+            }
+        }
+    });
+}
+
+#[test]
 fn a_dead_endpoint_fails_no_request_under_load() {
     over_both_families(async || {
         for version in CLIENTS {

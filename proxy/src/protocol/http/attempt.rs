@@ -82,6 +82,8 @@ pub(super) struct Attempts<'a> {
     tried: Tried,
     /// The last failure was one to connect: the same endpoint would fail the same way.
     unreachable: bool,
+    /// It was tried again once without asking the budget.
+    spared: bool,
     /// A pooled connection failed: the next attempt opens a new one.
     fresh: bool,
     /// For the newest attempt, if it is a retry whose outcome is not known.
@@ -119,6 +121,7 @@ impl<'a> Attempts<'a> {
             key: forward.hash.map(|hash| session.key(hash)),
             tried: Tried::default(),
             unreachable: false,
+            spared: false,
             fresh: false,
             permit: Cell::default(),
         })
@@ -156,7 +159,8 @@ impl<'a> Attempts<'a> {
             UpstreamVersion::Http2 => Version::Two,
         };
         let mut last = Reason::NoEndpoint;
-        while let Some(endpoint) = self.pick() {
+        let mut next = self.pick();
+        while let Some(endpoint) = next {
             self.made += 1;
             self.newest = Some(endpoint.address);
             match self.connect(&endpoint, version).await {
@@ -169,21 +173,36 @@ impl<'a> Attempts<'a> {
                 }
                 Err(unreached) => {
                     last = unreached.reason();
-                    let again = self.repeats(last, false, Repeatable::Unsent)
-                        && match unreached {
-                            Unreached::First(_) => self.is_permitted(record),
-                            // One of them has asked. The budget is to keep failures from multiplying requests, and these
-                            // do not: the endpoint is left alone from now on.
-                            Unreached::Joined(_) => true,
-                        };
-                    if !again {
+                    if !self.repeats(last, false, Repeatable::Unsent) {
                         break;
+                    }
+                    next = self.spare(unreached);
+                    if next.is_none() {
+                        if !self.is_permitted(record) {
+                            break;
+                        }
+                        next = self.pick();
                     }
                     record.retried();
                 }
             }
         }
         Err(last)
+    }
+
+    /// Where an attempt that failed with others goes without asking the budget, for one of them has.
+    ///
+    /// The budget is to keep failures from multiplying requests. These do not while another endpoint is well, for this one
+    /// is left alone from now on. When all die at once, each request would find them out one after the other.
+    fn spare(&mut self, unreached: Unreached) -> Option<Rc<Endpoint>> {
+        let Unreached::Joined(_) = unreached else { return None };
+        if self.spared || self.pinned.is_some() {
+            return None;
+        }
+        let upstreams = &self.session.context.upstreams;
+        let other = upstreams.balance_well(&self.cluster, self.key, &self.tried, self.started);
+        self.spared = other.is_some();
+        other
     }
 
     fn pick(&self) -> Option<Rc<Endpoint>> {
