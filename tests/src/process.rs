@@ -24,6 +24,9 @@ use nix::unistd::Pid;
 
 use crate::wait;
 
+/// What a program that has ended leaves in its pipes is read sooner. A child that it left behind may hold them open.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// A running program; a handle that can be cloned. It is killed when its namespace is dropped, or by [`Process::kill`].
 #[derive(Debug, Clone)]
 pub struct Process {
@@ -122,10 +125,13 @@ impl Process {
         Ok(self.lock().try_wait()?)
     }
 
-    /// Waits for its end.
+    /// Waits for its end, and for all that it has printed.
     pub fn wait(&self, deadline: Duration) -> Result<ExitStatus> {
         let status = wait::until(deadline, || self.ended().ok().flatten());
-        status.with_context(|| format!("{} is still running; it said:\n{}", self.name, self.said()))
+        let status = status.with_context(|| format!("{} is still running; it said:\n{}", self.name, self.said()))?;
+        let is_open = |transcript: &mut Transcript| transcript.open > 0;
+        drop(self.said.more.wait_timeout_while(self.said.lock(), LAST_WORDS, is_open));
+        Ok(status)
     }
 
     /// Ends it at once; harmless when it has ended.
@@ -186,6 +192,15 @@ mod tests {
             .wait_for_line("ready", Duration::from_hours(1))
             .unwrap_err();
         assert!(error.to_string().contains("something else"), "{error}");
+    }
+
+    #[test]
+    fn a_program_that_is_waited_for_has_said_everything() {
+        for _ in 0..20 {
+            let process = shell("seq 1 2000; echo the end >&2");
+            assert!(process.wait(SOON).unwrap().success());
+            assert_eq!(process.said().lines().count(), 2001);
+        }
     }
 
     #[test]

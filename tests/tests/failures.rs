@@ -16,6 +16,8 @@ use evenkeel_tests::service::Port;
 use evenkeel_tests::service::Service;
 
 const DEADLINE: Duration = Duration::from_secs(30);
+/// Connections of a client, each with a request at any time.
+const CROWD: u32 = 50;
 
 /// A client in the mesh in front of replicas that may be stopped.
 struct World {
@@ -115,5 +117,24 @@ fn a_replica_that_dies_under_load_fails_no_request_that_can_be_sent_again() -> R
     world.stop(1);
     load.wait(DEADLINE)?;
     assert_eq!(clients::ab_report(&load.said())?.failed, 0, "{}", load.said());
+    Ok(())
+}
+
+#[test]
+fn a_replica_that_dies_under_a_crowd_fails_no_more_than_were_at_it_and_cuts_none() -> Result<()> {
+    for family in Family::BOTH {
+        let world = World::new(family, 3)?;
+        let mut command = world.client.command("ab");
+        let url = format!("http://{}/", world.service.at(80));
+        command.args(["-k", "-c", &CROWD.to_string(), "-n", "10000", &url]);
+        let load = world.client.spawn(command)?;
+        load.wait_for_line("Completed 3000 requests", DEADLINE)?;
+        world.stop(1);
+        load.wait(DEADLINE)?;
+        // It gives up without a report when a connection is reset under it.
+        let report = clients::ab_report(&load.said())?;
+        // Those that have been sent, and that the retry budget has no room for, are told.
+        assert!(report.failed <= u64::from(CROWD), "{}", load.said());
+    }
     Ok(())
 }
