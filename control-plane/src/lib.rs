@@ -1,4 +1,5 @@
-//! Evenkeel's control plane: what a mesh is to have, served over xDS.
+//! Evenkeel's control plane: what a mesh is to have, served over xDS. A module imports only from floors below its own, never
+//! from a neighbour (`tests/floors.rs` is the judge).
 //!
 //! ```text
 //! cli           the command line
@@ -13,13 +14,22 @@
 //! log           one line for each event
 //! ```
 
-pub mod access;
-pub mod app;
-pub mod cli;
-pub mod inject;
-pub mod kubernetes;
+// One line for each event.
 mod log;
-pub mod source;
-mod telemetry;
+// A pod in, what it is to become out | who may come in.
+pub mod access;
+pub mod inject;
+// What each class of nodes is to have.
 pub mod views;
+// Where services come from.
+pub mod source;
+// A cluster as a source.
+pub mod kubernetes;
+// What the API server asks about new pods.
 pub mod webhook;
+// What anybody may see.
+mod telemetry;
+// Wiring.
+pub mod app;
+// The program's command line.
+pub mod cli;

@@ -232,6 +232,11 @@ impl XdsServer {
     }
 }
 
+/// A script of `tests/node`.
+pub fn node_script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("node").join(name)
+}
+
 /// A script of `tests/python`.
 pub fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("python").join(name)

@@ -10,9 +10,11 @@
 //! options      what each value changes
 //! rights       what the control plane may do
 //! refusals     bad values, and what helm says of them
+//! agreement    every flag is one that the program has
 //! pages        the table of the chart's README, its notes
 //! ```
 
+mod agreement;
 mod manifests;
 mod matrix;
 mod options;

@@ -1,7 +1,8 @@
-//! gRPC's own xDS client (`grpcio`) under our control plane.
+//! gRPC's own xDS clients (`grpcio` and `@grpc/grpc-js-xds`) under our control plane.
 //!
 //! An application without a proxy that finds its services by name, and balances its calls by itself.
 
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -30,6 +31,7 @@ const START: Duration = Duration::from_secs(20);
 const PATIENCE: &str = "25";
 /// Round robin shares thirty calls by tens.
 const CALLS: u64 = 30;
+const METHOD: &str = "/evenkeel.test.Echo/Unary";
 
 /// What became of a call.
 #[derive(Debug, Deserialize)]
@@ -39,7 +41,7 @@ struct Outcome {
 }
 
 #[test]
-fn grpcs_own_client_finds_a_service_by_name_and_balances_its_calls() -> Result<()> {
+fn grpcs_own_clients_find_a_service_by_name_and_balance_its_calls() -> Result<()> {
     let cluster = Cluster::new()?;
     let pod = cluster.pod("control")?;
     let replicas = cluster.replicas(3)?;
@@ -47,12 +49,14 @@ fn grpcs_own_client_finds_a_service_by_name_and_balances_its_calls() -> Result<(
     let service = Service::new("web", Family::V4.vip(10)).with(port);
     serve(&pod, &Document::of(&[&service]))?;
 
-    let before = readings(&replicas)?;
-    let called = call(&pod, "xds:///web:80", CALLS)?;
-    ensure!(called.code == "OK", "{called:?}");
-    let served = served(&replicas, &before, |counts| counts.grpc)?;
-    ensure!(served.iter().sum::<u64>() == CALLS, "{served:?}");
-    ensure!(served.iter().all(|count| (8..=12).contains(count)), "{served:?}");
+    for call in [call, call_from_javascript] {
+        let before = readings(&replicas)?;
+        let called = call(&pod, "xds:///web:80", CALLS)?;
+        ensure!(called.code == "OK", "{called:?}");
+        let served = served(&replicas, &before, |counts| counts.grpc)?;
+        ensure!(served.iter().sum::<u64>() == CALLS, "{served:?}");
+        ensure!(served.iter().all(|count| (8..=12).contains(count)), "{served:?}");
+    }
 
     // The listener of a proxy is one that it knows, and not one that it can use.
     let known = call(&pod, "xds:///10.96.0.10:80", 1)?;
@@ -95,8 +99,24 @@ fn call(pod: &Pod, target: &str, calls: u64) -> Result<Outcome> {
         "--calls",
         &calls.to_string(),
         target,
-        "/evenkeel.test.Echo/Unary",
+        METHOD,
     ]);
+    outcome(command)
+}
+
+fn call_from_javascript(pod: &Pod, target: &str, calls: u64) -> Result<Outcome> {
+    let mut command = pod.command("node");
+    let modules = binaries::fetched("node/node_modules/@grpc/grpc-js-xds/package.json")?;
+    let modules = modules.ancestors().nth(3).context("the folder of the packages")?;
+    command
+        .env("NODE_PATH", modules)
+        .arg(xds::node_script("grpc_client.js"));
+    let control_plane = std::net::SocketAddr::from(CONTROL_PLANE).to_string();
+    command.args([&control_plane, target, METHOD, &calls.to_string(), PATIENCE]);
+    outcome(command)
+}
+
+fn outcome(mut command: Command) -> Result<Outcome> {
     let output = command.output()?;
     let line = String::from_utf8(output.stdout)?;
     serde_json::from_str(&line).with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())

@@ -12,6 +12,7 @@ use crate::mesh::model::Pod;
 use crate::mesh::model::Protocol;
 use crate::mesh::model::Routes;
 use crate::mesh::model::ServicePort;
+use crate::mesh::model::TrafficLimits;
 use crate::resource::listener::ForwardedFor;
 use envoy_types::pb::envoy::config::core::v3::TrafficDirection;
 use envoy_types::pb::envoy::config::listener::v3::AdditionalAddress;
@@ -67,10 +68,16 @@ pub(super) fn requests(port: &ServicePort, names: &Names<'_>) -> Filter {
         Routes::Http(rules) => Some((rules.as_slice(), port.port)),
         Routes::Own | Routes::Tls(_) | Routes::Tcp(_) => None,
     };
+    // Of an idle connection nothing can be said here, and gRPC for JavaScript takes that time for one of calls.
+    let limits = TrafficLimits {
+        downstream_idle: None,
+        ..port.limits
+    };
     let traffic = Traffic {
         cluster: &cluster,
         sticky: port.affinity == Affinity::ClientIp,
         rules,
+        limits: &limits,
         ..outbound_traffic(port, &stat_name)
     };
     traffic.http()
