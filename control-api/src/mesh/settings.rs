@@ -65,6 +65,8 @@ pub enum Startup {
 pub enum ControlPlaneAt {
     /// In gRPC's bootstrap file.
     Bootstrap(PathBuf),
+    /// In gRPC's bootstrap document that the environment names, or holds.
+    Environment,
     /// Here.
     Servers {
         /// The preferred one first; never empty.

@@ -55,10 +55,11 @@ impl Injector {
         };
         // Each handshake takes the certificate that is in force then.
         let (_tls, certificate) = watch::channel(access.certificates.tls(&["http/1.1"]));
+        // Who asks meanwhile waits: what a pod is to become depends on it.
+        sidecars(client, &known).await;
         tokio::join!(
             webhook::serve(self.listener, certificate, Arc::new(webhook)),
             self.file.follow(),
-            sidecars(client, &known),
             authority(access.certificates.authority(), &known),
         );
     }

@@ -7,14 +7,14 @@ use super::source::Source;
 use super::status::Status;
 use crate::balance::Dice;
 use crate::snapshot::{self, Snapshot};
-use evenkeel_control_api::ads::bootstrap::{Bootstrap, Node};
+use evenkeel_control_api::ads::bootstrap::{Bootstrap, FILE_VARIABLE, Node, TEXT_VARIABLE};
 use evenkeel_control_api::ads::{self, Answer, Change, Client, Clusters, Listeners, Mode, Options, Subscriptions};
 use evenkeel_control_api::mesh::settings::{ControlPlane, ControlPlaneAt, Scope, Startup};
 use evenkeel_control_api::resource::Update;
-use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
+use std::{env, fs};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
@@ -66,7 +66,7 @@ impl Plane {
             mode: if settings.delta { Mode::Delta } else { Mode::Sotw },
             ..Options::default()
         };
-        let client = Client::start(bootstrap(&settings.at)?, options);
+        let client = Client::start(bootstrap(&settings.at, |name| env::var(name).ok())?, options);
         Ok(Self {
             subscriptions: client.subscriptions(),
             client,
@@ -220,24 +220,27 @@ fn known(answer: Answer) -> Option<snapshot::Answer> {
     }
 }
 
-fn bootstrap(at: &ControlPlaneAt) -> Result<Bootstrap, String> {
-    match at {
-        ControlPlaneAt::Bootstrap(path) => {
-            let (bootstrap, notes) = Bootstrap::read(path).map_err(|error| error.to_string())?;
-            for note in notes {
-                tracing::info!(file = %path.display(), "{}: {}", note.path, note.reason);
-            }
-            Ok(bootstrap)
-        }
-        ControlPlaneAt::Servers { servers, id, cluster } => Ok(Bootstrap {
-            servers: servers.clone(),
-            node: Node {
+fn bootstrap(at: &ControlPlaneAt, variable: impl Fn(&str) -> Option<String>) -> Result<Bootstrap, String> {
+    let read = match at {
+        ControlPlaneAt::Bootstrap(path) => Bootstrap::read(path),
+        ControlPlaneAt::Environment => Bootstrap::from_environment(variable).ok_or_else(|| {
+            format!("control_plane names no servers and no bootstrap, and neither {FILE_VARIABLE} nor {TEXT_VARIABLE} is set")
+        })?,
+        ControlPlaneAt::Servers { servers, id, cluster } => {
+            let node = Node {
                 id: id.clone().unwrap_or_else(host_name),
                 cluster: cluster.clone(),
                 ..Node::default()
-            },
-        }),
+            };
+            let servers = servers.clone();
+            return Ok(Bootstrap { servers, node });
+        }
+    };
+    let (bootstrap, notes) = read.map_err(|error| error.to_string())?;
+    for note in notes {
+        tracing::info!("bootstrap: {}: {}", note.path, note.reason);
     }
+    Ok(bootstrap)
 }
 
 fn seed() -> u64 {
@@ -256,6 +259,7 @@ fn host_name() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use evenkeel_control_api::mesh;
 
     #[test]
     fn a_proxy_without_a_name_has_its_host_s() {
@@ -264,7 +268,18 @@ mod tests {
             id: None,
             cluster: String::new(),
         };
-        let node = bootstrap(&at).unwrap().node;
+        let node = bootstrap(&at, |_| None).unwrap().node;
         assert!(!node.id.is_empty() && !node.id.contains('\n'));
+    }
+
+    #[test]
+    fn a_document_that_names_nothing_leaves_it_to_the_environment() {
+        let document = "control_plane: {subscribe: everything}\n";
+        let at = mesh::load(document).unwrap().settings.control_plane.unwrap().at;
+        let text = r#"{"xds_servers": [{"server_uri": "127.0.0.1:1", "channel_creds": [{"type": "insecure"}]}], "node": {"id": "me"}}"#;
+        let found = bootstrap(&at, |name| (name == TEXT_VARIABLE).then(|| text.to_owned()));
+        assert_eq!(found.unwrap().node.id, "me");
+        let missing = bootstrap(&at, |_| None).unwrap_err();
+        assert!(missing.contains("GRPC_XDS_BOOTSTRAP"), "{missing}");
     }
 }

@@ -115,14 +115,17 @@ impl Snapshot {
     /// For a connection that our application opened to `destination`, from `source`; `None`: refuse it.
     pub fn outbound(&self, destination: SocketAddr, source: Option<SocketAddr>) -> Option<Target> {
         let anywhere = SocketAddr::new(unspecified(destination.ip()), destination.port());
-        if let Some(entry) = self.services.get(&destination).or_else(|| self.services.get(&anywhere)) {
-            return Some(Target {
-                handling: entry.handling(destination, source)?,
-                pinned: None,
-            });
-        }
-        if self.asked.get(&destination) == Some(&Answer::Refused) {
-            return None;
+        for address in [destination, anywhere] {
+            if let Some(entry) = self.services.get(&address) {
+                return Some(Target {
+                    handling: entry.handling(destination, source)?,
+                    pinned: None,
+                });
+            }
+            // What would have taken it was refused: nothing that is less specific may take its place.
+            if self.asked.get(&address) == Some(&Answer::Refused) {
+                return None;
+            }
         }
         let handling = match self.endpoints.get(&destination) {
             Some(handling) => Arc::clone(handling),

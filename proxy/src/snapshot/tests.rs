@@ -1,11 +1,12 @@
 //! However a configuration came about, it is the same.
 
-use super::{Compiler, Discovery, Handling, Snapshot, compile};
+use super::{Answer, Compiler, Discovery, Handling, Snapshot, compile};
 use crate::balance::Dice;
 use evenkeel_control_api::mesh;
 use evenkeel_control_api::resource::{Catalog, Resources};
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
@@ -166,4 +167,28 @@ fn what_did_not_change_is_shared() {
             .collect::<Vec<_>>()
     };
     assert_eq!(places(&before), places(&after), "a cluster keeps its place");
+}
+
+#[test]
+fn nothing_less_specific_takes_the_place_of_a_listener_that_was_refused() {
+    let mut compiler = Compiler::default();
+    let with = resources(
+        "services:\n- name: web\n  vips: [10.96.0.1]\n  ports: [{port: 80, endpoints: [{address: 10.0.0.1:80}]}]\n",
+    );
+    compiler.apply(&Catalog::default().difference(&with.into()));
+    let mut snapshot = compiler.snapshot(1);
+    let at = |address: &str| address.parse::<SocketAddr>().unwrap();
+    let web = snapshot.services.get(&at("10.96.0.1:80")).unwrap().clone();
+    snapshot.services.insert(at("0.0.0.0:90"), web);
+    let all = ["10.96.0.1:80", "10.96.0.9:80", "10.96.0.9:90", "10.96.0.8:90"];
+    let passes = |snapshot: &Snapshot| all.map(|to| snapshot.outbound(at(to), None).is_some());
+    assert_eq!(passes(&snapshot), [true; 4]);
+    for refused in ["0.0.0.0:80", "10.96.0.9:90"] {
+        snapshot.asked.insert(at(refused), Answer::Refused);
+    }
+    assert_eq!(passes(&snapshot), [true, false, false, true]);
+    for good in ["0.0.0.0:80", "10.96.0.9:90"] {
+        snapshot.asked.remove(&at(good));
+    }
+    assert_eq!(passes(&snapshot), [true; 4]);
 }

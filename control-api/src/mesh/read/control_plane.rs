@@ -88,12 +88,16 @@ fn startup(place: &Place<'_>) -> Startup {
 }
 
 fn at(place: &Place<'_>, fields: &Fields<'_>) -> Option<ControlPlaneAt> {
+    let others = ["servers", "ca", "ca_file", "token", "node"];
+    let has_others = others.iter().any(|key| fields.optional(key).is_some());
     if let Some(path) = fields.optional("bootstrap") {
-        let others = ["servers", "ca", "ca_file", "token", "node"];
-        if others.iter().any(|key| fields.optional(key).is_some()) {
+        if has_others {
             path.refuse("stands instead of servers, ca, ca_file, token and node: the file has all of that");
         }
         return path.text().map(|path| ControlPlaneAt::Bootstrap(PathBuf::from(path)));
+    }
+    if !has_others {
+        return Some(ControlPlaneAt::Environment);
     }
     let authorities = authorities(fields);
     let token = token(fields);
