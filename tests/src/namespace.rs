@@ -7,6 +7,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::fs::Permissions;
+use std::io::ErrorKind;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::net::TcpListener;
@@ -32,6 +33,7 @@ use nix::sched::CloneFlags;
 use nix::sched::setns;
 
 use crate::process::Process;
+use crate::wait;
 
 /// Where `ip netns` keeps the names.
 const NAMES: &str = "/run/netns";
@@ -200,10 +202,14 @@ impl Namespace {
         stream.with_context(|| format!("connect to {to} from {}", self.name))
     }
 
-    /// A listener inside the namespace.
+    /// A listener inside the namespace. One that was closed there a moment ago may still be held by a child of another
+    /// test, which has a copy of all that we have from its fork until its exec.
     pub fn listen(&self, at: SocketAddr) -> Result<TcpListener> {
-        let listener = self.enter(|| TcpListener::bind(at))?;
-        listener.with_context(|| format!("listen at {at} in {}", self.name))
+        let listener = wait::until(CONNECT_DEADLINE, || match self.enter(|| TcpListener::bind(at)) {
+            Ok(Err(error)) if error.kind() == ErrorKind::AddrInUse => None,
+            outcome => Some(outcome),
+        });
+        listener??.with_context(|| format!("listen at {at} in {}", self.name))
     }
 
     fn prepared<S: AsRef<OsStr>>(&self, line: &[S]) -> Result<Command> {
