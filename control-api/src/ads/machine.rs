@@ -172,6 +172,11 @@ impl Machine {
     pub(crate) fn receive(&mut self, delivery: Delivery, now: Instant) -> Received {
         let kind = delivery.kind;
         let nonce = Arc::clone(&delivery.nonce);
+        if delivery.mode == Mode::Sotw {
+            for name in delivery.resources.iter().filter_map(|one| one.name.as_deref()) {
+                self.interest.names[kind].was_sent(name);
+            }
+        }
         let outcome = self.store.accept(delivery, &self.interest.names[kind], now);
         for changed in outcome.changed {
             self.candidate(changed, now);

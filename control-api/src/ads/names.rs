@@ -29,6 +29,9 @@ struct Told {
     wildcard: bool,
     /// `*` has been written, or names: an empty list does not mean "everything" any more.
     explicit: bool,
+    /// State of the world only: names that a list left out. The server may not know: it drops a list that crosses a
+    /// response of its own.
+    left_out: BTreeSet<Text>,
 }
 
 /// What a delta server has to be told.
@@ -86,6 +89,15 @@ impl Names {
         !self.wildcard && self.wanted.is_empty()
     }
 
+    /// A response of the state of the world has this name: a server that was told to leave it out has not heard of that, and
+    /// would not send it again to who wants it again. It counts as told once more, until the next list.
+    pub(crate) fn was_sent(&mut self, name: &str) {
+        if let Some(name) = self.told.left_out.take(name) {
+            self.told.names.insert(Arc::clone(&name));
+            self.compare(&name);
+        }
+    }
+
     /// Subscribes.
     pub(crate) fn want(&mut self, name: &Text) {
         if self.wanted.insert(Arc::clone(name)) {
@@ -140,9 +152,11 @@ impl Names {
         self.told.wildcard = self.wildcard;
         for name in std::mem::take(&mut self.changed) {
             if self.wanted.contains(&name) {
+                self.told.left_out.remove(&name);
                 self.told.names.insert(name);
             } else {
                 self.told.names.remove(&name);
+                self.told.left_out.insert(Arc::clone(&name));
                 self.dropped.push(name);
             }
         }
@@ -220,6 +234,20 @@ mod tests {
         names.want(&name("b"));
         names.end();
         assert_eq!(texts(&names.tell_change().subscribe), ["a", "b"]);
+    }
+
+    #[test]
+    fn a_name_that_the_server_still_sends_is_told_as_before() {
+        let mut names = Names::default();
+        names.want(&name("a"));
+        names.tell_all();
+        names.forget(&name("a"));
+        names.tell_all();
+        names.was_sent("a");
+        names.was_sent("never asked for");
+        assert!(names.cover("a") && !names.cover("never asked for"));
+        assert!(names.has_change() && names.tell_all().is_empty());
+        assert!(!names.cover("a"));
     }
 
     #[test]

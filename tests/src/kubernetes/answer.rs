@@ -79,8 +79,23 @@ fn route(shared: &Arc<Shared>, head: &Parts, object: Value) -> Result<Answer, Re
         None if path == TOKEN_REVIEWS => "tokenreviews".to_owned(),
         None => path.to_owned(),
     };
+    let bearer = head
+        .headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
+    let request = Request {
+        verb,
+        resource: resource.clone(),
+        namespace: target.as_ref().and_then(|target| target.namespace.clone()),
+        name: target.as_ref().and_then(|target| target.name.clone()),
+        query: head.uri.query().unwrap_or_default().to_owned(),
+        bearer: bearer.map(|value| value.trim_start_matches("Bearer ").to_owned()),
+        body: object.clone(),
+        code: None,
+    };
+    // Before it has any effect: who sees the effect sees the request.
+    let number = shared.lock().note(request);
     let refusal = shared.lock().faults.refusal(verb, &resource);
-    let body = object.clone();
     let outcome = match (refusal, &target) {
         (Some(refusal), _) => Err(refusal),
         (None, Some(target)) => serve(shared, head, verb, target, &query, object),
@@ -95,20 +110,7 @@ fn route(shared: &Arc<Shared>, head: &Parts, object: Value) -> Result<Answer, Re
         Ok(answer) => answer.status(),
         Err(refusal) => refusal.code,
     };
-    let bearer = head
-        .headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
-    shared.lock().requests.push(Request {
-        verb,
-        resource,
-        namespace: target.as_ref().and_then(|target| target.namespace.clone()),
-        name: target.and_then(|target| target.name),
-        query: head.uri.query().unwrap_or_default().to_owned(),
-        bearer: bearer.map(|value| value.trim_start_matches("Bearer ").to_owned()),
-        body,
-        code: code.as_u16(),
-    });
+    shared.lock().requests[number].code = Some(code.as_u16());
     outcome
 }
 

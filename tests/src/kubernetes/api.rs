@@ -261,7 +261,7 @@ impl ApiServer {
 // === impl ApiServer: what was asked ===
 
 impl ApiServer {
-    /// Every request that was answered so far.
+    /// Every request so far, answered or not: whoever sees what one did finds it here.
     pub fn requests(&self) -> Vec<Request> {
         self.shared.lock().requests.clone()
     }
@@ -269,7 +269,8 @@ impl ApiServer {
     /// How many requests of this verb and resource were answered so far; `*` is every one.
     pub fn count(&self, verb: &str, resource: &str) -> usize {
         let fits = |request: &&Request| {
-            (verb == "*" || request.verb == verb) && (resource == "*" || request.resource == resource)
+            let asked = (verb == "*" || request.verb == verb) && (resource == "*" || request.resource == resource);
+            asked && request.code.is_some()
         };
         self.shared.lock().requests.iter().filter(fits).count()
     }

@@ -33,7 +33,7 @@ pub(super) struct World {
     pub(super) minor: u32,
 }
 
-/// A request that was answered; a watch is answered when it begins.
+/// A request, booked before it has any effect; a watch is answered when it begins.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// `get`, `list`, `watch`, `create`, `update`, `patch` or `delete`.
@@ -50,8 +50,8 @@ pub struct Request {
     pub bearer: Option<String>,
     /// What was sent; null where nothing was.
     pub body: Value,
-    /// The status of the answer.
-    pub code: u16,
+    /// The status of the answer; none is known while one is on its way.
+    pub code: Option<u16>,
 }
 
 /// The world and those who follow it.
@@ -64,6 +64,12 @@ pub(super) struct Shared {
 // === impl World ===
 
 impl World {
+    /// Books a request. Returns its place.
+    pub(super) fn note(&mut self, request: Request) -> usize {
+        self.requests.push(request);
+        self.requests.len() - 1
+    }
+
     /// Whether the group of a kind is installed.
     pub(super) fn serves(&self, kind: &Kind) -> bool {
         !self.missing.contains(kind.group)

@@ -114,7 +114,7 @@ fn an_api_server_that_refuses_costs_no_request_and_is_asked_again() -> Result<()
     for (replica, code) in [(0, 403), (1, 500), (2, 429)] {
         world.api.refuse("*", "*", StatusCode::from_u16(code)?);
         world.api.unseen([world.slice("web", "web-1", &[replica])], &[]);
-        let refused = || world.api.requests().iter().any(|request| request.code == code);
+        let refused = || world.api.requests().iter().any(|request| request.code == Some(code));
         wait::until(DEADLINE, || refused().then_some(()))?;
         loads.iter().try_for_each(goes_on)?;
         world.api.allow();

@@ -36,6 +36,8 @@ struct Watch {
     names: BTreeSet<String>,
     /// What the client has, as far as the server knows; version 0: the client knows that it does not exist.
     sent: BTreeMap<String, u64>,
+    /// Names that were given up beside a wildcard.
+    ambiguous: BTreeSet<String>,
     /// Nonces that were not answered.
     open: BTreeSet<String>,
     last_nonce: String,
@@ -154,9 +156,10 @@ impl Server {
         }
         for name in unsubscribe {
             assert!(watch.names.remove(&**name), "never subscribed: {request:?}");
-            // Of a name that the wildcard still covers a client has to hear when it goes.
-            if !watch.wildcard {
-                watch.sent.remove(&**name);
+            watch.sent.remove(&**name);
+            // The client has dropped what "everything" may still have: it is told either way.
+            if watch.wildcard {
+                watch.ambiguous.insert(name.to_string());
             }
         }
         watch.due = true;
@@ -225,8 +228,10 @@ impl Server {
                 .filter(|(_, version)| **version != 0)
                 .map(|(name, _)| name);
             let named = watch.names.iter().filter(|name| watch.sent.get(*name) != Some(&0));
+            let ambiguous = std::mem::take(&mut watch.ambiguous);
             let gone: BTreeSet<_> = here
                 .chain(named)
+                .chain(&ambiguous)
                 .filter(|name| !self.world[kind].contains_key(*name))
                 .collect();
             response.removed = gone.into_iter().map(|name| Text::from(name.as_str())).collect();
