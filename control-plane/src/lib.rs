@@ -11,10 +11,12 @@
 //! views         what each class of nodes is to have
 //! access        who may come in, and how we show who we are
 //! inject        a pod in, what it is to become out
+//! door          a listener that everybody may reach
 //! log           one line for each event
 //! ```
 
-// One line for each event.
+// One line for each event | a listener that everybody may reach.
+mod door;
 mod log;
 // A pod in, what it is to become out | who may come in.
 pub mod access;

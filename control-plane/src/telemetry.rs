@@ -4,12 +4,13 @@ mod metrics;
 
 use crate::access::certificates::Certificates;
 use crate::access::review::Reviews;
+use crate::door;
 use crate::kubernetes::Cluster;
 use crate::source::file::Reads;
 use crate::views::Views;
 use crate::webhook::Counts;
 use bytes::Bytes;
-use evenkeel_control_api::serve::Server;
+use evenkeel_control_api::serve::{Place, Server};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
@@ -22,14 +23,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 
-/// Connections at once; more wait in the kernel's queue.
+/// Connections at once: when one more comes, the one that has been idle the longest goes.
 const CONNECTIONS: usize = 64;
 /// For a connection, which has one request: whoever reads slowly must not keep others out.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
-/// After a failure to accept: without descriptors the next attempt would fail at once.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 const TEXT: &str = "text/plain; charset=utf-8";
 /// The format of Prometheus.
@@ -123,27 +121,16 @@ impl Pages {
 
 /// Answers on `listener` for ever.
 pub(crate) async fn serve(listener: TcpListener, pages: Arc<Pages>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
-    loop {
-        let place = Arc::clone(&places).acquire_owned().await;
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let pages = Arc::clone(&pages);
-                tokio::spawn(async move {
-                    connection(stream, &pages).await;
-                    drop(place);
-                });
-            }
-            Err(error) => {
-                tracing::warn!(%error, "the telemetry listener cannot accept");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
+    let serve = |stream, place| {
+        let pages = Arc::clone(&pages);
+        async move { connection(stream, place, &pages).await }
+    };
+    door::open(listener, "telemetry", CONNECTIONS, serve).await;
 }
 
-async fn connection(stream: TcpStream, pages: &Pages) {
+async fn connection(stream: TcpStream, place: Place, pages: &Pages) {
     let service = service_fn(|request| {
+        place.stirs();
         let response = pages.answer(&request);
         async { Ok::<_, Infallible>(response) }
     });

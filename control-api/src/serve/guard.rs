@@ -5,16 +5,16 @@
 //! that does nothing.
 
 use super::peer::{Denied, Peer};
+use super::places::Places;
 use hyper::HeaderMap;
 use rustls::ServerConfig;
-use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -38,8 +38,8 @@ type Authenticate =
 pub struct Guard {
     tls: TlsAcceptor,
     authenticate: Box<Authenticate>,
-    handshakes: Newcomers,
-    strangers: Newcomers,
+    handshakes: Places,
+    strangers: Places,
 }
 
 impl Guard {
@@ -52,14 +52,14 @@ impl Guard {
         Self {
             tls: TlsAcceptor::from(tls),
             authenticate: Box::new(move |headers| Box::pin(authenticate(headers))),
-            handshakes: Newcomers::new(HANDSHAKES),
-            strangers: Newcomers::new(STRANGERS),
+            handshakes: Places::new(HANDSHAKES),
+            strangers: Places::new(STRANGERS),
         }
     }
 
     /// Makes the connection, or says why there is none.
     pub(super) async fn handshake(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, String> {
-        let evicted = self.handshakes.enter();
+        let (_place, notice) = self.handshakes.enter();
         tokio::select! {
             made = self.tls.accept(stream) => match made {
                 Ok(mut made) => {
@@ -69,19 +69,20 @@ impl Guard {
                 Err(error) => Err(error.to_string()),
             },
             () = tokio::time::sleep(HANDSHAKE) => Err(format!("it was not done within {HANDSHAKE:?}")),
-            _ = evicted => Err("it made room for others".to_owned()),
+            () = notice.given() => Err("it made room for others".to_owned()),
         }
     }
 
     /// Waits until a connection has been one of strangers for too long. `known` turns true with its first stream that has
     /// good credentials; from then on this waits for ever.
     pub(super) async fn loses_patience(&self, mut known: watch::Receiver<bool>) {
-        let evicted = self.strangers.enter();
+        let (place, notice) = self.strangers.enter();
         let is_known = tokio::select! {
             known = known.wait_for(|known| *known) => known.is_ok(),
             () = tokio::time::sleep(STRANGER) => false,
-            _ = evicted => false,
+            () = notice.given() => false,
         };
+        drop(place);
         if is_known {
             std::future::pending::<()>().await;
         }
@@ -104,43 +105,11 @@ impl fmt::Debug for Guard {
     }
 }
 
-/// So many at once; when one more comes, the oldest goes.
-#[derive(Debug)]
-struct Newcomers {
-    most: usize,
-    /// The oldest first; closed where nobody waits any more.
-    waiting: Mutex<VecDeque<oneshot::Sender<()>>>,
-}
-
-impl Newcomers {
-    fn new(most: usize) -> Self {
-        Self {
-            most,
-            waiting: Mutex::default(),
-        }
-    }
-
-    /// What comes is that the place is wanted for another. Whoever is through drops it.
-    fn enter(&self) -> oneshot::Receiver<()> {
-        let (place, evicted) = oneshot::channel();
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.len() >= self.most {
-            waiting.retain(|place| !place.is_closed());
-        }
-        if waiting.len() >= self.most {
-            waiting.pop_front();
-        }
-        waiting.push_back(place);
-        evicted
-    }
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
     use rustls::crypto::ring;
     use rustls::server::ResolvesServerCertUsingSni;
-    use tokio::sync::oneshot::error::TryRecvError;
 
     /// It has no certificate, and its hook never comes to an end.
     pub(in super::super) fn undecided() -> Guard {
@@ -166,17 +135,5 @@ pub(super) mod tests {
         known.send_replace(true);
         let waited = tokio::time::timeout(STRANGER * 2, guard.loses_patience(known.subscribe())).await;
         assert!(waited.is_err());
-    }
-
-    #[test]
-    fn the_oldest_makes_room_and_those_who_are_through_do_not_count() {
-        let newcomers = Newcomers::new(2);
-        drop(newcomers.enter());
-        let [mut first, mut second] = [newcomers.enter(), newcomers.enter()];
-        assert_eq!(first.try_recv(), Err(TryRecvError::Empty));
-        let mut third = newcomers.enter();
-        assert_eq!(first.try_recv(), Err(TryRecvError::Closed));
-        assert_eq!(second.try_recv(), Err(TryRecvError::Empty));
-        assert_eq!(third.try_recv(), Err(TryRecvError::Empty));
     }
 }

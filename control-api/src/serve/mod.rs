@@ -4,6 +4,7 @@
 //! server        listeners, and the end                         async
 //! connection    HTTP/2, and the two RPCs                       async
 //! guard, peer   who may come in: TLS and credentials           async | words
+//! places        so many at once; the longest idle makes room   async
 //! stream        one stream: requests in, responses out        async
 //! session       what one stream has and is to be told         pure
 //! subscription  the same for one type of resource             pure
@@ -20,6 +21,7 @@ mod connection;
 mod guard;
 mod node;
 mod peer;
+mod places;
 mod request;
 mod server;
 mod session;
@@ -33,5 +35,6 @@ pub use book::{KindStatus, Refusal, Status};
 pub use guard::Guard;
 pub use node::Node;
 pub use peer::{Denial, Denied, Peer};
+pub use places::{Notice, Place, Places};
 pub use server::Server;
 pub use view::{NotServed, View};

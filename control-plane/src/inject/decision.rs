@@ -11,8 +11,10 @@ use std::collections::BTreeMap;
 pub struct Namespace {
     /// Its name.
     pub name: String,
-    /// Its labels; `None` where they are not known yet. Then whoever asks has looked at them already: the API server
-    /// asks only about namespaces that its configuration selects.
+    /// Whether it asks for proxies. Whoever asks about a pod has found that, and knows it better than labels that were seen
+    /// some time ago.
+    pub opts_in: bool,
+    /// Its labels; `None` where they are not known.
     pub labels: Option<BTreeMap<String, String>>,
 }
 
@@ -120,16 +122,11 @@ pub(super) fn decide(pod: &Pod, namespace: &Namespace, settings: &Settings) -> R
             path: format!("metadata.labels[\"{}\"]", labels::INJECT),
             reason: format!("{other:?} is not \"true\" or \"false\""),
         }),
-        None => Ok((!namespace.opts_in()).then_some(Skipped::NotOptedIn)),
+        None => Ok((!namespace.opts_in).then_some(Skipped::NotOptedIn)),
     }
 }
 
 impl Namespace {
-    fn opts_in(&self) -> bool {
-        let Some(labels) = &self.labels else { return true };
-        labels.get(labels::INJECTION).is_some_and(|value| value == "enabled")
-    }
-
     /// What the namespace enforces, where that forbids the init container.
     pub(super) fn forbids_redirection(&self) -> Option<&str> {
         let level = self.labels.as_ref()?.get(labels::POD_SECURITY)?;

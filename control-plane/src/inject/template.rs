@@ -65,6 +65,7 @@ impl Report {
         let namespace = Namespace {
             name: metadata["namespace"].as_str().unwrap_or_default().to_owned(),
             // Whoever gives a pod to this command wants it injected.
+            opts_in: true,
             labels: None,
         };
         let mut pod = document;

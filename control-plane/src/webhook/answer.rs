@@ -1,21 +1,22 @@
 //! A question about a pod to its answer.
 
-use super::Webhook;
 use super::counts::Counted;
 use super::review::{self, Request, Verdict};
+use super::{Rule, Webhook};
 use crate::inject::{Namespace, Outcome, inject};
 use json_patch::Patch;
 use serde_json::Value;
 use std::sync::Arc;
 
 /// The body of the answer. `Err`: why it cannot be one, for whoever sent the question.
-pub(super) fn answer(webhook: &Webhook, body: &[u8]) -> Result<Vec<u8>, String> {
+pub(super) fn answer(webhook: &Webhook, rule: Rule, body: &[u8]) -> Result<Vec<u8>, String> {
     let request = review::read(body)?;
     let uid = request.uid.clone();
-    review::write(&uid, verdict(webhook, request)).map_err(|error| format!("the answer cannot be written: {error}"))
+    review::write(&uid, verdict(webhook, rule, request))
+        .map_err(|error| format!("the answer cannot be written: {error}"))
 }
 
-fn verdict(webhook: &Webhook, request: Request) -> Verdict {
+fn verdict(webhook: &Webhook, rule: Rule, request: Request) -> Verdict {
     let kind = &request.kind;
     let is_pod = (kind.group.as_str(), kind.version.as_str(), kind.kind.as_str()) == ("", "v1", "Pod");
     if !is_pod || request.operation != "CREATE" || !request.sub_resource.is_empty() {
@@ -25,6 +26,7 @@ fn verdict(webhook: &Webhook, request: Request) -> Verdict {
         return allowed(vec![format!("evenkeel: only CREATE of Pod is looked at, not {asked}")]);
     }
     let namespace = Namespace {
+        opts_in: rule == Rule::Namespace,
         labels: (webhook.namespaces)(&request.namespace),
         name: request.namespace,
     };

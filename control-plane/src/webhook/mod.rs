@@ -17,12 +17,35 @@ mod settings;
 use crate::inject::Cluster;
 use crate::inject::settings::Settings;
 pub use counts::Counts;
-pub use server::{PATH, serve};
+pub use server::serve;
 pub use settings::SettingsFile;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use tokio::sync::watch;
+
+/// By which rule of its configuration an API server asks: each has a path of its own. What a rule selects is known better to
+/// who asks than to us, who may not have seen the latest label of a namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// Because of the namespace's label.
+    Namespace,
+    /// Because of the pod's.
+    Pod,
+}
+
+impl Rule {
+    /// All.
+    pub const ALL: [Self; 2] = [Self::Namespace, Self::Pod];
+
+    /// Where it asks.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Namespace => "/inject",
+            Self::Pod => "/inject/pod",
+        }
+    }
+}
 
 /// The labels of a namespace; `None` where they are not known yet.
 pub type Namespaces = Box<dyn Fn(&str) -> Option<BTreeMap<String, String>> + Send + Sync>;
@@ -33,7 +56,7 @@ pub struct Webhook {
     pub settings: watch::Receiver<Arc<Settings>>,
     /// What is known of the cluster, and who signs the control plane's certificate.
     pub cluster: watch::Receiver<Arc<Cluster>>,
-    /// Asked for the namespace of each pod.
+    /// Asked for the namespace of each pod, which may enforce what a pod with a proxy does not satisfy.
     pub namespaces: Namespaces,
     /// How the requests went.
     pub counts: Arc<Counts>,

@@ -1,9 +1,11 @@
 //! HTTPS on a listener. The certificate may change at any time: each connection takes the one in force.
 
-use super::Webhook;
 use super::answer::answer;
 use super::counts::Counted;
+use super::{Rule, Webhook};
+use crate::door;
 use bytes::Bytes;
+use evenkeel_control_api::serve::Place;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
@@ -16,14 +18,11 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsAcceptor;
 
-/// Where questions are answered.
-pub const PATH: &str = "/inject";
-
-/// Connections at once; more wait in the kernel's queue. An API server has a few.
+/// Connections at once: when one more comes, the one that has been idle the longest goes. An API server has a few.
 const CONNECTIONS: usize = 512;
 /// For the TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -34,32 +33,14 @@ const IDLE: Duration = Duration::from_mins(2);
 const BODY_TIME: Duration = Duration::from_secs(10);
 /// Bytes of a question: an object has at most 3 MiB on its way to an API server, and may be there twice.
 const BODY_SIZE: usize = 8 << 20;
-/// After a failure to accept: without descriptors the next attempt would fail at once.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 
 /// Answers on `listener` for ever.
 pub async fn serve(listener: TcpListener, tls: watch::Receiver<Arc<ServerConfig>>, webhook: Arc<Webhook>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
-    loop {
-        let place = Arc::clone(&places).acquire_owned().await;
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let acceptor = acceptor(&tls);
-                let webhook = Arc::clone(&webhook);
-                tokio::spawn(async move {
-                    connection(stream, acceptor, webhook).await;
-                    drop(place);
-                });
-            }
-            Err(error) => {
-                tracing::warn!(%error, "the webhook's listener cannot accept");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
+    let serve = |stream, place| connection(stream, place, acceptor(&tls), Arc::clone(&webhook));
+    door::open(listener, "webhook", CONNECTIONS, serve).await;
 }
 
 /// With the certificate in force, and for HTTP/1.1, whatever else is served with the same certificate.
@@ -69,7 +50,7 @@ fn acceptor(tls: &watch::Receiver<Arc<ServerConfig>>) -> TlsAcceptor {
     TlsAcceptor::from(Arc::new(config))
 }
 
-async fn connection(stream: TcpStream, acceptor: TlsAcceptor, webhook: Arc<Webhook>) {
+async fn connection(stream: TcpStream, place: Place, acceptor: TlsAcceptor, webhook: Arc<Webhook>) {
     let stream = match timeout(HANDSHAKE, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
@@ -78,9 +59,11 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, webhook: Arc<Webho
         }
         Err(_) => return,
     };
-    let service = service_fn(|request| {
-        let webhook = Arc::clone(&webhook);
-        async move { Ok::<_, Infallible>(respond(request, &webhook).await) }
+    let service = service_fn(async |request| {
+        place.stirs();
+        let response = respond(request, &webhook).await;
+        place.stirs();
+        Ok::<_, Infallible>(response)
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(IDLE);
@@ -91,9 +74,15 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, webhook: Arc<Webho
 
 async fn respond(request: Request<Incoming>, webhook: &Webhook) -> Response<Full<Bytes>> {
     let began = Instant::now();
-    if request.uri().path() != PATH {
-        return response(StatusCode::NOT_FOUND, TEXT, format!("there is {PATH} only\n"));
-    }
+    let path = request.uri().path();
+    let Some(rule) = Rule::ALL.into_iter().find(|rule| rule.path() == path) else {
+        let [namespace, pod] = Rule::ALL.map(Rule::path);
+        return response(
+            StatusCode::NOT_FOUND,
+            TEXT,
+            format!("there are {namespace} and {pod}\n"),
+        );
+    };
     if request.method() != Method::POST {
         let mut refused = response(StatusCode::METHOD_NOT_ALLOWED, TEXT, "questions come by POST\n");
         let headers = refused.headers_mut();
@@ -102,7 +91,7 @@ async fn respond(request: Request<Incoming>, webhook: &Webhook) -> Response<Full
     }
     let body = Limited::new(request.into_body(), BODY_SIZE).collect();
     let (status, reason) = match timeout(BODY_TIME, body).await {
-        Ok(Ok(body)) => match answer(webhook, &body.to_bytes()) {
+        Ok(Ok(body)) => match answer(webhook, rule, &body.to_bytes()) {
             Ok(answer) => {
                 webhook.counts.took(began.elapsed());
                 return response(StatusCode::OK, JSON, answer);

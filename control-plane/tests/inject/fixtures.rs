@@ -74,6 +74,7 @@ pub(crate) fn named(name: &str) -> Fixture {
         pod: file["pod"].clone(),
         namespace: Namespace {
             name: given["namespace"].as_str().unwrap_or("shop").to_owned(),
+            opts_in: labels["evenkeel.io/injection"] == "enabled",
             labels: Some(serde_json::from_value(labels).unwrap()),
         },
         settings,

@@ -5,22 +5,31 @@ mod tls;
 use crate::fixtures::{self, CA};
 use evenkeel_control_plane::inject::Cluster;
 use evenkeel_control_plane::inject::settings::Settings;
-use evenkeel_control_plane::webhook::{self, Counts, Namespaces, SettingsFile, Webhook};
+use evenkeel_control_plane::webhook::{self, Counts, Namespaces, Rule, SettingsFile, Webhook};
 use json_patch::Patch;
 use k8s_openapi::ByteString;
-use rustls::ServerConfig;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use rustls::crypto::ring;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::process::Command;
 use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::Duration;
 use tempfile::TempDir;
 use tls::{Authority, NAME};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 struct Server {
     address: SocketAddr,
@@ -118,19 +127,41 @@ impl Server {
         })
     }
 
+    /// A connection over which nothing is asked yet.
+    async fn connect(&self) -> TlsStream<TcpStream> {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(&self.ca).unwrap()).unwrap();
+        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        let connected = TlsConnector::from(Arc::new(config)).connect(NAME.try_into().unwrap(), stream);
+        connected.await.unwrap()
+    }
+
     async fn post(&self, body: &str) -> Reply {
+        self.post_by(Rule::Namespace, body).await
+    }
+
+    async fn post_by(&self, rule: Rule, body: &str) -> Reply {
         let file = self.folder.path().join("question.json");
         fs::write(&file, body).unwrap();
         let body = format!("@{}", file.display());
         let header = "Content-Type: application/json";
-        self.curl("/inject", &["--header", header, "--data-binary", &body])
+        self.curl(rule.path(), &["--header", header, "--data-binary", &body])
             .await
             .unwrap()
     }
 
     /// The response of the answer to a question about a pod.
     async fn asked(&self, namespace: &str, pod: &Value) -> Value {
-        let reply = self.post(&question(namespace, pod).to_string()).await;
+        self.asked_by(Rule::Namespace, namespace, pod).await
+    }
+
+    async fn asked_by(&self, rule: Rule, namespace: &str, pod: &Value) -> Value {
+        let reply = self.post_by(rule, &question(namespace, pod).to_string()).await;
         assert_eq!(reply.status, 200, "{}", reply.body);
         let answer: Value = serde_json::from_str(&reply.body).unwrap();
         assert_eq!(
@@ -210,13 +241,13 @@ async fn what_cannot_be_injected_is_denied_with_every_fault() {
 #[tokio::test]
 async fn what_is_not_asked_for_is_left_alone() {
     let server = Server::start().await;
-    for (namespace, pod, reason) in [
-        ("plain", pod("deployment"), "not_opted_in"),
-        ("kube-system", pod("deployment"), "excluded_namespace"),
-        ("shop", pod("host-network"), "host_network"),
-        ("shop", pod("opted-out"), "opted_out"),
+    for (rule, namespace, pod, reason) in [
+        (Rule::Pod, "plain", pod("deployment"), "not_opted_in"),
+        (Rule::Namespace, "kube-system", pod("deployment"), "excluded_namespace"),
+        (Rule::Namespace, "shop", pod("host-network"), "host_network"),
+        (Rule::Namespace, "shop", pod("opted-out"), "opted_out"),
     ] {
-        let response = server.asked(namespace, &pod).await;
+        let response = server.asked_by(rule, namespace, &pod).await;
         assert_eq!(response, json!({"uid": response["uid"], "allowed": true}), "{reason}");
         let line = format!("evenkeel_control_injections_skipped_total{{reason=\"{reason}\"}} 1");
         assert!(server.counts(&line), "{}", server.counts.page());
@@ -234,10 +265,47 @@ async fn what_is_not_asked_for_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_namespace_that_is_not_known_yet_was_selected_by_who_asks() {
+async fn a_namespace_was_selected_by_who_asks_whatever_was_seen_of_its_labels() {
     let server = Server::start().await;
-    let response = server.asked("new", &pod("deployment")).await;
+    // Of one nothing is known here yet; the label of the other has not come here yet.
+    for namespace in ["new", "plain"] {
+        let response = server.asked(namespace, &pod("deployment")).await;
+        assert!(response["patch"].is_string(), "{namespace}: {response}");
+    }
+}
+
+#[tokio::test]
+async fn a_pod_that_asks_for_itself_needs_no_namespace_that_does() {
+    let server = Server::start().await;
+    let response = server.asked_by(Rule::Pod, "plain", &pod("opted-in-by-pod")).await;
     assert!(response["patch"].is_string(), "{response}");
+}
+
+/// As many as the webhook has places.
+const CONNECTIONS: usize = 512;
+
+#[tokio::test]
+async fn connections_that_do_nothing_hold_nobody_up() {
+    // Both ends are here, and not every system gives so many descriptors unasked.
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).unwrap();
+    let server = Server::start().await;
+    let mut idle = Vec::with_capacity(CONNECTIONS);
+    for _ in 0..CONNECTIONS {
+        idle.push(server.connect().await);
+    }
+    assert_eq!(server.asked("shop", &pod("deployment")).await["allowed"], true);
+    let ended = |stream: &mut TlsStream<TcpStream>| {
+        let mut byte = [0];
+        let mut buffer = ReadBuf::new(&mut byte);
+        let mut context = Context::from_waker(Waker::noop());
+        Pin::new(stream).poll_read(&mut context, &mut buffer).is_ready()
+    };
+    tokio::time::timeout(Duration::from_secs(20), idle[0].read(&mut [0]))
+        .await
+        .expect("the longest idle made room")
+        .unwrap_err();
+    assert!(!idle[1..].iter_mut().any(ended), "one was enough");
 }
 
 #[tokio::test]

@@ -101,6 +101,11 @@ impl Program {
         within(found).await
     }
 
+    /// A connection to the pages.
+    pub(crate) async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.telemetry).await.unwrap()
+    }
+
     pub(crate) async fn page(&self, path: &str) -> String {
         let (head, body) = self.answer(path).await;
         assert!(head.starts_with("HTTP/1.1 200 "), "{head}");

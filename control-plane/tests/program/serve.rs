@@ -3,6 +3,8 @@
 use crate::client::{ASSIGNMENT, CLUSTER, Client, LISTENER};
 use crate::program::{self, Program, within};
 use std::fs;
+use std::time::{Duration, Instant};
+use tokio::io::AsyncReadExt;
 
 const MESH: &str = "services:\n- name: web\n  vips: [10.96.0.10, 'fd00::10']\n  ports:\n  - port: 80\n    endpoints: [{address: 10.1.0.1:80}]\n";
 
@@ -48,6 +50,28 @@ async fn a_file_is_served_and_so_is_every_good_change_of_it() {
     let end = within(client.responses.message()).await.unwrap_err();
     assert_eq!(end.code(), tonic::Code::Unavailable, "{end}");
     assert_eq!(program.exit_code().await, Some(0));
+}
+
+/// As many as its pages have places.
+const CONNECTIONS: usize = 64;
+
+#[tokio::test]
+async fn connections_that_ask_nothing_keep_nobody_from_the_pages() {
+    let folder = tempfile::tempdir().unwrap();
+    let mesh = folder.path().join("mesh.yaml");
+    fs::write(&mesh, MESH).unwrap();
+    let program = Program::serve(&mesh);
+    let mut idle = Vec::with_capacity(CONNECTIONS);
+    for _ in 0..CONNECTIONS {
+        idle.push(program.connect().await);
+    }
+    let began = Instant::now();
+    assert_eq!(program.page("/ready").await, "ready\n");
+    // By themselves they would have made room after half a minute.
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    assert_eq!(within(idle[0].read(&mut [0])).await.unwrap(), 0);
+    let still = idle[1..].iter().all(|stream| stream.try_read(&mut [0]).is_err());
+    assert!(still, "one was enough");
 }
 
 #[tokio::test]

@@ -137,12 +137,12 @@ pub fn http_route(namespace: &str, name: &str, service: &str, rules: &Value) -> 
 
 /// The `MutatingWebhookConfiguration` of the injector, as the chart has it: the authority is not in it yet.
 pub fn webhooks() -> Value {
-    let webhook = |name: &str, of_namespace: &str, of_pod: Value| {
+    let webhook = |name: &str, path: &str, of_namespace: &str, of_pod: Value| {
         json!({
             "name": name, "admissionReviewVersions": ["v1"], "sideEffects": "None", "timeoutSeconds": 10,
             "failurePolicy": "Fail", "reinvocationPolicy": "IfNeeded",
             "clientConfig": {"service": {
-                "name": "evenkeel-control", "namespace": "evenkeel-system", "path": "/inject", "port": 443,
+                "name": "evenkeel-control", "namespace": "evenkeel-system", "path": path, "port": 443,
             }},
             "rules": [{"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}],
             "namespaceSelector": {"matchExpressions": [
@@ -158,8 +158,8 @@ pub fn webhooks() -> Value {
         "apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
         "metadata": {"name": "evenkeel-injector"},
         "webhooks": [
-            webhook("namespace.inject.evenkeel.io", "In", says("NotIn", "false")),
-            webhook("pod.inject.evenkeel.io", "NotIn", says("In", "true")),
+            webhook("namespace.inject.evenkeel.io", "/inject", "In", says("NotIn", "false")),
+            webhook("pod.inject.evenkeel.io", "/inject/pod", "NotIn", says("In", "true")),
         ],
     })
 }
