@@ -4,7 +4,7 @@ mod signals;
 
 pub use signals::Held;
 
-use crate::admin::{self, Door, Face, Probes};
+use crate::admin::{self, Door, Face, Listening, Probes};
 use crate::control::plane::Plane;
 use crate::control::source::{Place, Source};
 use crate::control::status::Status;
@@ -58,6 +58,7 @@ pub fn run(document: &Place, log: LogHandle, held: Held) -> Result<(), String> {
         Err(error) => tracing::warn!(%error, "the limit of file descriptors cannot be raised"),
     }
     let listeners = Listeners::bind(&settings)?;
+    let listening = listeners.listening();
     let access_log = access_log(settings.access_log)?;
     let (usage, told) = mpsc::unbounded_channel();
     let common = Arc::new(Common {
@@ -85,6 +86,7 @@ pub fn run(document: &Place, log: LogHandle, held: Held) -> Result<(), String> {
             log,
             access_log: access_log.clone(),
             probes: Probes::default(),
+            listening,
             settings: Arc::clone(&settings),
             epoch: common.epoch,
         });
@@ -249,6 +251,24 @@ impl Listeners {
                 .extend(bound.into_iter().map(|listener| (listener, face)));
         }
         Ok(listeners)
+    }
+
+    /// For the operator's pages: what came of the settings.
+    fn listening(&self) -> Vec<Listening> {
+        let traffic = self.traffic.iter().map(|(listener, direction)| match direction {
+            Direction::Outbound => (listener, "outbound"),
+            Direction::Inbound => (listener, "inbound"),
+        });
+        let doors = self.doors.iter().map(|(listener, face)| match face {
+            Face::Admin => (listener, "admin"),
+            Face::Telemetry => (listener, "telemetry"),
+        });
+        let all = traffic.chain(doors);
+        all.filter_map(|(listener, purpose)| {
+            let address = listener.local_addr().ok()?;
+            Some(Listening { address, purpose })
+        })
+        .collect()
     }
 }
 

@@ -8,6 +8,7 @@ use crate::ads::machine::Received;
 use crate::ads::message::Mode;
 use crate::ads::message::Request;
 use crate::ads::message::Response;
+use crate::ads::message::Text;
 use crate::ads::shared::Shared;
 use crate::ads::store::Delivery;
 use crate::ads::wire;
@@ -73,6 +74,7 @@ impl Session<'_> {
             outgoing,
             incoming,
         ));
+        let source = Text::from(shared.servers()[server].uri.as_str());
         let mut writable = true;
         loop {
             let has_request = writable && shared.machine().has_request();
@@ -90,7 +92,7 @@ impl Session<'_> {
                 response = responses.recv() => match response {
                     Some(Ok(response)) => {
                         shared.servers()[server].responses += 1;
-                        take(shared, options, mode, response).await;
+                        take(shared, options, (&source, mode), response).await;
                     }
                     Some(Err(status)) if status.code() == Code::Unimplemented => {
                         return End::Unimplemented(with_causes(&status));
@@ -108,7 +110,7 @@ impl Session<'_> {
 }
 
 /// Looks into a response, in slices, and hands it over whole.
-async fn take(shared: &Shared, options: &Options, mode: Mode, response: Response) {
+async fn take(shared: &Shared, options: &Options, (source, mode): (&Text, Mode), response: Response) {
     let Some(kind) = response.kind() else {
         tracing::warn!(
             type_url = response.type_url,
@@ -130,6 +132,7 @@ async fn take(shared: &Shared, options: &Options, mode: Mode, response: Response
     let delivery = Delivery {
         mode,
         kind,
+        source: Arc::clone(source),
         version: response.version,
         nonce: response.nonce,
         resources,

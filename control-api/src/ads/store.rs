@@ -244,6 +244,7 @@ impl Store {
                 entry.resource = None;
                 entry.fingerprint = None;
                 entry.version = Text::default();
+                entry.source = Text::default();
                 entry.notes = Vec::new();
             }
             Kind::Assignment | Kind::Route => {}

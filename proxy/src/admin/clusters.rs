@@ -6,6 +6,8 @@ use super::endpoints;
 use super::endpoints::ClusterState;
 use super::endpoints::EndpointState;
 use super::readiness::WITHOUT_CONFIGURATION;
+use super::table;
+use super::table::or_dash;
 use serde_json::json;
 use std::fmt::Write;
 
@@ -75,35 +77,21 @@ fn section(page: &mut String, state: &ClusterState) {
         more,
     } = state;
     let rows: Vec<_> = endpoints.iter().map(cells).collect();
-    let header = COLUMNS.map(str::to_owned);
-    let width = |column: usize| {
-        let cells = rows.iter().chain([&header]).map(|row| row[column].chars().count());
-        cells.max().unwrap_or_default()
-    };
-    let widths: [usize; COLUMNS.len()] = std::array::from_fn(width);
     let _ = write!(page, "\n{cluster}  (service {service}, {algorithm})\n");
     if rows.is_empty() {
         page.push_str(if *named { "  no endpoints\n" } else { "  none in use\n" });
         return;
     }
-    for row in [&header].into_iter().chain(&rows) {
-        let cells: Vec<_> = row
-            .iter()
-            .zip(widths)
-            .map(|(cell, width)| format!("{cell:<width$}"))
-            .collect();
-        let _ = writeln!(page, "  {}", cells.join("  ").trim_end());
-    }
+    table::write(page, COLUMNS, &rows);
     if *more > 0 {
         let _ = writeln!(page, "  and {more} more");
     }
 }
 
 fn cells(endpoint: &EndpointState) -> [String; COLUMNS.len()] {
-    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     [
         endpoint.address.to_string(),
-        or_dash(endpoint.weight.map(|weight| weight.to_string())),
+        or_dash(endpoint.weight),
         endpoint.health.label().to_owned(),
         endpoint.failures.to_string(),
         endpoint.in_flight.to_string(),

@@ -1,8 +1,11 @@
-//! `/config_dump`: what is in force, as it was compiled, and why the newest update is not.
+//! `/config_dump`: what is in force, as it was compiled, where each resource comes from, and why the newest update is not in
+//! force.
 
 use super::Door;
 use super::control_plane;
 use super::endpoints;
+use super::readiness::WITHOUT_CONFIGURATION;
+use super::resources;
 use super::routes;
 use crate::control::status::Status;
 use crate::snapshot::Cluster;
@@ -10,12 +13,14 @@ use crate::snapshot::Discovery;
 use crate::snapshot::Handling;
 use crate::snapshot::HttpHandling;
 use crate::snapshot::Snapshot;
+use crate::telemetry::access_log::rfc3339;
 use evenkeel_control_api::mesh::settings::ProxySettings;
 use evenkeel_control_api::mesh::settings::Workers;
 use evenkeel_control_api::resource::cluster::UpstreamVersion;
 use serde_json::Value;
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +37,10 @@ pub(super) fn json(door: &Door) -> Value {
         "generation": status.generation(),
         "passes_through": status.passes_through(),
         "updates": updates(&status),
+        "document": status.document.as_ref().map(|document| json!({
+            "source": *document.source,
+            "resources": resources::of_document(&status),
+        })),
         "control_plane": door.control_plane.as_ref().map(control_plane::json),
         "services": snapshot.map(services),
         "inbound": snapshot.map(inbound),
@@ -41,6 +50,35 @@ pub(super) fn json(door: &Door) -> Value {
     })
 }
 
+/// For people: which resources are in force, and what was refused.
+pub(super) fn text(door: &Door) -> String {
+    let status = door.status.borrow().clone();
+    let mut page = String::new();
+    let moment = |at: Option<SystemTime>| at.map_or_else(String::new, |at| format!(", the last at {}", rfc3339(at)));
+    // Writing to a String cannot fail.
+    let phase = door.lifecycle.phase().label();
+    let _ = writeln!(page, "{phase}, configuration {}", status.generation());
+    let _ = writeln!(page, "{}", control_plane::sentence(door.control_plane.as_ref()));
+    if status.passes_through() {
+        let _ = writeln!(page, "{WITHOUT_CONFIGURATION}");
+    }
+    let (accepted, refused) = (moment(status.accepted_at), moment(status.refused_at));
+    let _ = writeln!(page, "updates accepted: {}{accepted}", status.accepted);
+    let _ = writeln!(page, "updates refused: {}{refused}", status.refused);
+    if let Some(refusal) = &status.refusal {
+        let _ = writeln!(page, "\nthe newest update was refused");
+        for fault in &refusal.faults {
+            let _ = writeln!(page, "  {fault}");
+        }
+    }
+    let resources = match &door.control_plane {
+        Some(client) => resources::of_control_plane(client),
+        None => resources::of_document(&status),
+    };
+    page.push_str(&resources::text(&resources));
+    page
+}
+
 fn updates(status: &Status) -> Value {
     let at = |at: Option<SystemTime>| {
         at.and_then(|at| at.duration_since(UNIX_EPOCH).ok())
@@ -48,8 +86,10 @@ fn updates(status: &Status) -> Value {
     };
     json!({
         "accepted": status.accepted,
+        "accepted_at": status.accepted_at.map(rfc3339),
         "accepted_at_unix_seconds": at(status.accepted_at),
         "refused": status.refused,
+        "refused_at": status.refused_at.map(rfc3339),
         "refused_at_unix_seconds": at(status.refused_at),
         "refusal": status.refusal.as_ref().map(|refusal| &refusal.faults),
     })

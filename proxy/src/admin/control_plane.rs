@@ -6,13 +6,11 @@ mod origin;
 pub(super) use metrics::families;
 pub(super) use origin::sentence;
 
+use super::resources;
 use evenkeel_control_api::ads::Connection;
-use evenkeel_control_api::ads::Entry;
 use evenkeel_control_api::ads::KindStatus;
 use evenkeel_control_api::ads::ServerStatus;
 use evenkeel_control_api::ads::Status;
-use evenkeel_control_api::fault::Note;
-use evenkeel_control_api::resource::Kind;
 use serde_json::Value;
 use serde_json::json;
 use tokio::time::Instant;
@@ -24,7 +22,7 @@ pub(super) fn json(status: &Status) -> Value {
         "ready": status.is_ready(),
         "servers": status.servers().iter().map(|one| server(one, now)).collect::<Vec<_>>(),
         "types": status.kinds().iter().map(|one| kind(one, now)).collect::<Vec<_>>(),
-        "resources": Kind::ALL.into_iter().flat_map(|kind| resources(status, kind, now)).collect::<Vec<_>>(),
+        "resources": resources::of_control_plane(status),
     })
 }
 
@@ -76,38 +74,6 @@ fn kind(status: &KindStatus, now: Instant) -> Value {
         "refused": refused,
         "last_response_seconds_ago": updated.map(|updated| seconds(updated, now)),
     })
-}
-
-/// The client waits while its entries are looked at, so they are copied, and put in words afterwards.
-fn resources(status: &Status, kind: Kind, now: Instant) -> Vec<Value> {
-    let mut entries = Vec::new();
-    status.each(kind, |name, entry| entries.push((name.to_owned(), entry.clone())));
-    let resource = |(name, entry): (String, Entry)| resource(kind, &name, &entry, now);
-    entries.into_iter().map(resource).collect()
-}
-
-fn resource(kind: Kind, name: &str, entry: &Entry, now: Instant) -> Value {
-    json!({
-        "type": kind.label(),
-        "name": name,
-        "version": entry.version(),
-        "state": entry.state().label(),
-        "changed_seconds_ago": seconds(entry.since(), now),
-        "refusal": entry.refusal().map(|refusal| json!({
-            "version": refusal.version,
-            "seconds_ago": seconds(refusal.when, now),
-            "faults": refusal.faults.0.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        })),
-        "notes": entry.notes().iter().map(note).collect::<Vec<_>>(),
-    })
-}
-
-fn note(Note { path, reason }: &Note) -> String {
-    if path.is_empty() {
-        reason.clone()
-    } else {
-        format!("{path}: {reason}")
-    }
 }
 
 /// To the millisecond, as a reader wants it.

@@ -8,13 +8,24 @@ mod clusters;
 mod config_dump;
 mod control_plane;
 mod endpoints;
+mod format;
 mod guard;
+mod listeners;
+mod log_level;
+mod memory;
 mod metrics;
 mod page;
 mod readiness;
+mod resources;
 mod routes;
+mod runtime;
+mod stats;
+mod table;
 #[cfg(test)]
 mod tests;
+mod times;
+
+pub use listeners::Listening;
 
 use crate::control::status::Status;
 use crate::lifecycle::Lifecycle;
@@ -82,6 +93,8 @@ pub struct Door {
     pub log: LogHandle,
     /// So many may ask about the application.
     pub probes: Probes,
+    /// The sockets that are listened on.
+    pub listening: Vec<Listening>,
     /// As the process began with them.
     pub settings: Arc<ProxySettings>,
     /// The zero of the time that load and back-off are measured in.

@@ -5,9 +5,17 @@ use super::Face;
 use super::app_health;
 use super::clusters;
 use super::config_dump;
+use super::format::Asked;
+use super::format::Format;
 use super::guard;
+use super::listeners;
+use super::log_level;
+use super::memory;
 use super::metrics;
 use super::readiness;
+use super::runtime;
+use super::stats;
+use super::table;
 use crate::lifecycle::Phase;
 use bytes::Bytes;
 use http_body_util::BodyExt;
@@ -21,6 +29,7 @@ use hyper::StatusCode;
 use hyper::Version;
 use hyper::body::Incoming;
 use hyper::header;
+use serde::Serialize;
 use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -53,25 +62,33 @@ pub(super) enum Then {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Page {
     Index,
+    Clusters,
+    Listeners,
+    ConfigDump,
+    Stats,
     Metrics,
+    Runtime,
+    Memory,
+    LogLevel,
     Ready,
     Live,
-    ConfigDump,
-    Clusters,
-    LogLevel,
     Drain,
     Quit,
 }
 
 impl Page {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 13] = [
         Self::Index,
+        Self::Clusters,
+        Self::Listeners,
+        Self::ConfigDump,
+        Self::Stats,
         Self::Metrics,
+        Self::Runtime,
+        Self::Memory,
+        Self::LogLevel,
         Self::Ready,
         Self::Live,
-        Self::ConfigDump,
-        Self::Clusters,
-        Self::LogLevel,
         Self::Drain,
         Self::Quit,
     ];
@@ -79,14 +96,37 @@ impl Page {
     fn path(self) -> &'static str {
         match self {
             Self::Index => "/",
+            Self::Clusters => "/clusters",
+            Self::Listeners => "/listeners",
+            Self::ConfigDump => "/config_dump",
+            Self::Stats => "/stats",
             Self::Metrics => "/metrics",
+            Self::Runtime => "/runtime",
+            Self::Memory => "/memory",
+            Self::LogLevel => "/log-level",
             Self::Ready => "/ready",
             Self::Live => "/live",
-            Self::ConfigDump => "/config_dump",
-            Self::Clusters => "/clusters",
-            Self::LogLevel => "/log-level",
             Self::Drain => "/drain",
             Self::Quit => "/quit",
+        }
+    }
+
+    /// For the index.
+    fn about(self) -> &'static str {
+        match self {
+            Self::Index => "this list; in a browser a page that shows what goes on",
+            Self::Clusters => "every endpoint with its live state",
+            Self::Listeners => "what is listened on, and what becomes of connections by where they were going",
+            Self::ConfigDump => "what is in force, where each resource comes from, and why others are refused",
+            Self::Stats => "every counter and gauge; ?filter=TEXT for some of them",
+            Self::Metrics => "the same for Prometheus",
+            Self::Runtime => "the process and its workers",
+            Self::Memory => "what memory there is, and what is held in it",
+            Self::LogLevel => "PUT a level, or MODULE=LEVEL,...; POST changes only what it names",
+            Self::Ready => "200 while traffic may be sent here",
+            Self::Live => "200 while the process runs",
+            Self::Drain => "says goodbye on every connection, then ends",
+            Self::Quit => "ends at once",
         }
     }
 
@@ -96,14 +136,39 @@ impl Page {
 
     fn methods(self) -> &'static str {
         match self {
-            Self::LogLevel => "GET, HEAD, PUT",
+            Self::LogLevel => "GET, HEAD, PUT, POST",
             Self::Drain | Self::Quit => "POST",
-            Self::Index | Self::Metrics | Self::Ready | Self::Live | Self::ConfigDump | Self::Clusters => "GET, HEAD",
+            Self::Index
+            | Self::Clusters
+            | Self::Listeners
+            | Self::ConfigDump
+            | Self::Stats
+            | Self::Metrics
+            | Self::Runtime
+            | Self::Memory
+            | Self::Ready
+            | Self::Live => "GET, HEAD",
         }
     }
 
     fn allows(self, method: &Method) -> bool {
         self.methods().split(", ").any(|allowed| method == allowed)
+    }
+
+    /// The parameters that a page with more than one form takes; `None`: it has one form, and what is asked is nothing to
+    /// it.
+    fn parameters(self) -> Option<&'static [&'static str]> {
+        match self {
+            Self::Index
+            | Self::Clusters
+            | Self::Listeners
+            | Self::ConfigDump
+            | Self::Runtime
+            | Self::Memory
+            | Self::LogLevel => Some(&["format"]),
+            Self::Stats => Some(&["format", "filter"]),
+            Self::Metrics | Self::Ready | Self::Live | Self::Drain | Self::Quit => None,
+        }
     }
 }
 
@@ -154,21 +219,39 @@ pub(super) async fn answer(door: &Arc<Door>, face: Face, local: IpAddr, request:
         refused.response.headers_mut().insert(header::ALLOW, allow);
         return refused;
     }
+    let asked = page
+        .parameters()
+        .map(|takes| Asked::of(request.headers(), request.uri().query(), takes));
+    let asked = match asked.transpose() {
+        Ok(asked) => asked.unwrap_or_default(),
+        Err(sentence) => return text(StatusCode::BAD_REQUEST, &format!("{sentence}\n")),
+    };
     match page {
-        Page::Index => whole(StatusCode::OK, HTML, include_str!("index.html")),
+        Page::Index => index(asked.format),
         Page::Metrics => whole(StatusCode::OK, METRICS, metrics::page(door)),
         Page::Ready => match readiness::check(door) {
             Ok(how) => text(StatusCode::OK, &format!("{how}\n")),
             Err(missing) => text(StatusCode::SERVICE_UNAVAILABLE, &format!("{missing}\n")),
         },
         Page::Live => text(StatusCode::OK, "live\n"),
-        Page::ConfigDump => apart(door, |door| json(&config_dump::json(door))).await,
-        Page::Clusters => {
-            let query = request.uri().query().map(str::to_owned);
-            apart(door, move |door| clusters_page(door, query.as_deref())).await
+        Page::ConfigDump => apart(door, move |door| config_dump_page(door, asked.format)).await,
+        Page::Clusters => apart(door, move |door| clusters_page(door, asked.format)).await,
+        Page::Listeners => {
+            apart(door, move |door| {
+                let listeners = listeners::listeners(door);
+                either(asked.format, &listeners, listeners::text)
+            })
+            .await
         }
-        Page::LogLevel if request.method() == Method::PUT => set_log_level(door, request.into_body()).await,
-        Page::LogLevel => text(StatusCode::OK, &format!("{}\n", door.log.directive())),
+        Page::Stats => apart(door, move |door| stats_page(door, &asked)).await,
+        Page::Runtime => either(asked.format, &runtime::runtime(door), runtime::text),
+        Page::Memory => {
+            apart(door, move |door| {
+                either(asked.format, &memory::memory(door), memory::text)
+            })
+            .await
+        }
+        Page::LogLevel => log_level_page(door, asked.format, request).await,
         Page::Drain => drain(door, request.uri().query()),
         Page::Quit => {
             tracing::info!("asked to quit");
@@ -214,15 +297,68 @@ async fn apart(door: &Arc<Door>, write: impl FnOnce(&Door) -> Answer + Send + 's
         .unwrap_or_else(|error| text(StatusCode::INTERNAL_SERVER_ERROR, &format!("{error}\n")))
 }
 
-fn clusters_page(door: &Door, query: Option<&str>) -> Answer {
-    match query {
-        None | Some("" | "format=text") => text(StatusCode::OK, &clusters::text(door)),
-        Some("format=json") => json(&clusters::json(door)),
-        Some(_) => text(
-            StatusCode::BAD_REQUEST,
-            "/clusters takes ?format=text or ?format=json\n",
-        ),
+/// What there is, for whoever has not asked for the page that browsers get.
+fn index(format: Option<Format>) -> Answer {
+    let pages = Page::ALL.map(|page| Entry {
+        path: page.path(),
+        methods: page.methods(),
+        about: page.about(),
+    });
+    let text = |pages: &[Entry; Page::ALL.len()]| {
+        let mut text = "evenkeel-proxy\n".to_owned();
+        let row = |page: &Entry| [page.path, page.methods, page.about].map(str::to_owned);
+        table::write(
+            &mut text,
+            ["PAGE", "METHODS", ""],
+            &pages.iter().map(row).collect::<Vec<_>>(),
+        );
+        text.push_str("In JSON with ?format=json or Accept: application/json.\n");
+        text
+    };
+    match format {
+        Some(Format::Html) => whole(StatusCode::OK, HTML, include_str!("index.html")),
+        other => either(other, &pages, text),
     }
+}
+
+/// A line of the index.
+#[derive(Serialize)]
+struct Entry {
+    path: &'static str,
+    methods: &'static str,
+    about: &'static str,
+}
+
+/// In words, or as JSON where that is asked for.
+fn either<T: Serialize>(format: Option<Format>, page: &T, in_words: impl FnOnce(&T) -> String) -> Answer {
+    match format {
+        Some(Format::Json) => match serde_json::to_value(page) {
+            Ok(value) => json(&value),
+            Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, &format!("{error}\n")),
+        },
+        Some(Format::Text | Format::Html) | None => text(StatusCode::OK, &in_words(page)),
+    }
+}
+
+fn clusters_page(door: &Door, format: Option<Format>) -> Answer {
+    match format {
+        Some(Format::Json) => json(&clusters::json(door)),
+        Some(Format::Text | Format::Html) | None => text(StatusCode::OK, &clusters::text(door)),
+    }
+}
+
+/// In words only where they are asked for: so much is read by programs.
+fn config_dump_page(door: &Door, format: Option<Format>) -> Answer {
+    match format {
+        Some(Format::Text) => text(StatusCode::OK, &config_dump::text(door)),
+        Some(Format::Json | Format::Html) | None => json(&config_dump::json(door)),
+    }
+}
+
+fn stats_page(door: &Door, asked: &Asked) -> Answer {
+    either(asked.format, &stats::stats(door, &asked.filter), |stats| {
+        stats::text(stats)
+    })
 }
 
 fn drain(door: &Door, query: Option<&str>) -> Answer {
@@ -236,22 +372,25 @@ fn drain(door: &Door, query: Option<&str>) -> Answer {
     text(StatusCode::OK, sentence)
 }
 
-async fn set_log_level(door: &Door, body: Incoming) -> Answer {
-    let Ok(body) = Limited::new(body, BODY_LIMIT).collect().await else {
-        let sentence = format!("the body must be a log level of at most {BODY_LIMIT} bytes\n");
-        return text(StatusCode::BAD_REQUEST, &sentence);
-    };
-    let body = body.to_bytes();
-    let directive = String::from_utf8_lossy(&body);
-    let directive = directive.trim();
-    let before = door.log.directive();
-    match door.log.set(directive) {
-        Ok(()) => {
-            tracing::info!(before, now = directive, "the log level was changed");
-            text(StatusCode::OK, &format!("{}\n", door.log.directive()))
+async fn log_level_page(door: &Door, format: Option<Format>, request: Request<Incoming>) -> Answer {
+    let method = request.method().clone();
+    if method == Method::PUT || method == Method::POST {
+        let Ok(body) = Limited::new(request.into_body(), BODY_LIMIT).collect().await else {
+            let sentence = format!("the body must be a log level of at most {BODY_LIMIT} bytes\n");
+            return text(StatusCode::BAD_REQUEST, &sentence);
+        };
+        let body = body.to_bytes();
+        let directive = String::from_utf8_lossy(&body);
+        let set = match method {
+            Method::PUT => log_level::replace(door, directive.trim()),
+            _ => log_level::change(door, directive.trim()),
+        };
+        if let Err(error) = set {
+            return text(StatusCode::BAD_REQUEST, &format!("{error}\n"));
         }
-        Err(error) => text(StatusCode::BAD_REQUEST, &format!("{error}\n")),
     }
+    let directive = door.log.directive();
+    either(format, &log_level::json(&directive), |_| format!("{directive}\n"))
 }
 
 fn text(status: StatusCode, body: &str) -> Answer {

@@ -2,6 +2,7 @@
 
 mod app_health;
 mod control_plane;
+mod pages;
 
 use super::Door;
 use super::Face;
@@ -82,6 +83,7 @@ impl House {
             log,
             access_log: None,
             probes: Probes::default(),
+            listening: Vec::new(),
             settings: Arc::new(mesh::load(mesh).unwrap().settings),
             epoch: Instant::now(),
         });
@@ -188,7 +190,7 @@ async fn a_wrong_method_names_the_right_one_and_changes_nothing() {
         ("GET", "/drain", "post"),
         ("GET", "/quit", "post"),
         ("POST", "/ready", "get, head"),
-        ("DELETE", "/log-level", "get, head, put"),
+        ("DELETE", "/log-level", "get, head, put, post"),
     ] {
         let answer = ask(house.admin, method, path, "").await;
         assert_eq!(answer.status, 405, "{path}");
@@ -390,7 +392,11 @@ async fn the_configuration_in_force_is_shown_with_the_refusal_of_a_newer_one() {
 #[tokio::test]
 async fn the_index_is_one_page_that_loads_nothing_from_elsewhere() {
     let house = House::open();
-    let answer = get(house.admin, "/").await;
+    let browser = format!(
+        "GET / HTTP/1.1\r\nHost: {}\r\nAccept: text/html,*/*;q=0.8\r\n\r\n",
+        house.admin
+    );
+    let answer = send(house.admin, &browser).await;
     assert_eq!(answer.status, 200);
     assert!(answer.head.contains("content-security-policy: default-src 'none'"));
     assert!(!answer.body.contains("http://") && !answer.body.contains("https://"));

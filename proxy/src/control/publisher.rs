@@ -1,6 +1,6 @@
 //! Puts updates in force, and says so to everybody who waits for them.
 
-use super::status::{Refusal, Status};
+use super::status::{Document, Refusal, Status};
 use crate::snapshot::{Answer, Compiler, Snapshot};
 use evenkeel_control_api::resource::{Catalog, Update};
 use std::net::SocketAddr;
@@ -19,6 +19,18 @@ pub(super) struct Publisher {
 }
 
 impl Publisher {
+    /// One that has nothing yet, and will have what the mesh document of this name says.
+    pub(super) fn of_document(name: &str) -> Self {
+        let status = Status {
+            document: Some(Document::new(name)),
+            ..Status::default()
+        };
+        Self {
+            compiler: Compiler::default(),
+            status: watch::Sender::new(status),
+        }
+    }
+
     /// One that has nothing yet, whose clusters will be where they are in this one.
     pub(super) fn successor(&self) -> Self {
         Self {
@@ -58,7 +70,7 @@ impl Publisher {
         self.compiler.apply(update);
         let snapshot = Arc::new(self.compiler.snapshot(self.generation() + 1));
         self.status
-            .send_modify(|status| status.accept(snapshot, SystemTime::now()));
+            .send_modify(|status| status.put(update, snapshot, SystemTime::now()));
     }
 
     /// Takes an update in, and leaves it to the next [`Publisher::publish`] to say so.

@@ -37,7 +37,7 @@ impl Source {
             Place::Inline(text) => Document::inline(text),
         }?;
         let Loaded { settings, resources } = document.load()?;
-        let mut publisher = Publisher::default();
+        let mut publisher = Publisher::of_document(&document.path().display().to_string());
         publisher.publish(&Catalog::default().difference(&resources.into()));
         Ok(Self {
             document,

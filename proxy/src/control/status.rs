@@ -1,6 +1,9 @@
 //! The outcome of every update so far: what is in force, and what was refused last.
 
 use crate::snapshot::Snapshot;
+use evenkeel_control_api::resource::Kind;
+use evenkeel_control_api::resource::Update;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -19,6 +22,26 @@ pub struct Status {
     pub refused_at: Option<SystemTime>,
     /// Why the newest update is not in force; `None`: it is.
     pub refusal: Option<Refusal>,
+    /// The mesh document that the resources come from; `None`: they come from a control plane.
+    pub document: Option<Document>,
+}
+
+/// A mesh document, and when each of its resources came into force.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// Its path, or what stands for it.
+    pub source: Arc<str>,
+    /// By type and name.
+    pub resources: Arc<BTreeMap<(Kind, Arc<str>), Revision>>,
+}
+
+/// The form of a resource that is in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Revision {
+    /// The configuration that it came with.
+    pub generation: u64,
+    /// When.
+    pub at: SystemTime,
 }
 
 /// Why an update was refused.
@@ -52,10 +75,43 @@ impl Status {
         self.refusal = None;
     }
 
+    /// The same, with the update that made it: of a mesh document it is remembered when each resource came.
+    pub fn put(&mut self, update: &Update, snapshot: Arc<Snapshot>, now: SystemTime) {
+        if let Some(document) = &mut self.document {
+            let revision = Revision {
+                generation: snapshot.generation,
+                at: now,
+            };
+            document.apply(update, revision);
+        }
+        self.accept(snapshot, now);
+    }
+
     /// An update does not; what was in force stays.
     pub fn refuse(&mut self, refusal: Refusal, now: SystemTime) {
         self.refused += 1;
         self.refused_at = Some(now);
         self.refusal = Some(refusal);
+    }
+}
+
+impl Document {
+    /// One of which nothing is in force yet.
+    pub fn new(source: &str) -> Self {
+        Self {
+            source: source.into(),
+            resources: Arc::default(),
+        }
+    }
+
+    fn apply(&mut self, update: &Update, revision: Revision) {
+        // Copied only while a page is drawn.
+        let resources = Arc::make_mut(&mut self.resources);
+        for removed in &update.removed {
+            resources.remove(removed);
+        }
+        for set in &update.set {
+            resources.insert((set.kind(), set.name().into()), revision);
+        }
     }
 }

@@ -31,6 +31,8 @@ pub struct Book {
     pub accept_errors: Counter,
     /// Which snapshot of the configuration this worker uses.
     pub generation: UpDown,
+    /// What this worker holds for readers that are behind, as of the last look.
+    pub buffered_bytes: UpDown,
     services: Mutex<Services>,
 }
 
@@ -81,6 +83,7 @@ impl Book {
             speculations: Default::default(),
             accept_errors: Counter::default(),
             generation: UpDown::default(),
+            buffered_bytes: UpDown::default(),
             services: Mutex::default(),
         })
     }

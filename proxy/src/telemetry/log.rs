@@ -55,6 +55,14 @@ impl LogHandle {
     }
 }
 
+/// Whether this can be a directive.
+///
+/// # Errors
+/// Why it cannot.
+pub fn check(directive: &str) -> Result<(), LogError> {
+    filter(directive).map(drop)
+}
+
 /// A log that is not the process's own.
 pub(crate) fn subscriber(directive: &str) -> Result<(impl Subscriber + Send + Sync + use<>, LogHandle), LogError> {
     let (filter, handle) = reload::Layer::new(filter(directive)?);

@@ -44,3 +44,4 @@ mod status;
 mod sums;
 #[cfg(test)]
 pub(crate) mod tests;
+mod totals;

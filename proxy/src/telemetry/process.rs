@@ -1,5 +1,7 @@
 //! What the kernel knows about this process, under the names that every Prometheus client uses.
 
+use serde::Serialize;
+use std::collections::BTreeMap;
 use std::fs;
 
 use nix::sys::resource::Resource;
@@ -35,6 +37,53 @@ pub fn families() -> Vec<Family> {
             .map(|start| Family::gauge("process_start_time_seconds", "Start of the process since 1970.", start)),
     ];
     families.into_iter().flatten().collect()
+}
+
+/// What the kernel says of the memory of this process; `None`: it does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Memory {
+    /// In memory now.
+    pub resident_bytes: Option<u64>,
+    /// In memory at most, so far.
+    pub peak_resident_bytes: Option<u64>,
+    /// Of those in memory, those that no file has: the heap and the stacks.
+    pub anonymous_bytes: Option<u64>,
+    /// Of those in memory, those of files: the program itself.
+    pub file_bytes: Option<u64>,
+    /// In swap.
+    pub swapped_bytes: Option<u64>,
+    /// Addresses that are taken, used or not.
+    pub virtual_bytes: Option<u64>,
+}
+
+/// As of now.
+pub fn memory() -> Memory {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let bytes = |name| field(&status, name).map(|kib| kib as u64 * 1_024);
+    Memory {
+        resident_bytes: bytes("VmRSS:"),
+        peak_resident_bytes: bytes("VmHWM:"),
+        anonymous_bytes: bytes("RssAnon:"),
+        file_bytes: bytes("RssFile:"),
+        swapped_bytes: bytes("VmSwap:"),
+        virtual_bytes: bytes("VmSize:"),
+    }
+}
+
+/// CPU time of each thread by its name, in user and system mode.
+pub fn cpu_seconds_by_thread() -> BTreeMap<String, f64> {
+    let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let stats = threads.filter_map(|thread| fs::read_to_string(thread.path().join("stat")).ok());
+    stats.filter_map(|stat| thread_cpu_seconds(&stat)).collect()
+}
+
+fn thread_cpu_seconds(stat: &str) -> Option<(String, f64)> {
+    // The second field is a name in parentheses that may hold anything; user and system mode are the 14th and the 15th.
+    let (before, fields) = stat.rsplit_once(')')?;
+    let (_, name) = before.split_once('(')?;
+    let ticks = fields.split_whitespace().skip(11).take(2);
+    let ticks: f64 = ticks.map(|ticks| ticks.parse().unwrap_or(0.0)).sum();
+    Some((name.to_owned(), ticks / USER_HZ))
 }
 
 fn cpu_seconds() -> Option<f64> {
@@ -79,6 +128,12 @@ mod tests {
     fn a_name_in_parentheses_may_hold_parentheses_and_spaces() {
         let own = "7 (a) b) S 1 7 7 0 -1 4194560 1 0 0 0 5 6 0 0 20 0 3 0 1234 100 200 18446744073709551615";
         assert_eq!(start_time(own, "cpu 1 2\nbtime 1000\nprocesses 5\n"), Some(1_012.34));
+    }
+
+    #[test]
+    fn the_time_of_a_thread_is_found_after_a_name_with_parentheses() {
+        let stat = "7 (worker) 1) S 1 7 7 0 -1 4194560 1 0 0 0 50 25 0 0 20 0 3 0 1234 100 200";
+        assert_eq!(thread_cpu_seconds(stat), Some(("worker) 1".to_owned(), 0.75)));
     }
 
     #[test]

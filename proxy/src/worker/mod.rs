@@ -184,7 +184,8 @@ async fn work(
     loop {
         tokio::select! {
             order = inbox.recv() => match order {
-                Some(Order::Serve(socket, origin, card)) => serve(&context, socket, origin, card),Some(Order::Apply(snapshot, done)) => {
+                Some(Order::Serve(socket, origin, card)) => serve(&context, socket, origin, card),
+                Some(Order::Apply(snapshot, done)) => {
                     apply(&context, snapshot);
                     // Not before there is a configuration: until then clients wait in the backlog instead of failing.
                     if let Some((listeners, hands)) = listening.take()
@@ -203,6 +204,7 @@ async fn work(
                     asking.sweep(now);
                 }
                 backlog::review();
+                context.book.buffered_bytes.set(backlog::held() as i64);
             }
             () = common.lifecycle.reached(Phase::Quitting) => return,
         }

@@ -160,6 +160,7 @@ impl Run {
         let delivery = Delivery {
             mode: self.mode,
             kind,
+            source: Text::default(),
             version: response.version,
             nonce: response.nonce,
             resources: response.resources.into_iter().map(examine).collect(),

@@ -105,6 +105,7 @@ impl Client {
         Delivery {
             mode: self.mode,
             kind,
+            source: Text::from("control:1"),
             version: Text::from(format!("v{}", self.nonce)),
             nonce: Text::from(format!("n{}", self.nonce)),
             resources: resources.into_iter().map(examine).collect(),

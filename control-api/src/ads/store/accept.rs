@@ -30,6 +30,8 @@ pub(crate) struct Delivery {
     pub mode: Mode,
     /// Of its resources.
     pub kind: Kind,
+    /// The `server_uri` of who sent it.
+    pub source: Text,
     /// Of the response.
     pub version: Text,
     /// To be repeated by the answer.
@@ -51,6 +53,13 @@ pub(crate) struct Outcome {
     pub noted: Vec<(Text, Note)>,
 }
 
+/// Which version came, from whom, and when.
+struct Stamp {
+    version: Text,
+    source: Text,
+    now: Instant,
+}
+
 /// The good part of a resource.
 struct Good {
     resource: Resource,
@@ -64,6 +73,7 @@ impl Store {
         let Delivery {
             mode,
             kind,
+            source,
             version,
             nonce: _,
             resources,
@@ -84,7 +94,11 @@ impl Store {
             if !names.cover(&name) {
                 continue;
             }
-            let version = delivered.version.clone().unwrap_or_else(|| Arc::clone(&version));
+            let stamp = Stamp {
+                version: delivered.version.clone().unwrap_or_else(|| Arc::clone(&version)),
+                source: Arc::clone(&source),
+                now,
+            };
             let delivered = if twice.contains(&name) {
                 Delivered {
                     content: Content::Refused(fault("is there twice".to_owned()), Vec::new()),
@@ -93,7 +107,7 @@ impl Store {
             } else {
                 delivered
             };
-            self.take(kind, &name, version, delivered, now, &mut outcome);
+            self.take(kind, &name, stamp, delivered, &mut outcome);
         }
         for name in removed
             .iter()
@@ -114,15 +128,8 @@ impl Store {
         outcome
     }
 
-    fn take(
-        &mut self,
-        kind: Kind,
-        name: &Text,
-        version: Text,
-        delivered: Delivered,
-        now: Instant,
-        outcome: &mut Outcome,
-    ) {
+    fn take(&mut self, kind: Kind, name: &Text, stamp: Stamp, delivered: Delivered, outcome: &mut Outcome) {
+        let Stamp { version, source, now } = stamp;
         let Delivered { ttl, content, .. } = delivered;
         let table = &mut self.tables[kind];
         if !table.entries.contains_key(name) && table.entries.len() >= self.most_resources {
@@ -153,6 +160,7 @@ impl Store {
             Content::Refused(faults, addresses) => {
                 let refusal = Refusal {
                     version: version.to_string(),
+                    source,
                     when: now,
                     faults,
                     addresses,
@@ -174,6 +182,7 @@ impl Store {
         entry.state = State::Acked;
         entry.since = now;
         entry.version = version;
+        entry.source = source;
         entry.refusal = None;
         self.refresh(kind, name, ttl, now);
     }

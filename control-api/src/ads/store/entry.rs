@@ -7,6 +7,7 @@ use crate::fault::Note;
 use crate::resource::Resource;
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use tokio::time::Instant;
 
 /// What became of a subscription to one resource. The names are those of gRPC and of `ClientResourceStatus`.
@@ -29,6 +30,8 @@ pub enum State {
 pub struct Refusal {
     /// The version that was refused.
     pub version: String,
+    /// The `server_uri` of who sent it.
+    pub source: Arc<str>,
     /// When.
     pub when: Instant,
     /// Everything that is wrong with it.
@@ -43,6 +46,7 @@ pub struct Entry {
     pub(crate) state: State,
     pub(crate) since: Instant,
     pub(crate) version: Text,
+    pub(crate) source: Text,
     pub(crate) resource: Option<Resource>,
     pub(crate) notes: Vec<Note>,
     pub(crate) refusal: Option<Refusal>,
@@ -60,6 +64,7 @@ impl Entry {
             state: State::Requested,
             since: now,
             version: Text::default(),
+            source: Text::default(),
             resource: None,
             notes: Vec::new(),
             refusal: None,
@@ -82,6 +87,11 @@ impl Entry {
     /// Of the last good version; empty: there is none.
     pub fn version(&self) -> &str {
         &self.version
+    }
+
+    /// The `server_uri` of who sent the last good version; empty: there is none.
+    pub fn source(&self) -> &str {
+        &self.source
     }
 
     /// The last good version; `None`: there has been none, or it was removed.

@@ -114,13 +114,33 @@ async fn the_dump_has_every_resource_with_its_state_and_the_reason_of_its_refusa
             .is_some_and(|version| !version.is_empty())
     );
     assert!(bad["refusal"]["seconds_ago"].as_f64() < Some(60.0));
+    assert_eq!(bad["refusal"]["source"], plane.address.to_string());
+    assert!(
+        bad["refusal"]["at"]
+            .as_str()
+            .is_some_and(|at| at.starts_with("20") && at.ends_with('Z'))
+    );
+    assert_eq!(bad["source"], "", "there was no good version");
 
     let web = resource("cds", WEB);
     assert_eq!((&web["state"], &web["refusal"]), (&"acked".into(), &Value::Null));
     assert!(web["version"].as_str().is_some_and(|version| !version.is_empty()));
+    assert_eq!(web["source"], plane.address.to_string());
+    assert!(
+        web["changed_at"]
+            .as_str()
+            .is_some_and(|at| at.starts_with("20") && at.ends_with('Z'))
+    );
     let note = web["notes"][0].as_str().unwrap();
     assert!(note.starts_with("track_timeout_budgets: "), "{note}");
     assert_eq!(resource("eds", WEB)["state"], "acked");
+
+    let words = get(house.admin, "/config_dump?format=text").await.body;
+    let refused = words
+        .split_once("\nrefused: cds bad, version ")
+        .unwrap_or_else(|| panic!("{words}"))
+        .1;
+    assert!(refused.lines().nth(1).unwrap().contains("type: "), "{refused}");
 
     let clusters = &shown["types"][0];
     assert_eq!(

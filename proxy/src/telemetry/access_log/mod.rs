@@ -17,6 +17,7 @@ mod time;
 pub use entry::Entry;
 pub use entry::Origin;
 pub(super) use entry::Outcome;
+pub use time::rfc3339;
 
 use std::io;
 use std::io::Write;

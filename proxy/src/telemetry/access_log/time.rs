@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
 
 /// Such as `2026-11-22T03:14:31.042Z`. Before 1970 is 1970.
-pub(super) fn rfc3339(moment: SystemTime) -> String {
+pub fn rfc3339(moment: SystemTime) -> String {
     let since = moment.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     let (seconds, millis) = (since.as_secs(), since.subsec_millis());
     let (year, month, day) = date(seconds / 86_400);

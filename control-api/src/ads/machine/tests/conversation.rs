@@ -105,6 +105,7 @@ fn a_response_without_a_nonce_is_taken_and_cannot_be_answered() {
     let delivery = Delivery {
         mode: Mode::Sotw,
         kind: Kind::Listener,
+        source: Text::default(),
         version: Text::default(),
         nonce: Text::default(),
         resources: Vec::new(),
