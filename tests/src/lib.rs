@@ -51,6 +51,7 @@ pub mod forward;
 pub mod grpc;
 pub mod helm;
 pub mod http;
+pub mod http2;
 pub mod image;
 pub mod kubelet;
 pub mod kubernetes;

@@ -35,6 +35,7 @@ use crate::grpc::Deframer;
 use crate::grpc::Echo;
 use crate::grpc::Kind;
 use crate::grpc::frame;
+use crate::http2::collect;
 use crate::pod::Pod;
 
 /// An answer that takes longer has failed.
@@ -330,15 +331,4 @@ async fn echoed(response: Response<RecvStream>) -> Result<String> {
         Ok(Some(echo)) => Ok(echo.replica),
         other => bail!("{other:?}"),
     }
-}
-
-async fn collect(mut stream: RecvStream) -> Result<(Vec<u8>, http::HeaderMap)> {
-    let mut body = Vec::new();
-    while let Some(data) = stream.data().await {
-        let data = data.context("in the body")?;
-        stream.flow_control().release_capacity(data.len())?;
-        body.extend_from_slice(&data);
-    }
-    let trailers = stream.trailers().await.context("in the trailers")?;
-    Ok((body, trailers.unwrap_or_default()))
 }

@@ -104,6 +104,16 @@ fn a_service_that_nobody_serves_is_a_503_with_a_reason() {
             assert_eq!(answer.status(), 503);
             assert_eq!(answer.headers()["x-evenkeel-reason"], reason);
 
+            let mut head = two::get("/");
+            *head.method_mut() = http::Method::HEAD;
+            let (response, _) = client.open(head, true).await;
+            let response = response.await.unwrap();
+            assert_eq!(response.status(), 503);
+            assert!(
+                response.body().is_end_stream(),
+                "a body would be a breach of the protocol"
+            );
+
             let (response, mut send) = client.open(two::call("/pkg.Service/Call"), false).await;
             send.send_data("\0\0\0\0\0".into(), true).unwrap();
             let response = response.await.unwrap();

@@ -124,21 +124,35 @@ pub fn all_to(name: &str, cluster: &str) -> Value {
     routes(name, &[host("all", &["*"], &[route])])
 }
 
-/// A cluster whose endpoints come by EDS; requests go out as they came in, in HTTP/1 or HTTP/2.
+/// A cluster whose endpoints come by EDS; requests go out as they came in.
 pub fn cluster(name: &str) -> Value {
-    let options = json!({
-        "@type": format!("type.googleapis.com/{HTTP_OPTIONS}"),
-        "use_downstream_protocol_config": {"http_protocol_options": {}, "http2_protocol_options": {}},
-    });
-    json!({
+    as_it_came(json!({
         "@type": CLUSTER,
         "name": name,
         "type": "EDS",
         "eds_cluster_config": {"eds_config": ads()},
         "connect_timeout": "2s",
         "lb_policy": "ROUND_ROBIN",
-        "typed_extension_protocol_options": {HTTP_OPTIONS: options},
-    })
+    }))
+}
+
+/// A cluster to which requests go out as they came in, in HTTP/1 or HTTP/2.
+#[must_use]
+pub fn as_it_came(cluster: Value) -> Value {
+    http_options(
+        cluster,
+        json!({"use_downstream_protocol_config": {"http_protocol_options": {}, "http2_protocol_options": {}}}),
+    )
+}
+
+/// A cluster with these `HttpProtocolOptions`.
+#[must_use]
+pub fn http_options(cluster: Value, members: Value) -> Value {
+    let options = json!({"@type": format!("type.googleapis.com/{HTTP_OPTIONS}")});
+    with(
+        cluster,
+        json!({"typed_extension_protocol_options": {HTTP_OPTIONS: with(options, members)}}),
+    )
 }
 
 /// A cluster with its endpoints in it, and nothing else.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use anyhow::Result;
 use evenkeel_tests::cluster::Family;
+use evenkeel_tests::load::Spoken;
 use evenkeel_tests::xds::resource;
 use serde_json::Value;
 use serde_json::json;
@@ -320,10 +321,47 @@ fn a_request_that_takes_longer_than_its_route_allows_is_given_up() -> Result<()>
         ),
         forward("/none", json!({"timeout": "0s"})),
     ];
-    let mut requests = Vec::new();
-    for path in ["/short", "/idle", "/stream", "/none"] {
-        requests.extend(["0", "1500"].map(|delay| get("web.test", path, &[&format!("{DELAY}: {delay}")])));
-    }
+    let asked = |paths: &[&str], delays: &[u32]| -> Vec<String> {
+        let all = paths
+            .iter()
+            .flat_map(|path| delays.iter().map(move |delay| (path, delay)));
+        all.map(|(path, delay)| get("web.test", path, &[&format!("{DELAY}: {delay}")]))
+            .collect()
+    };
     let world = world(Family::V4, &one_host(&routes))?;
-    world.agree(world.vip(10, 80), &requests)
+    let requests = asked(&["/short", "/idle", "/stream", "/none"], &[0, 1500]);
+    world.agree_in(&[Spoken::Http1, Spoken::Http2], world.vip(10, 80), &requests)?;
+    // The status of a call that took too long is another one, on purpose.
+    world.agree_in(
+        &[Spoken::Grpc],
+        world.vip(10, 80),
+        &asked(&["/short", "/idle", "/none"], &[0]),
+    )?;
+    world.agree_in(
+        &[Spoken::Grpc],
+        world.vip(10, 80),
+        &asked(&["/stream", "/none"], &[1500]),
+    )
+}
+
+#[test]
+fn a_call_is_given_up_when_its_client_says_so_where_the_route_listens_to_that() -> Result<()> {
+    let listening = |most: &str| json!({"timeout": "0s", "max_stream_duration": {"grpc_timeout_header_max": most}});
+    let routes = [
+        forward("/listens", listening("0s")),
+        forward("/bounds", listening("0.3s")),
+        forward("/deaf", json!({"timeout": "0s"})),
+    ];
+    let world = world(Family::V4, &one_host(&routes))?;
+    let mut requests = Vec::new();
+    for (path, timeout, delay) in [
+        ("/listens", "200m", 1500),
+        ("/listens", "20000m", 600),
+        ("/bounds", "20000m", 1500),
+        ("/deaf", "200m", 600),
+    ] {
+        let fields = [format!("grpc-timeout: {timeout}"), format!("{DELAY}: {delay}")];
+        requests.push(get("web.test", path, &fields.each_ref().map(String::as_str)));
+    }
+    world.agree_in(&[Spoken::Grpc], world.vip(10, 80), &requests)
 }

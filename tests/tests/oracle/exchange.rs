@@ -1,4 +1,4 @@
-//! One request as bytes, and what came of it in a form that can be compared.
+//! One request of HTTP/1 as bytes, and what came of it in a form that can be compared.
 
 use std::io::BufRead;
 use std::io::BufReader;
@@ -17,7 +17,7 @@ use crate::expected::IN_ANSWERS;
 use crate::expected::IN_REQUESTS;
 
 /// An answer that takes longer does not come.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Why an answer is ours.
 const OWN: &str = "x-evenkeel-reason";
 
@@ -26,9 +26,12 @@ const OWN: &str = "x-evenkeel-reason";
 pub(crate) enum Outcome {
     /// It was answered.
     Answer(Answer),
-    /// The connection was closed or reset.
+    /// The connection, or the stream, was closed or reset.
     Closed,
 }
+
+/// A connection of HTTP/1.
+pub(crate) struct Connection(BufReader<TcpStream>);
 
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +40,7 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     /// Of those before it (1xx).
     pub(crate) interim: Vec<u16>,
-    /// Names in lower case, in order; without what is expected to differ.
+    /// Names in lower case, in order; without what is expected to differ. Trailers are among them.
     pub(crate) fields: Vec<(String, String)>,
     /// Without what is expected to differ.
     pub(crate) body: String,
@@ -51,8 +54,11 @@ impl Outcome {
         if let (Self::Answer(ours), Self::Answer(other)) = (ours, other)
             && std::mem::take(&mut ours.own)
         {
-            ours.body.clear();
-            other.body.clear();
+            for answer in [ours, other] {
+                answer.body.clear();
+                // The body of an answer to a call of gRPC.
+                answer.fields.retain(|field| field.0 != "grpc-message");
+            }
         }
     }
 }
@@ -71,43 +77,67 @@ pub(crate) fn request(method: &str, host: &str, path: &str, fields: &[&str]) -> 
     request + "\r\n"
 }
 
-/// Sends it from inside the pod.
+/// Sends it from inside the pod, on a connection of its own.
 pub(crate) fn exchange(from: &Pod, to: SocketAddr, request: &[u8]) -> Result<Outcome> {
-    let mut stream = match from.connect(to) {
-        Ok(stream) => stream,
-        Err(error) if is_end(error.root_cause().downcast_ref()) => return Ok(Outcome::Closed),
-        Err(error) => return Err(error),
-    };
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_nodelay(true)?;
-    match stream.write_all(request) {
-        Err(error) if is_end(Some(&error)) => return Ok(Outcome::Closed),
-        written => written?,
+    match Connection::open(from, to)? {
+        Some(mut connection) => connection.ask(request),
+        None => Ok(Outcome::Closed),
     }
-    let mut stream = BufReader::new(stream);
-    let mut interim = Vec::new();
-    loop {
-        let Some(head) = head(&mut stream)? else {
-            return Ok(Outcome::Closed);
+}
+
+// === impl Connection ===
+
+impl Connection {
+    /// From inside the pod; `None`: it was closed at once.
+    pub(crate) fn open(from: &Pod, to: SocketAddr) -> Result<Option<Self>> {
+        let stream = match from.connect(to) {
+            Ok(stream) => stream,
+            Err(error) if is_end(error.root_cause().downcast_ref()) => return Ok(None),
+            Err(error) => return Err(error),
         };
-        let status: u16 = head
-            .split(' ')
-            .nth(1)
-            .and_then(|status| status.parse().ok())
-            .context(head.clone())?;
-        if status != 101 && status < 200 {
-            interim.push(status);
-            continue;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_nodelay(true)?;
+        Ok(Some(Self(BufReader::new(stream))))
+    }
+
+    /// Sends it, and reads its answer.
+    pub(crate) fn ask(&mut self, request: &[u8]) -> Result<Outcome> {
+        match self.0.get_mut().write_all(request) {
+            Err(error) if is_end(Some(&error)) => return Ok(Outcome::Closed),
+            written => written?,
         }
-        let mut fields: Vec<(String, String)> = head.lines().skip(1).filter_map(field).collect();
-        fields.sort();
-        let bodiless = request.starts_with(b"HEAD ") || matches!(status, 101 | 204 | 304);
-        let body = if bodiless {
-            String::new()
-        } else {
-            body(&mut stream, &fields)?
-        };
-        return Ok(Outcome::Answer(comparable(status, interim, fields, &body)));
+        let mut interim = Vec::new();
+        loop {
+            let Some(head) = head(&mut self.0)? else {
+                return Ok(Outcome::Closed);
+            };
+            let status: u16 = head
+                .split(' ')
+                .nth(1)
+                .and_then(|status| status.parse().ok())
+                .context(head.clone())?;
+            if status != 101 && status < 200 {
+                interim.push(status);
+                continue;
+            }
+            let mut fields: Vec<(String, String)> = head.lines().skip(1).filter_map(field).collect();
+            fields.sort();
+            let bodiless = request.starts_with(b"HEAD ") || matches!(status, 101 | 204 | 304);
+            let body = if bodiless {
+                String::new()
+            } else {
+                body(&mut self.0, &mut fields)?
+            };
+            return Ok(Outcome::Answer(comparable(status, interim, fields, &body)));
+        }
+    }
+
+    /// Waits until the other side closes it; what it says before that is of no interest. Fails when it does not.
+    pub(crate) fn ends(&mut self) -> Result<()> {
+        match std::io::copy(&mut self.0, &mut std::io::sink()) {
+            Err(error) if !is_end(Some(&error)) => Err(error).context("it was not closed"),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -119,7 +149,8 @@ fn is_end(error: Option<&std::io::Error>) -> bool {
 /// `None`: there is none.
 fn head(stream: &mut BufReader<TcpStream>) -> Result<Option<String>> {
     let mut head = String::new();
-    while !head.ends_with("\r\n\r\n") {
+    // A head, or trailers, of which there may be none.
+    while !head.ends_with("\r\n\r\n") && head != "\r\n" {
         match stream.read_line(&mut head) {
             Ok(0) => return Ok(None),
             Ok(_) => {}
@@ -135,27 +166,28 @@ fn field(line: &str) -> Option<(String, String)> {
     Some((name.to_ascii_lowercase(), value.trim().to_owned()))
 }
 
-fn body(stream: &mut BufReader<TcpStream>, fields: &[(String, String)]) -> Result<String> {
+/// Trailers go to the fields.
+fn body(stream: &mut BufReader<TcpStream>, fields: &mut Vec<(String, String)>) -> Result<String> {
     let value = |name: &str| {
-        fields
-            .iter()
-            .find(|field| field.0 == name)
-            .map(|field| field.1.as_str())
+        let field = fields.iter().find(|field| field.0 == name);
+        field.map(|field| field.1.as_str())
     };
     let mut body = Vec::new();
     if let Some(length) = value("content-length") {
-        stream.take(length.parse()?).read_to_end(&mut body)?;
+        stream.by_ref().take(length.parse()?).read_to_end(&mut body)?;
     } else if value("transfer-encoding").is_some() {
         loop {
             let mut line = String::new();
             stream.read_line(&mut line)?;
             let size = u64::from_str_radix(line.trim(), 16).with_context(|| line.clone())?;
             stream.by_ref().take(size).read_to_end(&mut body)?;
-            stream.read_line(&mut String::new())?;
             if size == 0 {
                 break;
             }
+            stream.read_line(&mut String::new())?;
         }
+        let trailers = head(stream)?.context("no end of the body")?;
+        fields.extend(trailers.lines().filter_map(field));
     } else {
         stream.read_to_end(&mut body)?;
     }
@@ -163,7 +195,7 @@ fn body(stream: &mut BufReader<TcpStream>, fields: &[(String, String)]) -> Resul
 }
 
 /// Takes away what is expected to differ.
-fn comparable(status: u16, interim: Vec<u16>, mut fields: Vec<(String, String)>, body: &str) -> Answer {
+pub(crate) fn comparable(status: u16, interim: Vec<u16>, mut fields: Vec<(String, String)>, body: &str) -> Answer {
     let has = |name: &str| fields.iter().any(|field| field.0 == name);
     let mirrored = has("x-mirror");
     let own = has(OWN);

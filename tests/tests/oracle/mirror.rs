@@ -1,5 +1,7 @@
 //! Endpoints that answer with what reached them, and with their name.
 
+mod two;
+
 use std::io::BufRead;
 use std::io::BufReader;
 use std::io::Read;
@@ -7,6 +9,9 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::net::TcpListener;
 use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
@@ -17,11 +22,43 @@ use evenkeel_tests::pod::Pod;
 pub(crate) const DELAY: &str = "x-mirror-delay";
 /// A header that has early hints sent before the answer.
 pub(crate) const HINT: &str = "x-mirror-hint";
+/// A header that has the head told as it came.
+pub(crate) const VERBATIM: &str = "x-mirror-verbatim";
+/// A header that has trailers sent after the answer.
+pub(crate) const TRAILERS: &str = "x-mirror-trailers";
 
-/// Serves HTTP/1.1 at an address of the pod for as long as the test runs.
-pub(crate) fn http(pod: &Pod, name: &'static str, at: SocketAddr) -> Result<()> {
-    serve(pod.listen(at)?, move |stream| answers(stream, name));
-    Ok(())
+/// An endpoint of HTTP that is running.
+pub(crate) struct Mirror(Arc<AtomicUsize>);
+
+impl Mirror {
+    /// Serves HTTP/1.1 and HTTP/2 at an address of the pod for as long as the test runs.
+    pub(crate) fn start(pod: &Pod, name: &'static str, at: SocketAddr) -> Result<Self> {
+        let open = Arc::new(AtomicUsize::new(0));
+        let connections = Arc::clone(&open);
+        serve(pod.listen(at)?, move |stream| {
+            connections.fetch_add(1, Ordering::SeqCst);
+            let told = if begins_http2(&stream)? {
+                two::answers(stream, name)
+            } else {
+                answers(stream, name)
+            };
+            connections.fetch_sub(1, Ordering::SeqCst);
+            told
+        });
+        Ok(Self(open))
+    }
+
+    /// Connections to it that are open.
+    pub(crate) fn connections(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// Whether a connection begins as HTTP/2 does; its bytes stay.
+fn begins_http2(stream: &TcpStream) -> Result<bool> {
+    let mut start = [0; 4];
+    let read = stream.peek(&mut start)?;
+    Ok(&start[..read] == b"PRI ")
 }
 
 /// Answers the first bytes of every connection with its name, whatever they are.
@@ -67,10 +104,20 @@ fn answers(stream: TcpStream, name: &str) -> Result<()> {
         if let Some(delay) = number(DELAY) {
             thread::sleep(Duration::from_millis(delay));
         }
-        let body = told(&head);
+        let body = if number(VERBATIM).is_some() {
+            head.clone()
+        } else {
+            told(&head)
+        };
         let length = body.len();
-        let fields = format!("x-mirror: {name}\r\nx-one: 1\r\nx-two: 2\r\nserver: mirror\r\ncontent-length: {length}");
-        to.write_all(format!("HTTP/1.1 200 OK\r\n{fields}\r\n\r\n{body}").as_bytes())?;
+        let fields = format!("x-mirror: {name}\r\nX-One: 1\r\nx-two: 2\r\nserver: mirror");
+        let answer = if number(TRAILERS).is_some() {
+            let chunk = format!("{length:x}\r\n{body}\r\n0\r\nx-trailer: t\r\n\r\n");
+            format!("HTTP/1.1 200 OK\r\n{fields}\r\ntransfer-encoding: chunked\r\n\r\n{chunk}")
+        } else {
+            format!("HTTP/1.1 200 OK\r\n{fields}\r\ncontent-length: {length}\r\n\r\n{body}")
+        };
+        to.write_all(answer.as_bytes())?;
     }
 }
 

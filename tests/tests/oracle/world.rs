@@ -11,6 +11,7 @@ use evenkeel_tests::binaries;
 use evenkeel_tests::cluster::Cluster;
 use evenkeel_tests::cluster::Family;
 use evenkeel_tests::document::Document;
+use evenkeel_tests::load::Spoken;
 use evenkeel_tests::mesh::Mesh;
 use evenkeel_tests::mesh::PROXY_USER;
 use evenkeel_tests::pod::Pod;
@@ -24,6 +25,8 @@ use crate::exchange::Outcome;
 use crate::exchange::exchange;
 use crate::exchange::get;
 use crate::mirror;
+use crate::mirror::Mirror;
+use crate::streams;
 
 /// Where our control plane listens, in our pod.
 const CONTROL_PLANE: ([u8; 4], u16) = ([127, 0, 0, 1], 15010);
@@ -44,6 +47,7 @@ pub(crate) struct World {
     server: XdsServer,
     _mesh: Mesh,
     mirrors: Pod,
+    running: Vec<Mirror>,
     _cluster: Cluster,
 }
 
@@ -62,8 +66,9 @@ impl World {
         let cluster = Cluster::new()?;
         let mirrors = cluster.pod("mirrors")?;
         let endpoints = Endpoints { pod: &mirrors, family };
+        let mut running = Vec::new();
         for (index, name) in NAMES.into_iter().enumerate() {
-            mirror::http(&mirrors, name, endpoints.http(index))?;
+            running.push(Mirror::start(&mirrors, name, endpoints.http(index))?);
             mirror::bytes(&mirrors, name, endpoints.bytes(index))?;
         }
         let mut resources = endpoints.clusters();
@@ -91,6 +96,7 @@ impl World {
             server,
             _mesh: mesh,
             mirrors,
+            running,
             _cluster: cluster,
         };
         world.everything_was_accepted()?;
@@ -113,28 +119,50 @@ impl World {
     /// Sends the same to both.
     pub(crate) fn ask(&self, to: SocketAddr, request: &[u8]) -> Result<Both> {
         let said = |side: &str| format!("{side}: {:?}", String::from_utf8_lossy(request));
-        let mut ours = exchange(&self.ours, to, request).with_context(|| said("ours"))?;
-        let mut envoy = exchange(&self.envoy, to, request).with_context(|| said("Envoy"))?;
-        Outcome::without_own_words(&mut ours, &mut envoy);
-        Ok(Both { ours, envoy })
+        let ours = exchange(&self.ours, to, request).with_context(|| said("ours"))?;
+        let envoy = exchange(&self.envoy, to, request).with_context(|| said("Envoy"))?;
+        Ok(Both::of(ours, envoy))
     }
 
-    /// Sends each of these to both. What differs is an error that shows all of it.
+    /// Sends the same to both in other words; `None`: there are none for it.
+    pub(crate) fn ask_in(&self, to: SocketAddr, request: &str, spoken: Spoken) -> Result<Option<Both>> {
+        if spoken == Spoken::Http1 {
+            return self.ask(to, request.as_bytes()).map(Some);
+        }
+        let Some(request) = streams::translated(request, spoken) else {
+            return Ok(None);
+        };
+        let said = |side: &str| format!("{side}: {request:?}");
+        let ours = streams::exchange(&self.ours, to, &request).with_context(|| said("ours"))?;
+        let envoy = streams::exchange(&self.envoy, to, &request).with_context(|| said("Envoy"))?;
+        Ok(Some(Both::of(ours, envoy)))
+    }
+
+    /// The endpoint of this index in [`NAMES`].
+    pub(crate) fn mirror(&self, index: usize) -> &Mirror {
+        &self.running[index]
+    }
+
+    /// Sends each of these to both, over HTTP/1, over HTTP/2 and as a call of gRPC. What differs is an error that shows all of it.
     pub(crate) fn agree(&self, to: SocketAddr, requests: &[String]) -> Result<()> {
+        self.agree_in(&Spoken::ALL, to, requests)
+    }
+
+    /// As [`World::agree`], in these words.
+    pub(crate) fn agree_in(&self, all: &[Spoken], to: SocketAddr, requests: &[String]) -> Result<()> {
         let mut differences = Vec::new();
         for request in requests {
-            let Both { ours, envoy } = self.ask(to, request.as_bytes())?;
-            if ours != envoy {
-                differences.push(format!("{request:?}\n  ours:  {ours:?}\n  Envoy: {envoy:?}"));
+            for &spoken in all {
+                let Some(Both { ours, envoy }) = self.ask_in(to, request, spoken)? else {
+                    continue;
+                };
+                if ours != envoy {
+                    differences.push(format!("{spoken:?} {request:?}\n  ours:  {ours:?}\n  Envoy: {envoy:?}"));
+                }
             }
         }
         if !differences.is_empty() {
-            bail!(
-                "{} of {} differ:\n{}",
-                differences.len(),
-                requests.len(),
-                differences.join("\n")
-            );
+            bail!("{} differ:\n{}", differences.len(), differences.join("\n"));
         }
         Ok(())
     }
@@ -147,6 +175,16 @@ impl World {
             }
         }
         Ok(())
+    }
+}
+
+// === impl Both ===
+
+impl Both {
+    /// Without the words that each has of its own.
+    fn of(mut ours: Outcome, mut envoy: Outcome) -> Self {
+        Outcome::without_own_words(&mut ours, &mut envoy);
+        Self { ours, envoy }
     }
 }
 
@@ -171,10 +209,15 @@ impl Endpoints<'_> {
         self.pod.at(self.family, BYTES + index as u16)
     }
 
+    /// A listener in their pod.
+    pub(crate) fn listen(&self, port: u16) -> Result<std::net::TcpListener> {
+        self.pod.listen(self.pod.at(self.family, port))
+    }
+
     fn clusters(&self) -> Vec<Value> {
         let mut resources = resource::outbound().to_vec();
         for (index, name) in NAMES.into_iter().enumerate() {
-            resources.push(resource::fixed(name, [self.http(index)]));
+            resources.push(resource::as_it_came(resource::fixed(name, [self.http(index)])));
             resources.push(resource::fixed(&format!("bytes-{name}"), [self.bytes(index)]));
         }
         resources

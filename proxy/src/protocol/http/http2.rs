@@ -236,7 +236,8 @@ async fn exchange(session: &Session, streams: &Streams, request: Request<RecvStr
         }
         Err(refused) => {
             record.set_failure(refused.reason);
-            own::answer_http2(&mut stream.respond, refused, grpc, &mut record);
+            let bodiless = stream.head.method == Method::HEAD;
+            own::answer_http2(&mut stream.respond, refused, (grpc, bodiless), &mut record);
         }
     }
 }

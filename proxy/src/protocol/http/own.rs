@@ -51,11 +51,12 @@ pub(super) fn detail(reason: Reason) -> &'static str {
     }
 }
 
-/// Answers a stream: for gRPC a trailers-only status (gRPC over HTTP/2, "Responses"), for others a status and a line of text.
+/// Answers a stream: for gRPC a trailers-only status (gRPC over HTTP/2, "Responses"), for others a status and a line of text,
+/// without that line where a body would be a breach of the protocol.
 pub(super) fn answer_http2(
     respond: &mut SendResponse<Bytes>,
     Refused { reason, status }: Refused,
-    grpc: bool,
+    (grpc, bodiless): (bool, bool),
     record: &mut RequestRecord,
 ) {
     if grpc {
@@ -75,18 +76,22 @@ pub(super) fn answer_http2(
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     *response.status_mut() = status;
     record.set_status(status);
-    if let Ok(mut body) = respond.send_response(response, false) {
+    if let Ok(mut body) = respond.send_response(response, bodiless)
+        && !bodiless
+    {
         let _ = body.send_data(Bytes::from(format!("{reason}: {}\n", detail(reason))), true);
     }
 }
 
-/// The head of an answer that is a status of gRPC and nothing else. The message is of visible ASCII.
+/// The head of an answer that is a status of gRPC and nothing else. The message is of visible ASCII; an empty one is none.
 pub(super) fn grpc_head(status: u8, message: &str) -> Response<()> {
     let mut response = Response::new(());
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert("grpc-status", HeaderValue::from(u16::from(status)));
-    if let Ok(message) = HeaderValue::from_str(message) {
+    if !message.is_empty()
+        && let Ok(message) = HeaderValue::from_str(message)
+    {
         headers.insert("grpc-message", message);
     }
     response
