@@ -42,6 +42,7 @@
 
 pub mod answers;
 pub mod binaries;
+pub mod catalogue;
 pub mod clients;
 pub mod cluster;
 pub mod control;

@@ -17,9 +17,11 @@ pub struct Metrics {
 
 /// What `# HELP` and `# TYPE` say of a metric.
 #[derive(Debug, Clone, Default)]
-struct Family {
-    help: Option<String>,
-    kind: Option<String>,
+pub struct Family {
+    /// What it is.
+    pub help: Option<String>,
+    /// `counter`, `gauge`, `histogram` or `summary`.
+    pub kind: Option<String>,
 }
 
 /// One line: a name, labels, a value.
@@ -64,6 +66,11 @@ impl Metrics {
         self.samples
             .iter()
             .filter(move |sample| sample.name == name && carries(sample))
+    }
+
+    /// Every metric by its name, also those without samples.
+    pub fn families(&self) -> &BTreeMap<String, Family> {
+        &self.families
     }
 
     /// Every sample, in the order of the page.

@@ -10,8 +10,9 @@ use crate::control::status::Status;
 use crate::lifecycle::Phase;
 use crate::telemetry;
 use crate::telemetry::Family;
-use crate::telemetry::Kind;
+use crate::telemetry::Metric;
 use crate::telemetry::Sample;
+use crate::telemetry::catalogue;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
 
@@ -28,32 +29,19 @@ pub(super) fn page(door: &Door) -> String {
 }
 
 fn phase(now: Phase) -> Family {
-    let phases = [
-        Phase::Starting,
-        Phase::Ready,
-        Phase::Parting,
-        Phase::Draining,
-        Phase::Quitting,
-    ];
     let sample = |phase: Phase| Sample {
         labels: vec![("phase", phase.label().to_owned())],
         value: f64::from(phase == now),
     };
     Family {
-        name: "evenkeel_phase",
-        kind: Kind::Gauge,
-        help: "1 for the phase that the process is in.",
-        samples: phases.map(sample).into(),
+        metric: catalogue::PHASE,
+        samples: catalogue::PHASES.map(sample).into(),
     }
 }
 
 fn access_log(door: &Door) -> Family {
     let dropped = door.access_log.as_ref().map_or(0, |log| log.dropped());
-    Family::counter(
-        "evenkeel_access_log_dropped_total",
-        "Lines of the access log that stdout did not take in time.",
-        dropped as f64,
-    )
+    Family::of(catalogue::ACCESS_LOG_DROPPED, dropped as f64)
 }
 
 fn configuration(status: &Status) -> [Family; 5] {
@@ -71,94 +59,49 @@ fn configuration(status: &Status) -> [Family; 5] {
     ];
     let times = [at("accepted", status.accepted_at), at("refused", status.refused_at)];
     [
-        Family::gauge(
-            "evenkeel_config_generation",
-            "Configuration in force, counted from 1; 0 before the first.",
-            status.generation() as f64,
-        ),
-        Family::gauge(
-            "evenkeel_config_refused",
-            "Whether the newest update was refused (1), so that an older configuration is in force.",
-            f64::from(status.refusal.is_some()),
-        ),
-        Family::gauge(
-            "evenkeel_config_missing",
-            "Whether everything is passed through (1), because the control plane has delivered no configuration yet.",
-            f64::from(status.passes_through()),
-        ),
+        Family::of(catalogue::CONFIG_GENERATION, status.generation() as f64),
+        Family::of(catalogue::CONFIG_REFUSED, f64::from(status.refusal.is_some())),
+        Family::of(catalogue::CONFIG_MISSING, f64::from(status.passes_through())),
         Family {
-            name: "evenkeel_config_updates_total",
-            kind: Kind::Counter,
-            help: "Updates of the configuration, by result.",
+            metric: catalogue::CONFIG_UPDATES,
             samples: updates.into(),
         },
         Family {
-            name: "evenkeel_config_last_update_timestamp_seconds",
-            kind: Kind::Gauge,
-            help: "When the last update with this result came, since 1970.",
+            metric: catalogue::CONFIG_LAST_UPDATE,
             samples: times.into_iter().flatten().collect(),
         },
     ]
 }
 
 /// A family, and what it reads off an endpoint; `None`: no sample.
-type Reading = (&'static str, Kind, &'static str, fn(&EndpointState) -> Option<f64>);
+type Reading = (&'static Metric, fn(&EndpointState) -> Option<f64>);
 
 const READINGS: [Reading; 9] = [
-    (
-        "evenkeel_endpoint_healthy",
-        Kind::Gauge,
-        "0 while an endpoint backs off after failures to connect.",
-        |endpoint| Some(f64::from(endpoint.health == Health::Healthy)),
-    ),
-    (
-        "evenkeel_endpoint_weight",
-        Kind::Gauge,
-        "Its share against the other endpoints.",
-        |endpoint| endpoint.weight.map(f64::from),
-    ),
-    (
-        "evenkeel_endpoint_in_flight",
-        Kind::Gauge,
-        "Requests and connections in flight.",
-        |endpoint| Some(f64::from(endpoint.in_flight)),
-    ),
-    (
-        "evenkeel_endpoint_latency_seconds",
-        Kind::Gauge,
-        "Peak EWMA of the latency, as balancing sees it.",
-        |endpoint| endpoint.latency_ms.map(|latency| latency / 1_000.0),
-    ),
-    (
-        "evenkeel_endpoint_consecutive_failures",
-        Kind::Gauge,
-        "Failures to connect since the last success.",
-        |endpoint| Some(f64::from(endpoint.failures)),
-    ),
-    (
-        "evenkeel_endpoint_idle_connections",
-        Kind::Gauge,
-        "HTTP/1 connections that wait in pools.",
-        |endpoint| Some(endpoint.idle as f64),
-    ),
-    (
-        "evenkeel_endpoint_http2_connections",
-        Kind::Gauge,
-        "HTTP/2 connections.",
-        |endpoint| Some(endpoint.http2 as f64),
-    ),
-    (
-        "evenkeel_endpoint_connections_opened_total",
-        Kind::Counter,
-        "Connections opened.",
-        |endpoint| Some(endpoint.opened as f64),
-    ),
-    (
-        "evenkeel_endpoint_connect_failures_total",
-        Kind::Counter,
-        "Attempts to connect that failed.",
-        |endpoint| Some(endpoint.failed as f64),
-    ),
+    (catalogue::ENDPOINT_HEALTHY, |endpoint| {
+        Some(f64::from(endpoint.health == Health::Healthy))
+    }),
+    (catalogue::ENDPOINT_WEIGHT, |endpoint| endpoint.weight.map(f64::from)),
+    (catalogue::ENDPOINT_IN_FLIGHT, |endpoint| {
+        Some(f64::from(endpoint.in_flight))
+    }),
+    (catalogue::ENDPOINT_LATENCY, |endpoint| {
+        endpoint.latency_ms.map(|latency| latency / 1_000.0)
+    }),
+    (catalogue::ENDPOINT_CONSECUTIVE_FAILURES, |endpoint| {
+        Some(f64::from(endpoint.failures))
+    }),
+    (catalogue::ENDPOINT_IDLE_CONNECTIONS, |endpoint| {
+        Some(endpoint.idle as f64)
+    }),
+    (catalogue::ENDPOINT_HTTP2_CONNECTIONS, |endpoint| {
+        Some(endpoint.http2 as f64)
+    }),
+    (catalogue::ENDPOINT_CONNECTIONS_OPENED, |endpoint| {
+        Some(endpoint.opened as f64)
+    }),
+    (catalogue::ENDPOINT_CONNECT_FAILURES, |endpoint| {
+        Some(endpoint.failed as f64)
+    }),
 ];
 
 /// Only endpoints that the configuration names: what applications dial would make series without bound.
@@ -173,10 +116,8 @@ fn endpoints(door: &Door, status: &Status) -> Vec<Family> {
         .flat_map(|cluster| cluster.endpoints.iter().map(move |endpoint| (cluster, endpoint)))
         .filter(|(_, endpoint)| endpoint.weight.is_some())
         .collect();
-    let family = |(name, kind, help, read): Reading| Family {
-        name,
-        kind,
-        help,
+    let family = |(metric, read): Reading| Family {
+        metric,
         samples: named
             .iter()
             .filter_map(|(cluster, endpoint)| Some(sample(cluster, endpoint, read(endpoint)?)))

@@ -3,6 +3,8 @@
 use std::fmt::Display;
 use std::fmt::Write;
 
+use crate::telemetry::catalogue::Metric;
+
 /// What a family's samples mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -14,15 +16,22 @@ pub enum Kind {
     Histogram,
 }
 
+impl Kind {
+    /// As the page says it.
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+        }
+    }
+}
+
 /// Samples of one name that do not come out of books.
 #[derive(Clone, Debug)]
 pub struct Family {
-    /// With the unit as its suffix.
-    pub name: &'static str,
     /// Counter or gauge.
-    pub kind: Kind,
-    /// One sentence.
-    pub help: &'static str,
+    pub metric: &'static Metric,
     /// One for each set of labels.
     pub samples: Vec<Sample>,
 }
@@ -37,24 +46,12 @@ pub struct Sample {
 }
 
 impl Family {
-    /// A gauge without labels.
-    pub fn gauge(name: &'static str, help: &'static str, value: f64) -> Self {
+    /// One value without labels.
+    pub fn of(metric: &'static Metric, value: f64) -> Self {
+        let labels = Vec::new();
         Self {
-            name,
-            kind: Kind::Gauge,
-            help,
-            samples: vec![Sample {
-                labels: Vec::new(),
-                value,
-            }],
-        }
-    }
-
-    /// A counter without labels.
-    pub fn counter(name: &'static str, help: &'static str, value: f64) -> Self {
-        Self {
-            kind: Kind::Counter,
-            ..Self::gauge(name, help, value)
+            metric,
+            samples: vec![Sample { labels, value }],
         }
     }
 }
@@ -68,16 +65,12 @@ pub(super) struct Page {
 
 impl Page {
     /// Begins the family that the next samples belong to.
-    pub(super) fn family(&mut self, name: &'static str, kind: Kind, help: &str) {
+    pub(super) fn family(&mut self, metric: &'static Metric) {
+        let Metric { name, kind, help, .. } = *metric;
         self.family = name;
-        let kind = match kind {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Histogram => "histogram",
-        };
         self.text.extend(["# HELP ", name, " "]);
         escape(&mut self.text, help, Quotes::Plain);
-        self.text.extend(["\n# TYPE ", name, " ", kind, "\n"]);
+        self.text.extend(["\n# TYPE ", name, " ", kind.label(), "\n"]);
     }
 
     /// Adds a sample. `suffix` is for the parts of a histogram.

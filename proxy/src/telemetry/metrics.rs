@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use crate::telemetry::Book;
-use crate::telemetry::ConnectionSeries;
 use crate::telemetry::Direction;
 use crate::telemetry::Family;
-use crate::telemetry::Kind;
 use crate::telemetry::PoolSeries;
 use crate::telemetry::Speculation;
 use crate::telemetry::Verdict;
 use crate::telemetry::Version;
+use crate::telemetry::catalogue;
 use crate::telemetry::exposition::Labels;
 use crate::telemetry::exposition::Page;
 use crate::telemetry::service_metrics;
@@ -24,7 +23,7 @@ use crate::telemetry::sums::gauge;
 /// occurs once.
 pub fn render(books: &[Arc<Book>], extra: &[Family]) -> String {
     let mut page = Page::default();
-    page.family("evenkeel_build_info", Kind::Gauge, "Always 1; the version is a label.");
+    page.family(catalogue::BUILD_INFO);
     let version = Labels::default().with("version", env!("CARGO_PKG_VERSION"));
     page.sample("", &version, 1);
     workers(&mut page, books);
@@ -33,7 +32,7 @@ pub fn render(books: &[Arc<Book>], extra: &[Family]) -> String {
     pools(&mut page, books);
     service_metrics::write(&mut page, books);
     for family in extra {
-        page.family(family.name, family.kind, family.help);
+        page.family(family.metric);
         for sample in &family.samples {
             let labelled = |labels: Labels, (name, value): &(&str, String)| labels.with(name, value);
             let labels = sample.labels.iter().fold(Labels::default(), labelled);
@@ -43,55 +42,28 @@ pub fn render(books: &[Arc<Book>], extra: &[Family]) -> String {
     page.finish()
 }
 
-const CONNECTIONS: [CounterOf<ConnectionSeries>; 1] =
-    [("evenkeel_connections_opened_total", "Connections accepted.", |part| {
-        &part.opened
-    })];
-
 const POOLS: [CounterOf<PoolSeries>; 3] = [
-    (
-        "evenkeel_pool_connections_opened_total",
-        "Upstream connections made for a request.",
-        |part| &part.opened,
-    ),
-    (
-        "evenkeel_pool_connections_reused_total",
-        "Requests that found an upstream connection.",
-        |part| &part.reused,
-    ),
-    (
-        "evenkeel_pool_connections_evicted_total",
-        "Idle upstream connections that we closed.",
-        |part| &part.evicted,
-    ),
+    (catalogue::POOL_OPENED, |part| &part.opened),
+    (catalogue::POOL_REUSED, |part| &part.reused),
+    (catalogue::POOL_EVICTED, |part| &part.evicted),
 ];
-
-const WORKERS: [CounterOf<Book>; 1] = [(
-    "evenkeel_accept_errors_total",
-    "Connections that could not be accepted.",
-    |book| &book.accept_errors,
-)];
 
 fn workers(page: &mut Page, books: &[Arc<Book>]) {
     let labels = |book: &Book| Labels::default().with("worker", &book.worker().to_string());
-    page.family(
-        "evenkeel_worker_connections",
-        Kind::Gauge,
-        "Accepted connections that are open, by worker.",
-    );
+    page.family(catalogue::WORKER_CONNECTIONS);
     for book in books {
         let open = Direction::ALL.map(|direction| book.connections(direction).open.value());
         page.sample("", &labels(book), open.iter().sum::<i64>());
     }
-    page.family(
-        "evenkeel_worker_snapshot_generation",
-        Kind::Gauge,
-        "Configuration that each worker uses.",
-    );
+    page.family(catalogue::WORKER_GENERATION);
     for book in books {
         page.sample("", &labels(book), book.generation.value());
     }
-    counters(page, &[together(books)], &WORKERS);
+    counters(
+        page,
+        &[together(books)],
+        &[(catalogue::ACCEPT_ERRORS, |book| &book.accept_errors)],
+    );
 }
 
 fn connections(page: &mut Page, books: &[Arc<Book>]) {
@@ -99,19 +71,9 @@ fn connections(page: &mut Page, books: &[Arc<Book>]) {
         labels: Labels::default().with("direction", direction.label()),
         parts: books.iter().map(|book| book.connections(direction)).collect(),
     });
-    gauge(
-        page,
-        &rows,
-        "evenkeel_connections_open",
-        "Accepted connections that are open.",
-        |part| &part.open,
-    );
-    counters(page, &rows, &CONNECTIONS);
-    page.family(
-        "evenkeel_connections_closed_total",
-        Kind::Counter,
-        "Accepted connections closed, by reason.",
-    );
+    gauge(page, &rows, catalogue::CONNECTIONS_OPEN, |part| &part.open);
+    counters(page, &rows, &[(catalogue::CONNECTIONS_OPENED, |part| &part.opened)]);
+    page.family(catalogue::CONNECTIONS_CLOSED);
     for row in &rows {
         closed(page, &row.labels, |reason| row.total(|part| part.closed.of(reason)));
     }
@@ -119,17 +81,12 @@ fn connections(page: &mut Page, books: &[Arc<Book>]) {
 
 fn detection(page: &mut Page, books: &[Arc<Book>]) {
     let books = together(books);
-    page.family(
-        "evenkeel_detections_total",
-        Kind::Counter,
-        "Connections by how their protocol became known.",
-    );
+    page.family(catalogue::DETECTIONS);
     for verdict in Verdict::ALL {
         let labels = Labels::default().with("result", verdict.label());
         page.sample("", &labels, books.total(|book| &book.verdicts[verdict as usize]));
     }
-    let help = "Upstream connections dialled before the protocol was known, by what became of them.";
-    page.family("evenkeel_speculative_connections_total", Kind::Counter, help);
+    page.family(catalogue::SPECULATIVE_CONNECTIONS);
     for speculation in Speculation::ALL {
         let labels = Labels::default().with("result", speculation.label());
         page.sample(
@@ -145,13 +102,7 @@ fn pools(page: &mut Page, books: &[Arc<Book>]) {
         labels: Labels::default().with("protocol", version.label()),
         parts: books.iter().map(|book| book.pool(version)).collect(),
     });
-    gauge(
-        page,
-        &rows,
-        "evenkeel_pool_idle_connections",
-        "Upstream connections without a request.",
-        |part| &part.idle,
-    );
+    gauge(page, &rows, catalogue::POOL_IDLE, |part| &part.idle);
     counters(page, &rows, &POOLS);
 }
 

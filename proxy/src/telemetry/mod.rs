@@ -3,12 +3,13 @@
 //! Each worker has a [`Book`] of its own and is the only one who writes it, so that counting is a load and a store,
 //! without lock prefix and without a cache line that two processors want. A scrape reads all books and adds them up.
 //!
-//! To add a metric: its counter in `book.rs` and its lines in `metrics.rs`, or, where each service has its own,
-//! `series.rs` and `service_metrics.rs`; and the place that counts. To add a label value: a variant in `labels.rs`.
+//! To add a metric: its line in `catalogue/`; its counter in `book.rs` and its lines in `metrics.rs`, or, where each service
+//! has its own, `series.rs` and `service_metrics.rs`; and the place that counts. To add a label value: a variant in `labels.rs`.
 
 pub use book::Book;
 pub use book::ConnectionSeries;
 pub use book::PoolSeries;
+pub use catalogue::Metric;
 pub use cell::Counter;
 pub use cell::UpDown;
 pub use exposition::Family;
@@ -30,6 +31,7 @@ pub use series::TcpSeries;
 
 pub mod access_log;
 mod book;
+pub mod catalogue;
 mod cell;
 mod exposition;
 mod histogram;

@@ -11,6 +11,7 @@ use nix::sys::resource::getrusage;
 use nix::sys::time::TimeValLike;
 
 use crate::telemetry::Family;
+use crate::telemetry::catalogue;
 
 /// Ticks in a second of `/proc/self/stat`, part of the kernel's interface on all machines that we build for.
 const USER_HZ: f64 = 100.0;
@@ -22,21 +23,20 @@ pub fn families() -> Vec<Family> {
     let system = fs::read_to_string("/proc/stat").unwrap_or_default();
     let limit = getrlimit(Resource::RLIMIT_NOFILE).ok().map(|(soft, _)| soft as f64);
     let families = [
-        cpu_seconds().map(|cpu| Family::counter("process_cpu_seconds_total", "CPU time in user and system mode.", cpu)),
-        field(&status, "VmRSS:").map(|kib| {
-            Family::gauge(
-                "process_resident_memory_bytes",
-                "Memory that is resident.",
-                kib * 1_024.0,
-            )
-        }),
-        field(&status, "Threads:").map(|threads| Family::gauge("process_threads", "Threads.", threads)),
-        open_descriptors().map(|open| Family::gauge("process_open_fds", "File descriptors that are open.", open)),
-        limit.map(|limit| Family::gauge("process_max_fds", "File descriptors that may be open.", limit)),
-        start_time(&own, &system)
-            .map(|start| Family::gauge("process_start_time_seconds", "Start of the process since 1970.", start)),
+        (catalogue::PROCESS_CPU, cpu_seconds()),
+        (
+            catalogue::PROCESS_RESIDENT_MEMORY,
+            field(&status, "VmRSS:").map(|kib| kib * 1_024.0),
+        ),
+        (catalogue::PROCESS_THREADS, field(&status, "Threads:")),
+        (catalogue::PROCESS_OPEN_FDS, open_descriptors()),
+        (catalogue::PROCESS_MAX_FDS, limit),
+        (catalogue::PROCESS_START_TIME, start_time(&own, &system)),
     ];
-    families.into_iter().flatten().collect()
+    let known = families
+        .into_iter()
+        .filter_map(|(metric, value)| Some(Family::of(metric, value?)));
+    known.collect()
 }
 
 /// What the kernel says of the memory of this process; `None`: it does not.
@@ -146,7 +146,14 @@ mod tests {
     #[test]
     fn the_figures_of_this_process_are_plausible() {
         let families = families();
-        let value = |name: &str| families.iter().find(|family| family.name == name).unwrap().samples[0].value;
+        let value = |name: &str| {
+            families
+                .iter()
+                .find(|family| family.metric.name == name)
+                .unwrap()
+                .samples[0]
+                .value
+        };
         assert!(value("process_resident_memory_bytes") > 500_000.0);
         assert!(value("process_threads") >= 2.0);
         assert!((3.0..=value("process_max_fds")).contains(&value("process_open_fds")));

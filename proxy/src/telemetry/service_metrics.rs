@@ -6,10 +6,10 @@ use std::sync::Arc;
 use crate::telemetry::Book;
 use crate::telemetry::Direction;
 use crate::telemetry::HttpSeries;
-use crate::telemetry::Kind;
 use crate::telemetry::Protocol;
 use crate::telemetry::ServiceSeries;
 use crate::telemetry::TcpSeries;
+use crate::telemetry::catalogue;
 use crate::telemetry::exposition::Labels;
 use crate::telemetry::exposition::Page;
 use crate::telemetry::histogram::BOUNDS;
@@ -26,41 +26,17 @@ use crate::telemetry::sums::reasons;
 type Services = BTreeMap<(Direction, Arc<str>), Vec<Arc<ServiceSeries>>>;
 
 const REQUESTS: [CounterOf<HttpSeries>; 5] = [
-    ("evenkeel_request_retries_total", "Attempts beyond the first.", |part| {
-        &part.retries
-    }),
-    (
-        "evenkeel_request_retries_forbidden_total",
-        "Attempts that the retry budget did not allow.",
-        |part| &part.retries_forbidden,
-    ),
-    (
-        "evenkeel_configured_answers_total",
-        "Redirects and direct responses of the configuration.",
-        |part| &part.configured,
-    ),
-    ("evenkeel_request_bytes_total", "Bytes of request bodies.", |part| {
-        &part.request_bytes
-    }),
-    ("evenkeel_response_bytes_total", "Bytes of response bodies.", |part| {
-        &part.response_bytes
-    }),
+    (catalogue::REQUEST_RETRIES, |part| &part.retries),
+    (catalogue::RETRIES_FORBIDDEN, |part| &part.retries_forbidden),
+    (catalogue::CONFIGURED_ANSWERS, |part| &part.configured),
+    (catalogue::REQUEST_BYTES, |part| &part.request_bytes),
+    (catalogue::RESPONSE_BYTES, |part| &part.response_bytes),
 ];
 
 const TCP: [CounterOf<TcpSeries>; 3] = [
-    ("evenkeel_tcp_connections_opened_total", "Opaque connections.", |part| {
-        &part.opened
-    }),
-    (
-        "evenkeel_tcp_received_bytes_total",
-        "Bytes from clients of opaque connections.",
-        |part| &part.received_bytes,
-    ),
-    (
-        "evenkeel_tcp_sent_bytes_total",
-        "Bytes to clients of opaque connections.",
-        |part| &part.sent_bytes,
-    ),
+    (catalogue::TCP_OPENED, |part| &part.opened),
+    (catalogue::TCP_RECEIVED, |part| &part.received_bytes),
+    (catalogue::TCP_SENT, |part| &part.sent_bytes),
 ];
 
 /// Writes what the books have about services.
@@ -74,37 +50,26 @@ pub(super) fn write(page: &mut Page, books: &[Arc<Book>]) {
 }
 
 fn requests(page: &mut Page, rows: &[Row<'_, HttpSeries>]) {
-    let help = "Requests whose response is not complete.";
-    gauge(page, rows, "evenkeel_requests_in_flight", help, |part| &part.in_flight);
+    gauge(page, rows, catalogue::REQUESTS_IN_FLIGHT, |part| &part.in_flight);
 
-    let help = "Requests by the status of their response; none: no response.";
-    page.family("evenkeel_requests_total", Kind::Counter, help);
+    page.family(catalogue::REQUESTS);
     for row in rows {
         let count = |slot| row.parts.iter().map(|part| part.statuses.value(slot)).sum();
         occurred(page, &row.labels, "status", Statuses::labels(), count);
     }
-    page.family(
-        "evenkeel_grpc_responses_total",
-        Kind::Counter,
-        "Responses by their gRPC status.",
-    );
+    page.family(catalogue::GRPC_RESPONSES);
     for row in rows {
         let count = |slot| row.parts.iter().map(|part| part.grpc_statuses.value(slot)).sum();
         occurred(page, &row.labels, "grpc_status", GrpcStatuses::labels(), count);
     }
-    page.family(
-        "evenkeel_request_failures_total",
-        Kind::Counter,
-        "Requests that failed in the mesh, by reason.",
-    );
+    page.family(catalogue::REQUEST_FAILURES);
     for row in rows {
         let count = |slot: usize| row.total(|part| &part.failures[slot]);
         occurred(page, &row.labels, "reason", reasons(), count);
     }
     counters(page, rows, &REQUESTS);
 
-    let help = "From the request's head to the response's end.";
-    page.family("evenkeel_request_duration_seconds", Kind::Histogram, help);
+    page.family(catalogue::REQUEST_DURATION);
     for row in rows {
         duration(page, row);
     }
@@ -124,19 +89,9 @@ fn duration(page: &mut Page, row: &Row<'_, HttpSeries>) {
 }
 
 fn tcp_connections(page: &mut Page, rows: &[Row<'_, TcpSeries>]) {
-    gauge(
-        page,
-        rows,
-        "evenkeel_tcp_connections_open",
-        "Opaque connections that are open.",
-        |part| &part.open,
-    );
+    gauge(page, rows, catalogue::TCP_OPEN, |part| &part.open);
     counters(page, rows, &TCP);
-    page.family(
-        "evenkeel_tcp_connections_closed_total",
-        Kind::Counter,
-        "Opaque connections closed, by reason.",
-    );
+    page.family(catalogue::TCP_CLOSED);
     for row in rows {
         closed(page, &row.labels, |reason| row.total(|part| part.closed.of(reason)));
     }

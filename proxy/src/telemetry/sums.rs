@@ -2,8 +2,8 @@
 
 use crate::failure::Reason;
 use crate::telemetry::Counter;
-use crate::telemetry::Kind;
 use crate::telemetry::UpDown;
+use crate::telemetry::catalogue::Metric;
 use crate::telemetry::exposition::Labels;
 use crate::telemetry::exposition::Page;
 
@@ -25,13 +25,13 @@ impl<S> Row<'_, S> {
     }
 }
 
-/// A counter, its help, and where it is.
-pub(super) type CounterOf<S> = (&'static str, &'static str, fn(&S) -> &Counter);
+/// A counter, and where it is.
+pub(super) type CounterOf<S> = (&'static Metric, fn(&S) -> &Counter);
 
 /// Families of one counter in each row.
 pub(super) fn counters<S>(page: &mut Page, rows: &[Row<'_, S>], families: &[CounterOf<S>]) {
-    for (name, help, counter) in families {
-        page.family(name, Kind::Counter, help);
+    for (metric, counter) in families {
+        page.family(metric);
         for row in rows {
             page.sample("", &row.labels, row.total(counter));
         }
@@ -39,8 +39,8 @@ pub(super) fn counters<S>(page: &mut Page, rows: &[Row<'_, S>], families: &[Coun
 }
 
 /// A family of one gauge in each row.
-pub(super) fn gauge<S>(page: &mut Page, rows: &[Row<'_, S>], name: &'static str, help: &str, gauge: fn(&S) -> &UpDown) {
-    page.family(name, Kind::Gauge, help);
+pub(super) fn gauge<S>(page: &mut Page, rows: &[Row<'_, S>], metric: &'static Metric, gauge: fn(&S) -> &UpDown) {
+    page.family(metric);
     for row in rows {
         page.sample("", &row.labels, row.stand(gauge));
     }

@@ -14,7 +14,6 @@ use crate::telemetry::ConnectionRecord;
 use crate::telemetry::Direction;
 use crate::telemetry::Family;
 use crate::telemetry::HttpSeries;
-use crate::telemetry::Kind;
 use crate::telemetry::Protocol;
 use crate::telemetry::RequestRecord;
 use crate::telemetry::Sample;
@@ -22,6 +21,7 @@ use crate::telemetry::Speculation;
 use crate::telemetry::TcpRecord;
 use crate::telemetry::Verdict;
 use crate::telemetry::Version;
+use crate::telemetry::catalogue;
 use crate::telemetry::process;
 use crate::telemetry::render;
 
@@ -380,7 +380,7 @@ fn the_first_reason_stands() {
 
 #[test]
 fn samples_from_elsewhere_stand_beside_those_of_the_books() {
-    let labels = |zone: &str| vec![("zone", zone.to_owned())];
+    let labels = |server: &str| vec![("server", server.to_owned())];
     let samples = vec![
         Sample {
             labels: labels("a"),
@@ -392,14 +392,18 @@ fn samples_from_elsewhere_stand_beside_those_of_the_books() {
         },
     ];
     let family = Family {
-        name: "evenkeel_endpoints_healthy",
-        kind: Kind::Gauge,
-        help: "Two\nlines.",
+        metric: catalogue::CONTROL_PLANE_CONNECTED,
         samples,
     };
     let page = read(&render(&[Book::new(0)], &[family]));
-    assert_eq!(page.value("evenkeel_endpoints_healthy", &[("zone", "a")]), Some(0.5));
-    assert_eq!(page.value("evenkeel_endpoints_healthy", &[("zone", "b")]), Some(2.0));
+    assert_eq!(
+        page.value("evenkeel_control_plane_connected", &[("server", "a")]),
+        Some(0.5)
+    );
+    assert_eq!(
+        page.value("evenkeel_control_plane_connected", &[("server", "b")]),
+        Some(2.0)
+    );
 }
 
 #[test]

@@ -3,25 +3,18 @@
 //! Labels are servers and types: names of resources, and paths of fields, would make series without bound.
 
 use crate::telemetry::Family;
-use crate::telemetry::Kind;
+use crate::telemetry::Metric;
 use crate::telemetry::Sample;
+use crate::telemetry::catalogue;
+use crate::telemetry::catalogue::STATES;
 use evenkeel_control_api::ads::Connection;
 use evenkeel_control_api::ads::KindStatus;
 use evenkeel_control_api::ads::ServerStatus;
-use evenkeel_control_api::ads::State;
 use evenkeel_control_api::ads::Status;
 use evenkeel_control_api::resource;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
 use tokio::time::Instant;
-
-const STATES: [State; 5] = [
-    State::Requested,
-    State::Acked,
-    State::Nacked,
-    State::DoesNotExist,
-    State::Timeout,
-];
 
 /// All of them.
 pub(in crate::admin) fn families(status: &Status) -> Vec<Family> {
@@ -32,39 +25,19 @@ pub(in crate::admin) fn families(status: &Status) -> Vec<Family> {
 }
 
 /// A family, and what it reads off a server.
-type OfServer = (&'static str, Kind, &'static str, fn(&ServerStatus) -> f64);
+type OfServer = (&'static Metric, fn(&ServerStatus) -> f64);
 
 fn servers(servers: &[ServerStatus]) -> Vec<Family> {
     let readings: [OfServer; 4] = [
-        (
-            "evenkeel_control_plane_connected",
-            Kind::Gauge,
-            "Whether there is a stream to this server of the control plane.",
-            |server| f64::from(matches!(server.connection, Connection::Connected { .. })),
-        ),
-        (
-            "evenkeel_control_plane_streams_total",
-            Kind::Counter,
-            "Streams that were opened.",
-            |server| server.streams as f64,
-        ),
-        (
-            "evenkeel_control_plane_responses_total",
-            Kind::Counter,
-            "Responses that came.",
-            |server| server.responses as f64,
-        ),
-        (
-            "evenkeel_control_plane_failures_total",
-            Kind::Counter,
-            "Attempts that ended without a response.",
-            |server| server.failures as f64,
-        ),
+        (catalogue::CONTROL_PLANE_CONNECTED, |server| {
+            f64::from(matches!(server.connection, Connection::Connected { .. }))
+        }),
+        (catalogue::CONTROL_PLANE_STREAMS, |server| server.streams as f64),
+        (catalogue::CONTROL_PLANE_RESPONSES, |server| server.responses as f64),
+        (catalogue::CONTROL_PLANE_FAILURES, |server| server.failures as f64),
     ];
-    let family = |(name, kind, help, read): OfServer| Family {
-        name,
-        kind,
-        help,
+    let family = |(metric, read): OfServer| Family {
+        metric,
         samples: servers
             .iter()
             .map(|server| Sample {
@@ -97,15 +70,11 @@ fn resources(status: &Status) -> [Family; 2] {
     }
     [
         Family {
-            name: "evenkeel_xds_resources",
-            kind: Kind::Gauge,
-            help: "Resources that something is known of, by what became of the version that came last.",
+            metric: catalogue::XDS_RESOURCES,
             samples: by_state,
         },
         Family {
-            name: "evenkeel_xds_ignored_fields",
-            kind: Kind::Gauge,
-            help: "Fields of resources in use that have no effect here.",
+            metric: catalogue::XDS_IGNORED_FIELDS,
             samples: ignored,
         },
     ]
@@ -118,21 +87,15 @@ fn kinds(kinds: &[KindStatus]) -> [Family; 3] {
     };
     [
         Family {
-            name: "evenkeel_xds_accepted_total",
-            kind: Kind::Counter,
-            help: "Resources that were taken, each time that they came.",
+            metric: catalogue::XDS_ACCEPTED,
             samples: samples(|one| Some(one.accepted as f64)),
         },
         Family {
-            name: "evenkeel_xds_refused_total",
-            kind: Kind::Counter,
-            help: "Resources that were refused, each time that they came.",
+            metric: catalogue::XDS_REFUSED,
             samples: samples(|one| Some(one.refused as f64)),
         },
         Family {
-            name: "evenkeel_xds_last_response_timestamp_seconds",
-            kind: Kind::Gauge,
-            help: "When the last response of this type came, since 1970.",
+            metric: catalogue::XDS_LAST_RESPONSE,
             samples: samples(|one| unix_seconds(one.updated?)),
         },
     ]
