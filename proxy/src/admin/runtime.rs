@@ -51,7 +51,7 @@ pub(super) fn runtime(door: &Door) -> Runtime {
     let cpu = process::cpu_seconds_by_thread();
     let figures: BTreeMap<_, _> = process::families()
         .iter()
-        .filter_map(|family| Some((family.name, family.samples.first()?.value)))
+        .filter_map(|family| Some((family.metric.name, family.samples.first()?.value)))
         .collect();
     let figure = |name: &str| figures.get(name).copied();
     Runtime {
