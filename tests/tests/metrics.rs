@@ -86,7 +86,7 @@ fn a_running_control_plane_exposes_what_the_page_says() -> Result<()> {
     let api = ApiServer::start(&cluster.pod("api")?, Family::V4)?;
     let address = [IpAddr::V4(Ipv4Addr::new(10, 96, 0, 10))];
     let service = object::service("shop", "web", &address, &[object::port("http", 80, 8080)]);
-    api.put([object::namespace("shop", &[]), service, object::webhooks()]);
+    api.put([object::namespace("shop", &[]), service]);
     let watching = ClusterControlPlane::start(&cluster.pod("control")?, &api)?;
     let known = |page: &Metrics| page.value("evenkeel_control_services", &[]) > 0.5;
     let pages = [served.metrics()?, watching.wait_for_metrics(known)?];

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::Probe;
 use super::environment;
+use super::image;
 
 /// A container, with everything put in that its spec refers to.
 #[derive(Debug, Clone)]
@@ -32,13 +33,15 @@ pub(super) struct Container {
 // === impl Container ===
 
 impl Container {
-    /// Reads a container of the pod; `facts` is what the downward API says.
-    pub(super) fn read(spec: &Value, pod: &Value, facts: &Value) -> Result<Self> {
+    /// Reads a container of the pod; `facts` is what the downward API says, `services` the variables that every container has.
+    pub(super) fn read(spec: &Value, pod: &Value, facts: &Value, services: &[(String, String)]) -> Result<Self> {
         let name = spec["name"].as_str().context("a container has a name")?.to_owned();
-        let environment = environment::read(&spec["env"], facts)?;
-        let command = words(&spec["command"]).into_iter().chain(words(&spec["args"]));
-        let command: Vec<_> = command.map(|word| environment::expand(&word, &environment)).collect();
-        ensure!(!command.is_empty(), "{name} has no command: there are no images here");
+        let environment = environment::read(&spec["env"], facts, services)?;
+        let command = command(spec).with_context(|| name.clone())?;
+        let command: Vec<_> = command
+            .iter()
+            .map(|word| environment::expand(word, &environment))
+            .collect();
         let security = &spec["securityContext"];
         let own = |field: &str| {
             let value = security.get(field).or(pod["securityContext"].get(field));
@@ -92,6 +95,20 @@ impl Container {
         });
         u16::try_from(number?).ok()
     }
+}
+
+/// What is started: the image's entrypoint where the spec has no command, and its arguments where the spec has neither.
+fn command(spec: &Value) -> Result<Vec<String>> {
+    let (mut command, mut arguments) = (words(&spec["command"]), words(&spec["args"]));
+    if command.is_empty() {
+        let (entrypoint, by_default) = image::starts(spec["image"].as_str().unwrap_or_default())?;
+        command = entrypoint;
+        if arguments.is_empty() {
+            arguments = by_default;
+        }
+    }
+    command.extend(arguments);
+    Ok(command)
 }
 
 fn words(list: &Value) -> Vec<String> {

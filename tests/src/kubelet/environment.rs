@@ -5,9 +5,10 @@ use anyhow::Result;
 use anyhow::bail;
 use serde_json::Value;
 
-/// The variables of a container in their order; `facts` is the pod, for what the downward API says.
-pub(super) fn read(env: &Value, facts: &Value) -> Result<Vec<(String, String)>> {
-    let mut variables: Vec<(String, String)> = Vec::new();
+/// The variables of a container in their order, after those that every container has; `facts` is the pod, for what the downward
+/// API says.
+pub(super) fn read(env: &Value, facts: &Value, services: &[(String, String)]) -> Result<Vec<(String, String)>> {
+    let mut variables = services.to_vec();
     for variable in super::list(env) {
         let name = variable["name"].as_str().context("a variable has a name")?;
         let value = match (
@@ -53,7 +54,7 @@ pub(super) fn expand(text: &str, variables: &[(String, String)]) -> String {
 }
 
 /// A field as the downward API spells it, such as `metadata.name` and `metadata.labels['app']`.
-fn field(facts: &Value, path: &str) -> Result<String> {
+pub(super) fn field(facts: &Value, path: &str) -> Result<String> {
     let (path, key) = match path.strip_suffix("']").and_then(|path| path.split_once("['")) {
         Some((path, key)) => (path, Some(key)),
         None => (path, None),
@@ -83,7 +84,7 @@ mod tests {
             {"name": "TEXT", "value": "$(POD).$(APP) $(LATER) $$(POD) $5"},
             {"name": "LATER", "value": "x"},
         ]);
-        let variables = read(&env, &facts).unwrap();
+        let variables = read(&env, &facts, &[]).unwrap();
         assert_eq!(variables[2].1, "web-0.web $(LATER) $(POD) $5");
     }
 }

@@ -1,30 +1,31 @@
 //! What a kubelet does with a pod, in a namespace: init containers one after another, sidecars before the others, hooks, probes,
-//! the environment, users, capabilities, read-only roots and projected tokens, as the pod's spec says. Images are the programs
-//! of this workspace and of this machine.
+//! the environment, users, capabilities, read-only roots, projected volumes and ConfigMaps, as the pod's spec says. Images are the
+//! programs of this workspace and of this machine.
 //!
 //! ```text
-//!  container    one container of a spec, read       environment
+//!  container    one container of a spec, read       environment, image
 //!  environment  variables, and what they stand for
+//!  image        what an image of ours starts
+//!  volume       folders of a pod, and what is in them
 //!  sandbox      a process in a mount namespace of its own, with what it may do and see
 //!  probe        one look at a container, from the node
 //! ```
 
 mod container;
 mod environment;
+mod image;
 mod probe;
 mod sandbox;
+mod volume;
 
 use std::collections::BTreeMap;
-use std::fs::Permissions;
 use std::net::IpAddr;
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
 
 use anyhow::Context;
 use anyhow::Result;
-use anyhow::bail;
 use anyhow::ensure;
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -46,6 +47,7 @@ const DEADLINE: Duration = Duration::from_secs(40);
 #[derive(Debug)]
 pub struct Running {
     pod: Pod,
+    object: Value,
     sandbox: Sandbox,
     sidecars: Vec<(Container, Process)>,
     containers: Vec<(Container, Process)>,
@@ -69,15 +71,20 @@ impl Running {
     /// what names stand for in the pod.
     pub fn start(pod: &Pod, object: &Value, api: &ApiServer, hosts: &BTreeMap<String, IpAddr>) -> Result<Self> {
         let facts = facts(pod, object);
-        let sandbox = Sandbox::new(pod, hosts, volumes(pod, object, api)?)?;
+        let sandbox = Sandbox::new(pod, hosts, volume::all(pod, object, api)?)?;
+        let services = [
+            ("KUBERNETES_SERVICE_HOST".to_owned(), api.at().ip().to_string()),
+            ("KUBERNETES_SERVICE_PORT".to_owned(), api.at().port().to_string()),
+        ];
         let mut running = Self {
             pod: pod.clone(),
+            object: object.clone(),
             sandbox,
             sidecars: Vec::new(),
             containers: Vec::new(),
         };
         for spec in list(&object["spec"]["initContainers"]) {
-            let container = Container::read(spec, &object["spec"], &facts)?;
+            let container = Container::read(spec, &object["spec"], &facts, &services)?;
             let process = running.begin(&container)?;
             if container.is_sidecar {
                 running.sidecars.push((container, process));
@@ -87,7 +94,7 @@ impl Running {
             ensure!(status.success(), "{}: {status}: {}", container.name, process.said());
         }
         for spec in list(&object["spec"]["containers"]) {
-            let container = Container::read(spec, &object["spec"], &facts)?;
+            let container = Container::read(spec, &object["spec"], &facts, &services)?;
             let process = running.begin(&container)?;
             running.containers.push((container, process));
         }
@@ -119,6 +126,17 @@ impl Running {
             );
         }
         Ok(process)
+    }
+
+    /// Starts a container again that has ended.
+    pub fn restart(&mut self, container: &str) -> Result<()> {
+        let container = self.find(container)?.0.clone();
+        let process = self.begin(&container)?;
+        let mut all = self.sidecars.iter_mut().chain(&mut self.containers);
+        if let Some(found) = all.find(|(found, _)| found.name == container.name) {
+            found.1 = process;
+        }
+        Ok(())
     }
 
     fn hook(&self, container: &Container, command: &[String]) -> Result<ExitStatus> {
@@ -157,9 +175,14 @@ impl Running {
         found.with_context(|| format!("no container {name}"))
     }
 
-    /// The file in which the containers find the token of this audience.
+    /// The file in which the proxy finds its token.
     pub fn token_file(&self) -> PathBuf {
         self.sandbox.folder().join("volumes/evenkeel-token/token")
+    }
+
+    /// Puts new tokens in place of those that the pod has, before they expire; the old ones are good until they do.
+    pub fn renew_tokens(&self, api: &ApiServer) -> Result<()> {
+        volume::all(&self.pod, &self.object, api).map(drop)
     }
 
     /// Ends the pod as it is deleted: hooks, TERM to the containers, and to the sidecars once those have ended.
@@ -238,32 +261,6 @@ fn facts(pod: &Pod, object: &Value) -> Value {
     facts["status"]["podIPs"] = ips.join(",").into();
     facts["status"]["hostIP"] = Cluster::node_ip(Family::V4).to_string().into();
     facts
-}
-
-/// The volumes of a pod, each a folder: projected tokens, and empty ones.
-fn volumes(pod: &Pod, object: &Value, api: &ApiServer) -> Result<BTreeMap<String, PathBuf>> {
-    let mut volumes = BTreeMap::new();
-    for volume in list(&object["spec"]["volumes"]) {
-        let name = volume["name"].as_str().context("a volume has a name")?;
-        let folder = pod.folder()?.join("volumes").join(name);
-        std::fs::create_dir_all(&folder)?;
-        if volume["projected"].is_object() {
-            for source in list(&volume["projected"]["sources"]) {
-                let token = &source["serviceAccountToken"];
-                let (Some(path), Some(audience)) = (token["path"].as_str(), token["audience"].as_str()) else {
-                    bail!("a source of {name} that is no token: {source}");
-                };
-                let file = folder.join(path);
-                std::fs::write(&file, api.token(object, &[audience]))?;
-                let mode = volume["projected"]["defaultMode"].as_u64().unwrap_or(0o644);
-                std::fs::set_permissions(&file, Permissions::from_mode(u32::try_from(mode)?))?;
-            }
-        } else if !volume["emptyDir"].is_object() {
-            bail!("a volume of a kind that is not known: {volume}");
-        }
-        volumes.insert(name.to_owned(), folder);
-    }
-    Ok(volumes)
 }
 
 fn list(value: &Value) -> &[Value] {

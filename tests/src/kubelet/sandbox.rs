@@ -18,6 +18,8 @@ use crate::process::Process;
 
 /// Where a volume may be mounted: in what is fresh in every container.
 const FRESH: [&str; 3] = ["/var/run/", "/run/", "/tmp/"];
+/// Or here: then this is empty otherwise, as it is in our images.
+const ETC: &str = "/etc/";
 
 /// Makes the root and becomes the program. `/proc/sys` is read-only in a container that is not privileged, and what is
 /// writable at `/run`, `/tmp` and `/dev/shm` is the container's own.
@@ -30,6 +32,7 @@ mount --bind "$ROOT/proc/sys" "$ROOT/proc/sys"
 mount -o remount,ro,bind "$ROOT/proc/sys"
 mount --rbind /dev "$ROOT/dev"
 for fresh in dev/shm run tmp; do mount -t tmpfs -o mode=1777 tmpfs "$ROOT/$fresh"; done
+[ -z "$OWN_ETC" ] || { mount -t tmpfs tmpfs "$ROOT/etc" && : > "$ROOT/etc/hosts"; }
 mount --bind "$PROGRAMS" "$ROOT/usr/local/bin"
 mount --bind "$HOSTS" "$ROOT/etc/hosts"
 while read -r volume path; do
@@ -38,7 +41,7 @@ while read -r volume path; do
     mount --bind "$volume" "$ROOT$path"
     mount -o remount,ro,bind "$ROOT$path"
 done <<< "$MOUNTS"
-[ -z "$READ_ONLY" ] || for at in "" run tmp; do mount -o remount,ro,bind "$ROOT/$at"; done
+[ -z "$READ_ONLY" ] || for at in "" run tmp $OWN_ETC; do mount -o remount,ro,bind "$ROOT/$at"; done
 exec chroot "$ROOT" setpriv --pdeathsig KILL "$@"
 "#;
 
@@ -86,6 +89,8 @@ impl Sandbox {
         line.env("PROGRAMS", proxy.parent().context("a program lies in a folder")?);
         line.env("HOSTS", self.folder.join("hosts"));
         line.env("MOUNTS", self.mounts(container)?);
+        let own_etc = container.mounts.iter().any(|(_, path)| path.starts_with(ETC));
+        line.env("OWN_ETC", if own_etc { "etc" } else { "" });
         line.env("READ_ONLY", if container.root_is_read_only { "yes" } else { "" });
         pod.spawn(line)
     }
@@ -94,7 +99,7 @@ impl Sandbox {
         let mut lines = String::new();
         for (volume, path) in &container.mounts {
             ensure!(
-                FRESH.iter().any(|fresh| path.starts_with(fresh)),
+                FRESH.iter().chain(&[ETC]).any(|fresh| path.starts_with(fresh)),
                 "{}: a volume at {path} would need a folder there",
                 container.name
             );

@@ -72,30 +72,39 @@ async fn released(shared: &Shared) {
 
 fn route(shared: &Arc<Shared>, head: &Parts, object: Value) -> Result<Answer, Refusal> {
     let (path, query) = (head.uri.path(), Query::of(&head.uri));
-    let target = Target::parse(path).filter(|target| shared.lock().serves(target.kind));
-    let verb = verb(&head.method, target.as_ref(), &query)?;
-    let resource = match &target {
-        Some(target) => target.resource(),
-        None if path == TOKEN_REVIEWS => "tokenreviews".to_owned(),
-        None => path.to_owned(),
+    // What is not installed is asked for all the same.
+    let asked = Target::parse(path);
+    let verb = verb(&head.method, asked.as_ref(), &query)?;
+    let (group, resource) = match &asked {
+        Some(target) => (target.kind.group, target.resource()),
+        None if path == TOKEN_REVIEWS => ("authentication.k8s.io", "tokenreviews".to_owned()),
+        None => ("", path.to_owned()),
     };
     let bearer = head
         .headers
         .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
-    let request = Request {
-        verb,
-        resource: resource.clone(),
-        namespace: target.as_ref().and_then(|target| target.namespace.clone()),
-        name: target.as_ref().and_then(|target| target.name.clone()),
-        query: head.uri.query().unwrap_or_default().to_owned(),
-        bearer: bearer.map(|value| value.trim_start_matches("Bearer ").to_owned()),
-        body: object.clone(),
-        code: None,
-    };
+        .and_then(|value| value.to_str().ok())
+        .map(|value| value.trim_start_matches("Bearer "));
     // Before it has any effect: who sees the effect sees the request.
-    let number = shared.lock().note(request);
-    let refusal = shared.lock().faults.refusal(verb, &resource);
+    let (number, refusal) = {
+        let mut world = shared.lock();
+        let whose = bearer.map(|token| world.tokens.whose(token).unwrap_or((token, token)));
+        let (user, who) = whose.map(|(user, who)| (user.to_owned(), who.to_owned())).unzip();
+        let number = world.note(Request {
+            verb,
+            group: group.to_owned(),
+            resource: resource.clone(),
+            namespace: asked.as_ref().and_then(|target| target.namespace.clone()),
+            name: asked.as_ref().and_then(|target| target.name.clone()),
+            query: head.uri.query().unwrap_or_default().to_owned(),
+            who,
+            body: object.clone(),
+            code: None,
+        });
+        let forbidden = world.judge(&user.unwrap_or_default(), number);
+        (number, forbidden.or_else(|| world.faults.refusal(verb, &resource)))
+    };
+    let target = asked.filter(|target| shared.lock().serves(target.kind));
     let outcome = match (refusal, &target) {
         (Some(refusal), _) => Err(refusal),
         (None, Some(target)) => serve(shared, head, verb, target, &query, object),

@@ -11,6 +11,9 @@ use anyhow::Result;
 use hyper::StatusCode;
 use serde_json::Value;
 
+use super::admission;
+use super::admission::Admitted;
+use super::identity::Identity;
 use super::kind::Kind;
 use super::server::Server;
 use super::store::Key;
@@ -19,6 +22,7 @@ use super::world::Shared;
 use super::world::World;
 use crate::cluster::Family;
 use crate::pod::Pod;
+use crate::rbac::Rights;
 use crate::wait;
 
 /// Where API servers listen.
@@ -31,6 +35,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 pub struct ApiServer {
     pod: Pod,
     at: SocketAddr,
+    identity: Identity,
     shared: Arc<Shared>,
     server: Mutex<Option<Server>>,
 }
@@ -41,10 +46,12 @@ impl ApiServer {
     /// Starts one on the pod's address of this family, with nothing in it.
     pub fn start(pod: &Pod, family: Family) -> Result<Self> {
         let shared = Arc::new(Shared::new());
-        let (server, at) = Server::start(pod, pod.at(family, PORT), &shared)?;
+        let identity = Identity::of(pod.ip(family))?;
+        let (server, at) = Server::start(pod, pod.at(family, PORT), &identity.tls, &shared)?;
         Ok(Self {
             pod: pod.clone(),
             at,
+            identity,
             shared,
             server: Mutex::new(Some(server)),
         })
@@ -53,6 +60,11 @@ impl ApiServer {
     /// Where it listens.
     pub fn at(&self) -> SocketAddr {
         self.at
+    }
+
+    /// By which clients that speak TLS know it, in PEM.
+    pub fn authority(&self) -> &str {
+        &self.identity.authority
     }
 
     /// What a client needs, as a kubeconfig; requests carry the token, by which they can be told apart.
@@ -119,6 +131,18 @@ impl ApiServer {
     /// A token of a pod, which is stored already.
     pub fn token(&self, pod: &Value, audiences: &[&str]) -> String {
         self.shared.lock().tokens.issue(pod, audiences)
+    }
+
+    /// What this user asks for is served as far as these rights go: `system:serviceaccount:NAMESPACE:NAME`, or the token of a
+    /// kubeconfig. What goes beyond is refused, and fails the test. Whoever has no rights bound may do everything.
+    pub fn bind(&self, user: &str, rights: Rights) {
+        self.shared.lock().rights.insert(user.to_owned(), rights);
+    }
+
+    /// A pod on its way in: every webhook that is configured for it is called, at its Service's address. A refusal is an error
+    /// with the webhook's words.
+    pub fn admit(&self, pod: Value) -> Result<Admitted> {
+        admission::admit(self, &self.pod, pod)
     }
 
     /// A token is good no more.
@@ -248,7 +272,7 @@ impl ApiServer {
 
     /// It serves again, on the same address.
     pub fn revive(&self) -> Result<()> {
-        let (server, _) = Server::start(&self.pod, self.at, &self.shared)?;
+        let (server, _) = Server::start(&self.pod, self.at, &self.identity.tls, &self.shared)?;
         *self.server() = Some(server);
         Ok(())
     }
@@ -275,6 +299,11 @@ impl ApiServer {
         self.shared.lock().requests.iter().filter(fits).count()
     }
 
+    /// What was asked for beyond the rights of who asked; from now on the test answers for it.
+    pub fn take_forbidden(&self) -> Vec<Request> {
+        std::mem::take(&mut self.shared.lock().forbidden)
+    }
+
     /// How many watches of a kind are open.
     pub fn watches(&self, plural: &str) -> usize {
         self.shared.lock().watches.open.get(plural).copied().unwrap_or_default()
@@ -288,8 +317,14 @@ impl ApiServer {
 }
 
 impl Drop for ApiServer {
+    /// Rights that are missing fail every test that needs them, whatever came of the refusal.
     fn drop(&mut self) {
         self.die();
+        let forbidden = self.take_forbidden();
+        assert!(
+            forbidden.is_empty() || std::thread::panicking(),
+            "the chart does not allow it: {forbidden:#?}"
+        );
     }
 }
 

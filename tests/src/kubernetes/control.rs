@@ -1,7 +1,6 @@
-//! `evenkeel-control run` in a pod, with a cluster's API server behind it.
+//! `evenkeel-control run` in a pod, as the chart's Deployment has it, with a cluster's API server behind it.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
@@ -10,40 +9,35 @@ use std::time::Duration;
 use anyhow::Context;
 use anyhow::Result;
 use serde_json::Value;
+use serde_json::json;
 
 use super::api::ApiServer;
-use crate::binaries;
+use super::chart::Chart;
+use super::chart::container_port;
+use super::world::Request;
 use crate::cluster::Family;
-use crate::document::Document;
-use crate::forward::Forwarder;
 use crate::http;
+use crate::kubelet::Probe;
+use crate::kubelet::Running;
 use crate::metrics::Metrics;
 use crate::pod::Pod;
 use crate::process::Process;
 use crate::wait;
 
-/// The namespace of its pods.
-pub const NAMESPACE: &str = "evenkeel-system";
-/// Where it is asked about new pods.
-pub const WEBHOOK: u16 = 15017;
-/// The file that says how pods are injected.
-const SETTINGS: &str = "injection.yaml";
-/// Where it serves resources, on loopback.
-const RESOURCES: u16 = 15010;
-/// Where other pods are led there.
-const DOOR: u16 = 15099;
-/// Where it answers `/metrics`.
-const TELEMETRY: u16 = 15014;
+/// The container.
+const CONTAINER: &str = "control";
+/// The configuration that tells the API server of it.
+const WEBHOOKS: &str = "evenkeel-injector";
 /// From start to serving, with room for a busy machine.
 const START: Duration = Duration::from_secs(30);
 
 /// A control plane of a cluster. It stops with its pod.
 #[derive(Debug)]
 pub struct ControlPlane {
+    chart: Chart,
     pod: Pod,
-    kubeconfig: PathBuf,
-    process: Mutex<Process>,
-    _door: Forwarder,
+    object: Value,
+    running: Mutex<Running>,
 }
 
 // === impl ControlPlane ===
@@ -51,106 +45,106 @@ pub struct ControlPlane {
 impl ControlPlane {
     /// Starts one, and waits until it serves.
     pub fn start(pod: &Pod, api: &ApiServer) -> Result<Self> {
-        let control = Self::begin(pod, api)?;
+        let control = Self::begin(pod, api, &json!({}))?;
         control.await_ready()?;
         Ok(control)
     }
 
-    /// As [`ControlPlane::start`], without waiting, for one whose API server is not there yet.
-    pub fn begin(pod: &Pod, api: &ApiServer) -> Result<Self> {
-        Self::begin_with(pod, api, &Value::Object(serde_json::Map::new()))
-    }
-
-    /// As [`ControlPlane::begin`], with these settings of the injector.
-    pub fn begin_with(pod: &Pod, api: &ApiServer, injection: &Value) -> Result<Self> {
-        let kubeconfig = pod.folder()?.join("kubeconfig");
-        std::fs::write(&kubeconfig, api.kubeconfig(pod.name()))?;
-        std::fs::write(pod.folder()?.join(SETTINGS), injection.to_string())?;
+    /// Starts one, of the chart with these values, without waiting; a second one is of the chart that is installed.
+    pub fn begin(pod: &Pod, api: &ApiServer, values: &Value) -> Result<Self> {
+        let chart = Chart::install(api, values)?;
+        let object = chart.pod(api, pod)?;
+        let running = Running::start(pod, &object, api, &chart.hosts())?;
         Ok(Self {
-            process: Mutex::new(run(pod, &kubeconfig)?),
-            // It serves other hosts only whom it knows by a token; here everyone may ask in anybody's name.
-            _door: Forwarder::start(pod, DOOR, SocketAddr::new(Family::V4.loopback(), RESOURCES))?,
+            chart,
             pod: pod.clone(),
-            kubeconfig,
+            object,
+            running: Mutex::new(running),
         })
     }
 
-    /// Waits until it serves.
+    /// Waits until it serves, as a kubelet finds out.
     pub fn await_ready(&self) -> Result<()> {
-        let ready = || {
-            let page = http::get(&self.pod, telemetry(), "/ready").ok()?;
-            (page.status == 200).then_some(())
+        let ready = || self.probe(Probe::Readiness).ok().filter(|&green| green);
+        wait::until(START, ready).with_context(|| self.said()).map(drop)
+    }
+
+    /// Waits until the API server would believe it, so that pods can be made.
+    pub fn await_trusted(&self, api: &ApiServer) -> Result<()> {
+        let is_known = |configuration: &Value| {
+            let webhooks = configuration["webhooks"].as_array().into_iter().flatten();
+            let mut bundles = webhooks.map(|webhook| &webhook["clientConfig"]["caBundle"]);
+            bundles.all(Value::is_string)
         };
-        wait::until(START, ready).with_context(|| self.said())
+        api.wait_for("mutatingwebhookconfigurations", "", WEBHOOKS, is_known)
+            .map(drop)
+    }
+
+    /// One look by a probe of its Deployment.
+    pub fn probe(&self, which: Probe) -> Result<bool> {
+        self.running().probe(CONTAINER, which)
     }
 
     /// Ends it at once, as a crash does.
     pub fn kill(&self) {
-        self.process().kill();
+        if let Ok(process) = self.process() {
+            process.kill();
+        }
+    }
+
+    /// The process that runs now.
+    pub fn process(&self) -> Result<Process> {
+        self.running().process(CONTAINER).cloned()
     }
 
     /// Starts it again after it has ended, without waiting.
     pub fn restart(&self) -> Result<()> {
-        *self.process() = run(&self.pod, &self.kubeconfig)?;
-        Ok(())
+        self.running().restart(CONTAINER)
     }
 
-    fn process(&self) -> MutexGuard<'_, Process> {
-        self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    fn running(&self) -> MutexGuard<'_, Running> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What tells its requests, and its hold on the Lease, from those of others.
+    /// The installation that it is of.
+    pub fn chart(&self) -> &Chart {
+        &self.chart
+    }
+
+    /// The name of its pod, which holds the Lease where it leads.
     pub fn identity(&self) -> &str {
         self.pod.name()
     }
 
+    /// Whether it was this one that asked.
+    pub fn made(&self, request: &Request) -> bool {
+        request.who.as_deref() == Some(self.identity())
+    }
+
     /// What the process that runs now has said.
     pub fn said(&self) -> String {
-        self.process().said()
+        self.process()
+            .map_or_else(|error| error.to_string(), |process| process.said())
     }
 
-    /// The document of a proxy in the pod of this name; `settings` are further keys of the section `control_plane`, such as
-    /// `, subscribe: everything`.
-    pub fn client(&self, family: Family, pod: &str, settings: &str) -> Document {
-        let at = self.pod.at(family, DOOR);
-        Document::under(&format!("{{servers: [\"{at}\"], node: {{id: {pod}}}{settings}}}"))
-    }
-
-    /// Its metrics, now.
+    /// Its metrics, now, from where its annotations lead Prometheus.
     pub fn metrics(&self) -> Result<Metrics> {
-        Metrics::parse(&http::get(&self.pod, telemetry(), "/metrics")?.body)
+        Metrics::parse(&self.page()?)
+    }
+
+    fn page(&self) -> Result<String> {
+        let annotation = |name: &str| self.object["metadata"]["annotations"][format!("prometheus.io/{name}")].as_str();
+        let port = annotation("port").map_or_else(
+            || container_port(&self.object, &json!("telemetry")),
+            |port| Ok(port.parse()?),
+        )?;
+        let at = SocketAddr::new(self.pod.ip(Family::V4), port);
+        Ok(http::get(self.pod.node(), at, annotation("path").unwrap_or("/metrics"))?.body)
     }
 
     /// Waits until the metrics are as `enough` wants them; the error shows how they were at last.
     pub fn wait_for_metrics(&self, enough: impl Fn(&Metrics) -> bool) -> Result<Metrics> {
         let found = wait::until(START, || self.metrics().ok().filter(&enough));
-        found.with_context(|| {
-            let page = http::get(&self.pod, telemetry(), "/metrics");
-            page.map_or_else(|error| error.to_string(), |page| page.body)
-        })
+        found.with_context(|| self.page().unwrap_or_else(|error| error.to_string()))
     }
-}
-
-impl Drop for ControlPlane {
-    #[allow(clippy::print_stderr)] // a test that failed needs the control plane's side of the story
-    fn drop(&mut self) {
-        eprintln!("--- evenkeel-control in {} said:\n{}", self.pod.name(), self.said());
-    }
-}
-
-fn run(pod: &Pod, kubeconfig: &PathBuf) -> Result<Process> {
-    let mut command = pod.command(binaries::path("evenkeel-control")?);
-    let at = SocketAddr::new(Family::V4.loopback(), RESOURCES);
-    command.args(["run", "--plaintext-listen", &at.to_string()]);
-    command.env("KUBECONFIG", kubeconfig).env("EVENKEEL_LOG", "info");
-    command.env("POD_NAME", pod.name()).env("POD_NAMESPACE", NAMESPACE);
-    command.args(["--xds-listen", "15012", "--certificates", "self", "--webhook-listen"]);
-    command
-        .args([&WEBHOOK.to_string(), "--injection-settings"])
-        .arg(pod.folder()?.join(SETTINGS));
-    pod.spawn(command)
-}
-
-fn telemetry() -> SocketAddr {
-    SocketAddr::new(Family::V4.loopback(), TELEMETRY)
 }

@@ -3,10 +3,11 @@
 //! store what a cluster might get from a version of tomorrow.
 //!
 //! ```text
-//!  control    `evenkeel-control run` in a pod                                         api
+//!  control    `evenkeel-control run` in a pod, as the chart has it                    chart, api
+//!  chart      what of the chart is stored in a cluster, and its pods                  api
 //!  api        the handle: put, remove, look; and what goes wrong on purpose      server
 //!  admission  a pod on its way in, past the webhooks that want to see it             selector
-//!  server     HTTP/1.1 in a pod's namespace: it listens, dies and returns        answer
+//!  server     HTTP/1.1 in a pod's namespace: it listens, dies and returns        identity, answer
 //!  answer     one request: where it leads, and what is answered                  path, list, watch, write, review, discovery
 //!  watch      a stream of events that follows the log                            store, selector
 //!  list       lists, in pages                                                    store, selector
@@ -19,9 +20,11 @@
 pub mod admission;
 mod answer;
 mod api;
+pub mod chart;
 pub mod control;
 mod discovery;
 mod fault;
+mod identity;
 mod kind;
 mod list;
 pub mod object;

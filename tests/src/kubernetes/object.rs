@@ -134,32 +134,3 @@ pub fn http_route(namespace: &str, name: &str, service: &str, rules: &Value) -> 
         "spec": {"parentRefs": [{"group": "", "kind": "Service", "name": service}], "rules": rules},
     })
 }
-
-/// The `MutatingWebhookConfiguration` of the injector, as the chart has it: the authority is not in it yet.
-pub fn webhooks() -> Value {
-    let webhook = |name: &str, path: &str, of_namespace: &str, of_pod: Value| {
-        json!({
-            "name": name, "admissionReviewVersions": ["v1"], "sideEffects": "None", "timeoutSeconds": 10,
-            "failurePolicy": "Fail", "reinvocationPolicy": "IfNeeded",
-            "clientConfig": {"service": {
-                "name": "evenkeel-control", "namespace": "evenkeel-system", "path": path, "port": 443,
-            }},
-            "rules": [{"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}],
-            "namespaceSelector": {"matchExpressions": [
-                {"key": "evenkeel.io/injection", "operator": of_namespace, "values": ["enabled"]},
-                {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["kube-system", "evenkeel-system"]},
-            ]},
-            "objectSelector": {"matchExpressions": [of_pod]},
-        })
-    };
-    let says =
-        |operator: &str, value: &str| json!({"key": "evenkeel.io/inject", "operator": operator, "values": [value]});
-    json!({
-        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
-        "metadata": {"name": "evenkeel-injector"},
-        "webhooks": [
-            webhook("namespace.inject.evenkeel.io", "/inject", "In", says("NotIn", "false")),
-            webhook("pod.inject.evenkeel.io", "/inject/pod", "NotIn", says("In", "true")),
-        ],
-    })
-}

@@ -55,6 +55,13 @@ impl Tokens {
         self.good.remove(token);
     }
 
+    /// The user whose token this is, and the pod.
+    pub(super) fn whose(&self, token: &str) -> Option<(&str, &str)> {
+        let user = &self.good.get(token)?.user;
+        let pod = &user["extra"]["authentication.kubernetes.io/pod-name"][0];
+        Some((user["username"].as_str()?, pod.as_str()?))
+    }
+
     /// Answers a review.
     pub(super) fn review(&self, mut review: Value) -> Value {
         let token = review["spec"]["token"].as_str().and_then(|token| self.good.get(token));

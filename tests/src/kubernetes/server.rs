@@ -9,12 +9,19 @@ use anyhow::Result;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use rustls::ServerConfig;
+use tokio::io::AsyncRead;
+use tokio::io::AsyncWrite;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tokio_rustls::TlsAcceptor;
 
 use super::answer::answer;
 use super::world::Shared;
 use crate::pod::Pod;
+
+/// The first byte of a TLS handshake, which no request begins with.
+const HANDSHAKE: u8 = 0x16;
 
 /// A thread that serves.
 #[derive(Debug)]
@@ -26,18 +33,23 @@ pub(super) struct Server {
 // === impl Server ===
 
 impl Server {
-    /// Begins to serve; port 0 becomes any.
-    pub(super) fn start(pod: &Pod, at: SocketAddr, shared: &Arc<Shared>) -> Result<(Self, SocketAddr)> {
+    /// Begins to serve, in plaintext or over TLS as each client likes; port 0 becomes any.
+    pub(super) fn start(
+        pod: &Pod,
+        at: SocketAddr,
+        tls: &Arc<ServerConfig>,
+        shared: &Arc<Shared>,
+    ) -> Result<(Self, SocketAddr)> {
         let listener = pod.listen(at)?;
         listener.set_nonblocking(true)?;
         let at = listener.local_addr()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel();
-        let shared = Arc::clone(shared);
+        let (shared, tls) = (Arc::clone(shared), TlsAcceptor::from(Arc::clone(tls)));
         let thread = std::thread::spawn(move || {
             runtime.block_on(async {
                 tokio::select! {
-                    served = serve(TcpListener::from_std(listener)?, shared) => served,
+                    served = serve(TcpListener::from_std(listener)?, tls, shared) => served,
                     _ = stopped => Ok(()),
                 }
             })
@@ -55,17 +67,29 @@ impl Server {
     }
 }
 
-async fn serve(listener: TcpListener, shared: Arc<Shared>) -> io::Result<()> {
+async fn serve(listener: TcpListener, tls: TlsAcceptor, shared: Arc<Shared>) -> io::Result<()> {
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
-        let shared = Arc::clone(&shared);
-        let service = service_fn(move |request| answer(Arc::clone(&shared), request));
+        let (tls, shared) = (tls.clone(), Arc::clone(&shared));
         tokio::spawn(async move {
-            // A client that goes away is its own business.
-            let _ = http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
+            let mut first = [0];
+            // A client that goes away is its own business, here and below.
+            if stream.peek(&mut first).await.is_err() {
+                return;
+            }
+            if first[0] != HANDSHAKE {
+                connection(stream, shared).await;
+            } else if let Ok(stream) = tls.accept(stream).await {
+                connection(stream, shared).await;
+            }
         });
     }
+}
+
+async fn connection(stream: impl AsyncRead + AsyncWrite + Unpin, shared: Arc<Shared>) {
+    let service = service_fn(move |request| answer(Arc::clone(&shared), request));
+    let _ = http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
 }

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
+use hyper::StatusCode;
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -13,9 +14,11 @@ use super::fault::Faults;
 use super::kind::Kind;
 use super::list::Pages;
 use super::review::Tokens;
+use super::status::Refusal;
 use super::store::Store;
 use super::watch::Watches;
 use super::write::Applied;
+use crate::rbac::Rights;
 
 /// What there is.
 #[derive(Debug)]
@@ -27,6 +30,10 @@ pub(super) struct World {
     pub(super) applied: Applied,
     pub(super) watches: Watches,
     pub(super) requests: Vec<Request>,
+    /// What those may do who may not do everything, by their user.
+    pub(super) rights: BTreeMap<String, Rights>,
+    /// What was asked for by somebody who may not.
+    pub(super) forbidden: Vec<Request>,
     /// Groups that are not served.
     pub(super) missing: BTreeSet<String>,
     /// The minor version that the server says it has.
@@ -38,7 +45,9 @@ pub(super) struct World {
 pub struct Request {
     /// `get`, `list`, `watch`, `create`, `update`, `patch` or `delete`.
     pub verb: &'static str,
-    /// As rules of a Role spell it, such as `pods` and `services/status`.
+    /// The group of the resource; empty for the core's.
+    pub group: String,
+    /// As rules of a Role spell it, such as `pods` and `services/status`; the path, where it is no resource.
     pub resource: String,
     /// The namespace, where the path has one.
     pub namespace: Option<String>,
@@ -46,8 +55,8 @@ pub struct Request {
     pub name: Option<String>,
     /// The query, as it was sent.
     pub query: String,
-    /// The token of the client.
-    pub bearer: Option<String>,
+    /// The pod whose token it came with; the token itself where it is no pod's.
+    pub who: Option<String>,
     /// What was sent; null where nothing was.
     pub body: Value,
     /// The status of the answer; none is known while one is on its way.
@@ -70,6 +79,20 @@ impl World {
         self.requests.len() - 1
     }
 
+    /// Refuses a request that its user may not make; `user` is whoever sent it.
+    pub(super) fn judge(&mut self, user: &str, number: usize) -> Option<Refusal> {
+        let request = &self.requests[number];
+        if self.rights.get(user).is_none_or(|rights| rights.allow(request)) {
+            return None;
+        }
+        let message = format!(
+            "{} is forbidden: User {user:?} cannot {} resource {:?} in API group {:?}",
+            request.resource, request.verb, request.resource, request.group
+        );
+        self.forbidden.push(request.clone());
+        Some(Refusal::new(StatusCode::FORBIDDEN, message))
+    }
+
     /// Whether the group of a kind is installed.
     pub(super) fn serves(&self, kind: &Kind) -> bool {
         !self.missing.contains(kind.group)
@@ -86,6 +109,8 @@ impl Default for World {
             applied: Applied::default(),
             watches: Watches::default(),
             requests: Vec::new(),
+            rights: BTreeMap::new(),
+            forbidden: Vec::new(),
             missing: BTreeSet::new(),
             minor: 32,
         }

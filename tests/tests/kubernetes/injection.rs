@@ -1,7 +1,5 @@
 //! What the injector makes of pods is started as a kubelet starts it.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::sync::mpsc::TryRecvError;
 use std::sync::mpsc::channel;
@@ -17,11 +15,7 @@ use evenkeel_tests::http;
 use evenkeel_tests::kubelet::Probe;
 use evenkeel_tests::kubelet::Running;
 use evenkeel_tests::kubernetes::ApiServer;
-use evenkeel_tests::kubernetes::admission::Admitted;
-use evenkeel_tests::kubernetes::admission::Caller;
 use evenkeel_tests::kubernetes::control::ControlPlane;
-use evenkeel_tests::kubernetes::control::NAMESPACE;
-use evenkeel_tests::kubernetes::control::WEBHOOK;
 use evenkeel_tests::kubernetes::object;
 use evenkeel_tests::kubernetes::object::Condition;
 use evenkeel_tests::pod::Pod;
@@ -50,52 +44,35 @@ struct Town {
     cluster: Cluster,
     family: Family,
     api: ApiServer,
-    control_pod: Pod,
     control: ControlPlane,
 }
 
 // === impl Town ===
 
 impl Town {
-    /// With these settings of the injector, in this version of Kubernetes.
-    fn new(family: Family, settings: &Value, version: u32) -> Result<Self> {
+    /// With these values of the chart, in this version of Kubernetes.
+    fn new(family: Family, values: &Value, version: u32) -> Result<Self> {
         let cluster = Cluster::new()?;
         let api = ApiServer::start(&cluster.pod("api")?, family)?;
         api.set_version(version);
         let shop = object::namespace(SHOP, &[("evenkeel.io/injection", "enabled")]);
         let plain = object::namespace(PLAIN, &[]);
-        api.put([shop, plain, object::node("node-a", "zone-a"), object::webhooks()]);
-        let control_pod = cluster.pod("control")?;
-        let control = ControlPlane::begin_with(&control_pod, &api, settings)?;
+        api.put([shop, plain, object::node("node-a", "zone-a")]);
+        let control = ControlPlane::begin(&cluster.pod("control")?, &api, values)?;
         control.await_ready()?;
-        let known = |webhooks: &Value| webhooks["webhooks"][1]["clientConfig"]["caBundle"].is_string();
-        api.wait_for("mutatingwebhookconfigurations", "", "evenkeel-injector", known)?;
+        control.await_trusted(&api)?;
         Ok(Self {
             cluster,
             family,
             api,
-            control_pod,
             control,
         })
-    }
-
-    /// What becomes of a pod when it is created.
-    fn admitted(&self, object: &Value) -> Result<Admitted> {
-        let namespace = object["metadata"]["namespace"].as_str().context("a namespace")?;
-        let namespace = self.api.find("namespaces", "", namespace).context("it is there")?;
-        let configuration = self.api.find("mutatingwebhookconfigurations", "", "evenkeel-injector");
-        let caller = Caller {
-            from: &self.control_pod,
-            webhook: self.control_pod.at(self.family, WEBHOOK),
-            configuration: &configuration.context("it is there")?,
-        };
-        caller.admit(&namespace, object.clone())
     }
 
     /// A pod of this name, as it was admitted and stored.
     fn created(&self, name: &str) -> Result<(Pod, Value)> {
         let pod = self.cluster.pod(name)?;
-        let admitted = self.admitted(&written(name, &pod))?;
+        let admitted = self.api.admit(written(name, &pod))?;
         ensure!(admitted.calls == 1, "{admitted:?}");
         self.api.put([admitted.pod]);
         Ok((pod, self.api.find("pods", SHOP, name).context("it is there")?))
@@ -103,14 +80,9 @@ impl Town {
 
     /// Starts a pod that was created.
     fn start(&self, (pod, object): &(Pod, Value)) -> Result<Running> {
-        let running = Running::start(pod, object, &self.api, &self.hosts())?;
+        let running = Running::start(pod, object, &self.api, &self.control.chart().hosts())?;
         running.process("app")?.wait_for_line("is ready", DEADLINE)?;
         Ok(running)
-    }
-
-    fn hosts(&self) -> BTreeMap<String, IpAddr> {
-        let name = format!("evenkeel-control.{NAMESPACE}.svc");
-        BTreeMap::from([(name, self.control_pod.ip(self.family))])
     }
 
     /// The Service `web` in front of these pods.
@@ -154,7 +126,7 @@ fn written(name: &str, pod: &Pod) -> Value {
 }
 
 fn startup(then: &str) -> Value {
-    json!({"controlPlane": {"startup": {"wait": "500ms", "then": then}}})
+    json!({"injection": {"startup": {"wait": "500ms", "then": then}}})
 }
 
 #[test]
@@ -253,7 +225,7 @@ fn only_pods_that_are_to_be_injected_are_changed_and_only_once() -> Result<()> {
         (PLAIN, Some("true"), true),
     ] {
         let object = labelled(namespace, label);
-        let admitted = town.admitted(&object)?;
+        let admitted = town.api.admit(object.clone())?;
         ensure!(
             (admitted.pod != object) == injected,
             "{namespace} {label:?}: {}",
@@ -261,13 +233,13 @@ fn only_pods_that_are_to_be_injected_are_changed_and_only_once() -> Result<()> {
         );
         // Asked again, it changes nothing.
         ensure!(
-            town.admitted(&admitted.pod)?.pod == admitted.pod,
+            town.api.admit(admitted.pod.clone())?.pod == admitted.pod,
             "{namespace} {label:?}"
         );
     }
     let mut wrong = labelled(SHOP, None);
     wrong["metadata"]["annotations"] = json!({"evenkeel.io/workers": "many"});
-    let refused = town.admitted(&wrong).err().context("it is refused")?.to_string();
+    let refused = town.api.admit(wrong).err().context("it is refused")?.to_string();
     ensure!(refused.contains("evenkeel.io/workers"), "{refused}");
     Ok(())
 }

@@ -3,8 +3,8 @@
 use anyhow::Result;
 use anyhow::ensure;
 use evenkeel_tests::cluster::Family;
+use evenkeel_tests::kubernetes::chart::NAMESPACE;
 use evenkeel_tests::kubernetes::control::ControlPlane;
-use evenkeel_tests::kubernetes::control::NAMESPACE;
 use evenkeel_tests::kubernetes::object;
 use serde_json::Value;
 use serde_json::json;
@@ -18,9 +18,7 @@ use crate::world::World;
 fn written(world: &World, control: &ControlPlane) -> usize {
     let requests = world.api.requests();
     let statuses = requests.iter().filter(|request| request.resource.ends_with("/status"));
-    statuses
-        .filter(|request| request.bearer.as_deref() == Some(control.identity()))
-        .count()
+    statuses.filter(|request| control.made(request)).count()
 }
 
 fn holds(lease: &Value, control: &ControlPlane) -> bool {

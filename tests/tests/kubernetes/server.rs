@@ -11,10 +11,12 @@ use evenkeel_tests::cluster::Family;
 use evenkeel_tests::kubernetes::ApiServer;
 use evenkeel_tests::kubernetes::Installed;
 use evenkeel_tests::kubernetes::object;
+use evenkeel_tests::rbac::Rights;
 use futures_util::Stream;
 use futures_util::StreamExt;
 use hyper::StatusCode;
 use k8s_openapi::api::authentication::v1::TokenReview;
+use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::core::v1::Service;
 use kube::Api;
 use kube::Client;
@@ -277,6 +279,21 @@ fn a_token_is_its_pods_for_its_audience() -> Result<()> {
                 .remove("authentication.kubernetes.io/pod-name");
             ensure!(name == good.then(|| vec!["web-0".to_owned()]), "{name:?}");
         }
+        Ok(())
+    })
+}
+
+#[test]
+fn what_goes_beyond_the_rights_of_its_user_is_refused_and_told() -> Result<()> {
+    with_client(async |api, client| {
+        let services = Api::<Service>::all(client.clone());
+        let rule = json!({"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]});
+        api.bind("test", Rights::of(&[json!({"kind": "ClusterRole", "rules": [rule]})]));
+        Api::<Pod>::all(client).list(&ListParams::default()).await?;
+        let refused = services.list(&ListParams::default()).await;
+        ensure!(refused.as_ref().is_err_and(is(StatusCode::FORBIDDEN)), "{refused:?}");
+        let told = api.take_forbidden();
+        ensure!(told.len() == 1 && told[0].resource == "services", "{told:?}");
         Ok(())
     })
 }

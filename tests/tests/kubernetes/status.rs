@@ -7,10 +7,12 @@ use anyhow::Result;
 use evenkeel_tests::binaries;
 use evenkeel_tests::cluster::Cluster;
 use evenkeel_tests::cluster::Family;
+use evenkeel_tests::helm;
 use evenkeel_tests::kubernetes::ApiServer;
 use evenkeel_tests::kubernetes::object;
 use evenkeel_tests::pod::Pod;
 use evenkeel_tests::process::Process;
+use evenkeel_tests::rbac::Rights;
 use evenkeel_tests::wait;
 use hyper::StatusCode;
 use nix::sys::signal::Signal;
@@ -45,6 +47,7 @@ impl Stage {
     fn start(&self, pod: &Pod, name: &str) -> Result<Process> {
         let kubeconfig = pod.folder()?.join("kubeconfig");
         std::fs::write(&kubeconfig, self.api.kubeconfig(name))?;
+        self.api.bind(name, Rights::of(&helm::render(&json!({}))?));
         let mut command = pod.command(binaries::path("evenkeel-control")?);
         command.args(["run", "--plaintext-listen", "127.0.0.1:15010"]);
         command.env("KUBECONFIG", kubeconfig);
@@ -193,7 +196,7 @@ fn one_replica_writes_and_another_goes_on_when_it_ends() -> Result<()> {
     let writers = |stage: &Stage| {
         let requests = stage.api.requests().into_iter();
         let patches = requests.filter(|request| request.verb == "patch");
-        patches.filter_map(|request| request.bearer).collect::<Vec<_>>()
+        patches.filter_map(|request| request.who).collect::<Vec<_>>()
     };
     assert_eq!(writers(&stage), ["control-1"]);
     first.signal(Signal::SIGTERM)?;

@@ -1,13 +1,16 @@
-//! A cluster with an API server, a control plane, three replicas behind a Service, and three clients with a proxy each.
+//! A cluster with an API server, the chart's control plane, three replicas behind a Service, and three clients that were
+//! injected: each has a proxy that asks the control plane over TLS, with its pod's token.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use anyhow::Context;
 use anyhow::Result;
 use anyhow::ensure;
 use evenkeel_tests::clients;
 use evenkeel_tests::cluster::Cluster;
 use evenkeel_tests::cluster::Family;
+use evenkeel_tests::kubelet::Running;
 use evenkeel_tests::kubernetes::ApiServer;
 use evenkeel_tests::kubernetes::Installed;
 use evenkeel_tests::kubernetes::control::ControlPlane;
@@ -15,11 +18,11 @@ use evenkeel_tests::kubernetes::object;
 use evenkeel_tests::kubernetes::object::Condition;
 use evenkeel_tests::load::Load;
 use evenkeel_tests::load::Spoken;
-use evenkeel_tests::mesh::Mesh;
 use evenkeel_tests::pod::Pod;
 use evenkeel_tests::replica::Replica;
 use evenkeel_tests::wait;
 use serde_json::Value;
+use serde_json::json;
 
 /// What is waited for happens sooner, also on a busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(40);
@@ -36,7 +39,7 @@ pub(crate) struct World {
     pub(crate) control: ControlPlane,
     pub(crate) replicas: Vec<Replica>,
     pub(crate) clients: Vec<Pod>,
-    pub(crate) meshes: Vec<Mesh>,
+    pub(crate) proxies: Vec<Running>,
     pub(crate) cluster: Cluster,
 }
 
@@ -69,35 +72,34 @@ impl World {
         for group in ["gateway.networking.k8s.io", "evenkeel.io"] {
             api.install(group, routes);
         }
-        api.put([object::namespace(SHOP, &[]), object::node("node-a", "zone-a")]);
-        let names = (1..=count).map(|number| format!("client-{number}"));
-        let clients: Vec<_> = names.map(|name| cluster.pod(&name)).collect::<Result<_>>()?;
-        for (number, client) in clients.iter().enumerate() {
-            let ips = Family::BOTH.map(|family| client.ip(family));
-            api.put([object::pod(SHOP, &format!("client-{}", number + 1), "client", &ips)]);
-        }
+        let shop = object::namespace(SHOP, &[("evenkeel.io/injection", "enabled")]);
+        api.put([shop, object::node("node-a", "zone-a")]);
         let control = ControlPlane::start(&cluster.pod("control")?, &api)?;
         let mut world = Self {
             family,
             api,
             control,
             replicas,
-            clients,
-            meshes: Vec::new(),
+            clients: Vec::new(),
+            proxies: Vec::new(),
             cluster,
         };
         world
             .api
             .put([world.service("web", 10), world.slice("web", "web-1", &[0, 1, 2])]);
-        world.meshes = (0..count).map(|index| world.mesh(index, "")).collect::<Result<_>>()?;
+        world.control.await_trusted(&world.api)?;
+        for number in 1..=count {
+            world.join(&format!("client-{number}"), "node-a")?;
+        }
         Ok(world)
     }
 
-    /// Puts a client into the mesh, with further keys of the section `control_plane`.
-    fn mesh(&self, index: usize, settings: &str) -> Result<Mesh> {
-        let id = format!("client-{}.{SHOP}", index + 1);
-        let document = self.control.client(self.family, &id, settings);
-        Ok(self.clients[index].mesh(&document)?.quiet())
+    /// Another client, on this node.
+    pub(crate) fn join(&mut self, name: &str, node: &str) -> Result<()> {
+        let running = start_idle(&self.cluster, &self.api, &self.control, name, node)?;
+        self.clients.push(running.pod().clone());
+        self.proxies.push(running);
+        Ok(())
     }
 
     /// A Service whose address has this number.
@@ -171,6 +173,32 @@ impl World {
         loads.iter().try_for_each(goes_on)?;
         Ok(loads)
     }
+}
+
+/// A pod of this name that does nothing by itself.
+pub(crate) fn idle(name: &str, pod: &Pod) -> Value {
+    let ips = Family::BOTH.map(|family| pod.ip(family));
+    let mut object = object::pod(SHOP, name, "client", &ips);
+    object["spec"]["containers"][0]["command"] = json!(["tail", "-f", "/dev/null"]);
+    object
+}
+
+/// Such a pod comes in, which gives it a proxy, and is started on this node.
+pub(crate) fn start_idle(
+    cluster: &Cluster,
+    api: &ApiServer,
+    control: &ControlPlane,
+    name: &str,
+    node: &str,
+) -> Result<Running> {
+    let pod = cluster.pod(name)?;
+    let mut object = idle(name, &pod);
+    object["spec"]["nodeName"] = json!(node);
+    let admitted = api.admit(object)?;
+    ensure!(admitted.calls == 1, "{admitted:?}");
+    api.put([admitted.pod]);
+    let object = api.find("pods", SHOP, name).context("it was stored")?;
+    Running::start(&pod, &object, api, &control.chart().hosts())
 }
 
 /// Waits until another fifty requests were answered.
