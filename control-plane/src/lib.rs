@@ -12,12 +12,13 @@
 //! access        who may come in, and how we show who we are
 //! inject        a pod in, what it is to become out
 //! door          a listener that everybody may reach
-//! log           one line for each event
+//! log, outage   one line for each event | what is said once
 //! ```
 
-// One line for each event | a listener that everybody may reach.
+// One line for each event | what is said once | a listener that everybody may reach.
 mod door;
 mod log;
+mod outage;
 // A pod in, what it is to become out | who may come in.
 pub mod access;
 pub mod inject;

@@ -21,8 +21,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 /// Connections at once: when one more comes, the one that has been idle the longest goes.
 const CONNECTIONS: usize = 64;
@@ -38,6 +39,7 @@ pub(crate) struct Pages {
     server: Server,
     views: Arc<Views>,
     origin: Origin,
+    opened: AtomicBool,
     ends: AtomicBool,
 }
 
@@ -47,7 +49,7 @@ pub(crate) enum Origin {
     Cluster {
         cluster: Cluster,
         access: Option<Access>,
-        webhook: Option<Arc<Counts>>,
+        webhook: Option<Door>,
     },
 }
 
@@ -56,6 +58,13 @@ pub(crate) enum Origin {
 pub(crate) struct Access {
     pub(crate) certificates: Certificates,
     pub(crate) reviews: Reviews,
+}
+
+/// The webhook.
+pub(crate) struct Door {
+    pub(crate) counts: Arc<Counts>,
+    /// Whether it knows what its answers depend on.
+    pub(crate) answers: watch::Receiver<bool>,
 }
 
 /// Whether somebody new should come.
@@ -70,8 +79,14 @@ impl Pages {
             server,
             views,
             origin,
+            opened: AtomicBool::new(false),
             ends: AtomicBool::new(false),
         }
+    }
+
+    /// From now on clients of xDS are served.
+    pub(crate) fn open(&self) {
+        self.opened.store(true, Ordering::Relaxed);
     }
 
     /// From now on the process is not ready: nobody new should come.
@@ -79,16 +94,36 @@ impl Pages {
         self.ends.store(true, Ordering::Relaxed);
     }
 
+    /// Whether this replica answers questions about pods, and clients of xDS.
     fn ready(&self) -> Ready {
-        match &self.origin {
-            _ if self.ends.load(Ordering::Relaxed) => Ready::No("ending\n"),
-            Origin::Cluster {
-                access: Some(access), ..
-            } if access.certificates.authority().borrow().is_none() => Ready::No("there is no certificate yet\n"),
-            Origin::Cluster { cluster, .. } if !*cluster.complete().borrow() => {
-                Ready::No("the cluster is not known yet\n")
+        if self.ends.load(Ordering::Relaxed) {
+            return Ready::No("ending\n");
+        }
+        if let Origin::Cluster {
+            cluster,
+            access,
+            webhook,
+        } = &self.origin
+        {
+            let expires = access.as_ref().map(|access| access.certificates.status().expires);
+            match expires {
+                Some(None) => return Ready::No("there is no certificate yet\n"),
+                Some(Some(expires)) if expires <= SystemTime::now() => {
+                    return Ready::No("the certificate has expired\n");
+                }
+                _ => {}
             }
-            Origin::Cluster { .. } | Origin::File(_) => Ready::Yes,
+            if !*cluster.complete().borrow() {
+                return Ready::No("the cluster is not known yet\n");
+            }
+            if webhook.as_ref().is_some_and(|webhook| !*webhook.answers.borrow()) {
+                return Ready::No("the API server has not said its version yet\n");
+            }
+        }
+        if self.opened.load(Ordering::Relaxed) {
+            Ready::Yes
+        } else {
+            Ready::No("xDS is not served yet\n")
         }
     }
 

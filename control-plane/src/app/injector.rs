@@ -4,7 +4,7 @@ use super::Listen;
 use super::listen::bind;
 use crate::inject::Cluster as Known;
 use crate::kubernetes::Cluster;
-use crate::telemetry::Access;
+use crate::telemetry::{Access, Door};
 use crate::webhook::{self, Counts, SettingsFile, Webhook};
 use kube::Client;
 use std::path::Path;
@@ -21,6 +21,7 @@ pub(super) struct Injector {
     listener: TcpListener,
     file: SettingsFile,
     counts: Arc<Counts>,
+    answers: watch::Sender<bool>,
 }
 
 impl Injector {
@@ -30,23 +31,31 @@ impl Injector {
         let file = SettingsFile::open(settings, Arc::clone(&counts)).map_err(|refused| refused.to_string())?;
         let (listener, listen) = bind(listen).await?;
         tracing::info!(webhook = %listen, "new pods are asked about here");
-        Ok(Self { listener, file, counts })
+        Ok(Self {
+            listener,
+            file,
+            counts,
+            answers: watch::Sender::new(false),
+        })
     }
 
-    /// For metrics.
-    pub(super) fn counts(&self) -> Arc<Counts> {
-        Arc::clone(&self.counts)
+    /// For the pages.
+    pub(super) fn door(&self) -> Door {
+        Door {
+            counts: Arc::clone(&self.counts),
+            answers: self.answers.subscribe(),
+        }
     }
 
     /// Answers for ever.
     pub(super) async fn run(self, client: Client, cluster: Cluster, access: Access) {
-        let (known, told) = watch::channel(Arc::new(Known {
+        let (known, mut told) = watch::channel(Arc::new(Known {
             native_sidecars: false,
             ca: String::new(),
         }));
         let webhook = Webhook {
             settings: self.file.settings(),
-            cluster: told,
+            cluster: told.clone(),
             namespaces: Box::new(move |name| {
                 let world = cluster.world();
                 world.namespace(name).map(|namespace| namespace.labels.clone())
@@ -55,10 +64,16 @@ impl Injector {
         };
         // Each handshake takes the certificate that is in force then.
         let (_tls, certificate) = watch::channel(access.certificates.tls(&["http/1.1"]));
-        // Who asks meanwhile waits: what a pod is to become depends on it.
-        sidecars(client, &known).await;
+        let answer = async {
+            // Who asks meanwhile waits: what a pod is to become depends on both.
+            sidecars(client, &known).await;
+            // An error would mean that nobody tells us any more.
+            let _ = told.wait_for(|known| !known.ca.is_empty()).await;
+            self.answers.send_replace(true);
+            webhook::serve(self.listener, certificate, Arc::new(webhook)).await;
+        };
         tokio::join!(
-            webhook::serve(self.listener, certificate, Arc::new(webhook)),
+            answer,
             self.file.follow(),
             authority(access.certificates.authority(), &known),
         );

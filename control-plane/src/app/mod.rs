@@ -2,6 +2,7 @@
 
 mod guarded;
 mod injector;
+mod lacking;
 mod leading;
 mod listen;
 mod node;

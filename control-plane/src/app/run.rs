@@ -2,6 +2,7 @@
 
 use super::guarded::{self, CertificateSource};
 use super::injector::Injector;
+use super::lacking;
 use super::leading::{OwnPod, lead};
 use super::listen::bind;
 use super::{Listen, Signals, node, runtime};
@@ -67,7 +68,7 @@ async fn serve(options: &Run) -> Result<(), String> {
     let origin = Origin::Cluster {
         cluster: cluster.clone(),
         access: access.clone(),
-        webhook: injector.as_ref().map(Injector::counts),
+        webhook: injector.as_ref().map(Injector::door),
     };
     let doors = Arc::new(Pages::new(server.clone(), Arc::clone(&views), origin));
     tokio::spawn(telemetry::serve(pages, Arc::clone(&doors)));
@@ -76,6 +77,9 @@ async fn serve(options: &Run) -> Result<(), String> {
 
     let (over, end) = watch::channel(false);
     let (leads, led) = watch::channel(false);
+    if let Some(pod) = options.pod.clone() {
+        tokio::spawn(lacking::tell(client.clone(), pod, cluster.clone()));
+    }
     let leading = options.pod.clone().map(|pod| {
         let board = Arc::clone(cluster.board());
         tokio::spawn(lead(client.clone(), pod, board, leads, until(end.clone())))
@@ -102,23 +106,27 @@ async fn serve(options: &Run) -> Result<(), String> {
         _ = complete.wait_for(|complete| *complete) => {}
         () = signals.next() => return Ok(()),
     }
+    let plaintext = match options.plaintext {
+        Some(address) => Some(bind(Listen::At(address)).await?),
+        None => None,
+    };
+    let secured = match options.guarded {
+        Some(address) => Some(bind(address).await?),
+        None => None,
+    };
+    doors.open();
     let plaintext = async {
-        if let Some(address) = options.plaintext {
-            let (listener, listen) = bind(Listen::At(address)).await?;
+        if let Some((listener, listen)) = plaintext {
             tracing::info!(%listen, %telemetry, "serving");
             server.serve(listener, until(end.clone())).await;
         }
-        Ok::<(), String>(())
     };
     let secured = async {
-        if let (Some(address), Some(access)) = (options.guarded, &access) {
-            let (listener, listen) = bind(address).await?;
+        if let (Some((listener, listen)), Some(access)) = (secured, &access) {
             tracing::info!(%listen, %telemetry, "serving over TLS");
-            server
-                .serve_guarded(listener, guarded::guard(access), until(end.clone()))
-                .await;
+            let guard = guarded::guard(access);
+            server.serve_guarded(listener, guard, until(end.clone())).await;
         }
-        Ok::<(), String>(())
     };
     let told = async {
         signals.next().await;
@@ -128,9 +136,8 @@ async fn serve(options: &Run) -> Result<(), String> {
             () = signals.next() => {}
         }
         over.send_replace(true);
-        Ok::<(), String>(())
     };
-    tokio::try_join!(plaintext, secured, told)?;
+    tokio::join!(plaintext, secured, told);
     if let Some(leading) = leading {
         // The lease is released, so that another need not wait for it.
         let _ = leading.await;

@@ -53,6 +53,7 @@ async fn run(options: &Serve) -> Result<(), String> {
         Arc::clone(&views),
         Origin::File(file.reads()),
     ));
+    doors.open();
     tokio::spawn(telemetry::serve(pages, Arc::clone(&doors)));
     tokio::spawn(file.run(Arc::clone(&views)));
     if !options.names.is_empty() {

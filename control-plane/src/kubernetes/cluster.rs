@@ -18,6 +18,9 @@ use tokio::time::{Instant, sleep_until};
 
 /// How long a change of a configuration waits for others.
 const DEBOUNCE: Duration = Duration::from_millis(50);
+/// How long kinds that come with a CRD are waited for at the start, once everything else is known. An API server may fail to list
+/// one of them for ever (its conversion webhook is broken), and there must be a mesh all the same. Longer than the longest pause between attempts.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// Events on the way; a watch waits when there are more.
 const EVENTS: usize = 1_024;
 
@@ -29,6 +32,7 @@ pub struct Cluster {
     watches: Arc<Watches>,
     board: Arc<Board>,
     complete: tokio::sync::watch::Sender<bool>,
+    without: tokio::sync::watch::Sender<BTreeSet<Kind>>,
 }
 
 /// The source: a cluster, and who asks its API server.
@@ -53,6 +57,7 @@ impl Cluster {
             watches: Arc::default(),
             board: Arc::default(),
             complete: tokio::sync::watch::Sender::new(false),
+            without: tokio::sync::watch::Sender::default(),
         }
     }
 
@@ -85,8 +90,25 @@ impl Cluster {
         self.complete.subscribe()
     }
 
+    /// Kinds that could not be listed in time at the start, and are served without until they can be.
+    pub fn without(&self) -> tokio::sync::watch::Receiver<BTreeSet<Kind>> {
+        self.without.subscribe()
+    }
+
+    /// Takes note of kinds that are known now.
+    fn have(&self, events: &[Event]) {
+        for event in events {
+            if let Event::Listed(kind, _) | Event::Unavailable(kind) = event
+                && self.without.send_if_modified(|without| without.remove(kind))
+            {
+                tracing::info!(%kind, "a kind that was served without is known now");
+            }
+        }
+    }
+
     /// Takes events in; what is to be translated anew.
     fn take(&self, events: &mut Vec<Event>) -> Touched {
+        self.have(events);
         let mut world = self.world();
         let mut touched = Touched::default();
         for event in events.drain(..) {
@@ -140,9 +162,20 @@ impl Cluster {
         let since = Instant::now();
         let mut waiting: BTreeSet<Kind> = Kind::ALL.into_iter().collect();
         let mut events = Vec::with_capacity(EVENTS);
+        let mut patience = None;
         while !waiting.is_empty() {
-            if seen.recv_many(&mut events, EVENTS).await == 0 {
-                return;
+            let needed = waiting.iter().any(|kind| kind.need() == Need::Always);
+            if !needed {
+                patience.get_or_insert_with(|| Instant::now() + PATIENCE);
+            }
+            tokio::select! {
+                count = seen.recv_many(&mut events, EVENTS) => if count == 0 {
+                    return;
+                },
+                () = sleep_until(patience.unwrap_or(since)), if patience.is_some() => {
+                    self.do_without(waiting);
+                    break;
+                }
             }
             for event in &events {
                 match event {
@@ -163,6 +196,19 @@ impl Cluster {
             "the cluster is known"
         );
         self.complete.send_replace(true);
+    }
+
+    /// Says aloud what is missing.
+    fn do_without(&self, kinds: BTreeSet<Kind>) {
+        let status = self.watches.status();
+        for kind in &kinds {
+            let condition = status.get(kind).map(|status| &status.condition);
+            tracing::error!(
+                %kind, ?condition,
+                "a kind cannot be listed: the mesh is served without it until it can be"
+            );
+        }
+        self.without.send_replace(kinds);
     }
 
     async fn follow(&self, views: &Views, seen: &mut mpsc::Receiver<Event>) {
@@ -203,6 +249,37 @@ impl Due {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_kind_that_cannot_be_listed_is_waited_for_and_then_done_without() {
+        let (cluster, views) = (Cluster::new("cluster.local"), Views::default());
+        let (sender, mut seen) = mpsc::channel(EVENTS);
+        let listed = |kind| Event::Listed(kind, std::collections::HashSet::new());
+        for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::TlsRoute) {
+            sender.send(listed(kind)).await.unwrap();
+        }
+        let began = Instant::now();
+        cluster.begin(&views, &mut seen).await;
+        assert_eq!(began.elapsed(), PATIENCE);
+        assert!(*cluster.complete().borrow());
+        assert_eq!(*cluster.without().borrow(), BTreeSet::from([Kind::TlsRoute]));
+        cluster.take(&mut vec![listed(Kind::TlsRoute)]);
+        assert_eq!(*cluster.without().borrow(), BTreeSet::new());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_kind_that_every_cluster_has_is_waited_for_as_long_as_it_takes() {
+        let (cluster, views) = (Cluster::new("cluster.local"), Views::default());
+        let (sender, mut seen) = mpsc::channel(EVENTS);
+        for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::Node) {
+            sender
+                .send(Event::Listed(kind, std::collections::HashSet::new()))
+                .await
+                .unwrap();
+        }
+        let begun = tokio::time::timeout(PATIENCE * 100, cluster.begin(&views, &mut seen)).await;
+        assert!(begun.is_err() && !*cluster.complete().borrow());
+    }
 
     #[test]
     fn a_configuration_waits_from_its_first_change_on_and_no_longer() {

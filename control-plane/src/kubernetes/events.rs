@@ -91,15 +91,8 @@ fn event(subject: &Subject, verdict: &Verdict, hash: u64, instance: &str, now: T
 }
 
 fn api_version(kind: Kind) -> String {
-    let version = match kind {
-        Kind::TcpRoute => "v1alpha2",
-        Kind::TrafficPolicy => "v1alpha1",
-        _ => "v1",
-    };
-    match kind.resource() {
-        ("", _) => version.to_owned(),
-        (group, _) => format!("{group}/{version}"),
-    }
+    let best = kind.api_resources().next();
+    best.map(|resource| resource.api_version).unwrap_or_default()
 }
 
 fn cut(text: &str, longest: usize) -> &str {

@@ -1,5 +1,6 @@
 //! The kinds of objects that are watched.
 
+use kube::core::{ApiResource, GroupVersionKind};
 use std::fmt;
 
 /// A kind of objects.
@@ -19,11 +20,11 @@ pub enum Kind {
     HttpRoute,
     /// `gateway.networking.k8s.io/v1` GRPCRoute.
     GrpcRoute,
-    /// `gateway.networking.k8s.io/v1` TLSRoute.
+    /// `gateway.networking.k8s.io` TLSRoute.
     TlsRoute,
     /// `gateway.networking.k8s.io/v1alpha2` TCPRoute.
     TcpRoute,
-    /// `gateway.networking.k8s.io/v1` ReferenceGrant.
+    /// `gateway.networking.k8s.io` ReferenceGrant.
     ReferenceGrant,
     /// `evenkeel.io/v1alpha1` TrafficPolicy.
     TrafficPolicy,
@@ -86,6 +87,34 @@ impl Kind {
             Self::ReferenceGrant => ("gateway.networking.k8s.io", "referencegrants"),
             Self::TrafficPolicy => ("evenkeel.io", "trafficpolicies"),
         }
+    }
+
+    /// The versions of its API that are understood, the best one first: a cluster may have any of them. Older ones of a kind say
+    /// the same in the fields that are read.
+    pub fn versions(self) -> &'static [&'static str] {
+        match self {
+            Self::Service
+            | Self::EndpointSlice
+            | Self::Pod
+            | Self::Node
+            | Self::Namespace
+            | Self::HttpRoute
+            | Self::GrpcRoute => &["v1"],
+            Self::TlsRoute => &["v1", "v1alpha3", "v1alpha2"],
+            Self::TcpRoute => &["v1alpha2"],
+            Self::ReferenceGrant => &["v1", "v1beta1"],
+            Self::TrafficPolicy => &["v1alpha1"],
+        }
+    }
+
+    /// The same, as they are asked for.
+    pub fn api_resources(self) -> impl Iterator<Item = ApiResource> {
+        let (group, plural) = self.resource();
+        let of = move |version: &&str| {
+            let kind = GroupVersionKind::gvk(group, version, self.name());
+            ApiResource::from_gvk_with_plural(&kind, plural)
+        };
+        self.versions().iter().map(of)
     }
 
     /// Whether there can be a mesh without it.

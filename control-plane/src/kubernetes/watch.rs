@@ -9,14 +9,9 @@ mod status;
 
 use super::key::Key;
 use super::kind::{Kind, Need};
-use super::objects::{self, Kept, Object, TrafficPolicy, Written, route};
+use super::objects::{self, Kept, Object, Written, route};
 use super::world::Event as Seen;
 use failure::{Failure, Pauses};
-use gateway_api::experimental::grpcroutes::GrpcRoute;
-use gateway_api::experimental::httproutes::HttpRoute;
-use gateway_api::experimental::tcproutes::TcpRoute;
-use gateway_api::experimental::tlsroutes::TlsRoute;
-use gateway_api::referencegrants::ReferenceGrant;
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::discovery::v1 as discovery;
 use kube::api::{ListParams, WatchEvent, WatchParams};
@@ -54,22 +49,17 @@ pub fn begin(client: &Client, watches: &Arc<Watches>, seen: &mpsc::Sender<Seen>)
         watches: Arc::clone(watches),
         seen: seen.clone(),
     };
-    tasks.spawn(
-        watch(Kind::Service).follow::<core::Service>(|object, faults| Some(objects::service::keep(object, faults))),
-    );
-    tasks.spawn(watch(Kind::EndpointSlice).follow::<discovery::EndpointSlice>(objects::endpoint_slice::keep));
-    tasks.spawn(watch(Kind::Pod).follow::<core::Pod>(|object, faults| Some(objects::pod::keep(object, faults))));
-    tasks.spawn(watch(Kind::Node).follow::<core::Node>(|object, _| Some(objects::node::keep(object))));
-    tasks.spawn(watch(Kind::Namespace).follow::<core::Namespace>(|object, _| Some(objects::namespace::keep(object))));
-    tasks.spawn(watch(Kind::HttpRoute).follow::<Written<HttpRoute>>(|it, _| Some(route::keep(Kind::HttpRoute, &it))));
-    tasks.spawn(watch(Kind::GrpcRoute).follow::<Written<GrpcRoute>>(|it, _| Some(route::keep(Kind::GrpcRoute, &it))));
-    tasks.spawn(watch(Kind::TlsRoute).follow::<Written<TlsRoute>>(|it, _| Some(route::keep(Kind::TlsRoute, &it))));
-    tasks.spawn(watch(Kind::TcpRoute).follow::<Written<TcpRoute>>(|it, _| Some(route::keep(Kind::TcpRoute, &it))));
-    tasks.spawn(
-        watch(Kind::ReferenceGrant)
-            .follow::<Written<ReferenceGrant>>(|it, faults| Some(objects::grant::keep(&it, faults))),
-    );
-    tasks.spawn(watch(Kind::TrafficPolicy).follow::<Written<TrafficPolicy>>(|it, _| Some(objects::policy::keep(&it))));
+    tasks.spawn(watch(Kind::Service).core::<core::Service>(|it, faults| Some(objects::service::keep(it, faults))));
+    tasks.spawn(watch(Kind::EndpointSlice).core::<discovery::EndpointSlice>(objects::endpoint_slice::keep));
+    tasks.spawn(watch(Kind::Pod).core::<core::Pod>(|it, faults| Some(objects::pod::keep(it, faults))));
+    tasks.spawn(watch(Kind::Node).core::<core::Node>(|it, _| Some(objects::node::keep(it))));
+    tasks.spawn(watch(Kind::Namespace).core::<core::Namespace>(|it, _| Some(objects::namespace::keep(it))));
+    tasks.spawn(watch(Kind::HttpRoute).written(|it, _| Some(route::keep(Kind::HttpRoute, &it))));
+    tasks.spawn(watch(Kind::GrpcRoute).written(|it, _| Some(route::keep(Kind::GrpcRoute, &it))));
+    tasks.spawn(watch(Kind::TlsRoute).written(|it, _| Some(route::keep(Kind::TlsRoute, &it))));
+    tasks.spawn(watch(Kind::TcpRoute).written(|it, _| Some(route::keep(Kind::TcpRoute, &it))));
+    tasks.spawn(watch(Kind::ReferenceGrant).written(|it, faults| Some(objects::grant::keep(&it, faults))));
+    tasks.spawn(watch(Kind::TrafficPolicy).written(|it, _| Some(objects::policy::keep(&it))));
     tasks
 }
 
@@ -85,26 +75,56 @@ struct Watch {
 type Keep<K> = fn(K, &mut Vec<String>) -> Option<Object>;
 
 impl Watch {
-    /// Ends when nobody takes what is seen any more.
-    async fn follow<K>(self, keep: Keep<K>)
+    /// A kind that every cluster has, in the version of its type.
+    async fn core<K>(self, keep: Keep<K>)
     where
         K: Resource<DynamicType = ()> + DeserializeOwned + Clone + Debug + Send + 'static,
     {
-        let api: Api<DeserializeGuard<K>> = Api::all(self.client.clone());
+        self.follow(&[()], keep).await;
+    }
+
+    /// A kind that comes with a CRD, in the best version that the cluster has.
+    async fn written(self, keep: Keep<Written>) {
+        let versions: Vec<_> = self.kind.api_resources().collect();
+        self.follow(&versions, keep).await;
+    }
+
+    /// Ends when nobody takes what is seen any more.
+    async fn follow<K>(self, versions: &[K::DynamicType], keep: Keep<K>)
+    where
+        K: Resource + DeserializeOwned + Clone + Debug + Send + 'static,
+    {
+        let api = |version| Api::<DeserializeGuard<K>>::all_with(self.client.clone(), version);
+        let apis: Vec<_> = versions.iter().map(api).collect();
+        // Which one, and how many were not there since one was.
+        let (mut current, mut missing) = (0, 0);
         let mut pauses = Pauses::default();
         // Where the watch is to go on; `None`: nothing was listed yet, or the API server has forgotten where we were.
         let mut version = None;
         while !self.seen.is_closed() {
             let done = match &mut version {
-                None => self.list(&api, keep).await.map(|listed| version = Some(listed)),
-                Some(version) => self.watch(&api, keep, version).await,
+                None => self
+                    .list(&apis[current], keep)
+                    .await
+                    .map(|listed| version = Some(listed)),
+                Some(version) => self.watch(&apis[current], keep, version).await,
             };
             match done {
-                Ok(()) => pauses.reset(),
+                Ok(()) => {
+                    pauses.reset();
+                    missing = 0;
+                }
                 Err(Failure::Closed) => return,
+                Err(Failure::Missing) if missing + 1 < apis.len() => {
+                    // Another version may be there; also where a CRD was changed and serves others.
+                    (current, missing, version) = ((current + 1) % apis.len(), missing + 1, None);
+                }
                 Err(failure) => {
                     if matches!(failure, Failure::Gone) {
                         version = None;
+                    }
+                    if matches!(failure, Failure::Missing) {
+                        (current, missing, version) = (0, 0, None);
                     }
                     let pause = match (&failure, self.kind.need()) {
                         (Failure::Missing, Need::IfInstalled) => MISSING_PAUSE,
@@ -129,7 +149,7 @@ impl Watch {
     /// Lists all pages; where a watch can go on.
     async fn list<K>(&self, api: &Api<DeserializeGuard<K>>, keep: Keep<K>) -> Result<String, Failure>
     where
-        K: Resource<DynamicType = ()> + DeserializeOwned + Clone + Debug + Send + 'static,
+        K: Resource + DeserializeOwned + Clone + Debug + Send + 'static,
     {
         let mut there = HashSet::new();
         let mut page = ListParams::default().limit(PAGE);
@@ -156,7 +176,7 @@ impl Watch {
     /// Watches from `version` on, and keeps that up to date. `Ok`: the API server has ended it, as it does from time to time.
     async fn watch<K>(&self, api: &Api<DeserializeGuard<K>>, keep: Keep<K>, version: &mut String) -> Result<(), Failure>
     where
-        K: Resource<DynamicType = ()> + DeserializeOwned + Clone + Debug + Send + 'static,
+        K: Resource + DeserializeOwned + Clone + Debug + Send + 'static,
     {
         // Bookmarks are asked for by default.
         let parameters = WatchParams::default().timeout(WATCH_SECONDS);
@@ -203,7 +223,7 @@ impl Watch {
     }
 }
 
-fn kept<K: Resource<DynamicType = ()>>(DeserializeGuard(object): DeserializeGuard<K>, keep: Keep<K>) -> Kept {
+fn kept<K: Resource>(DeserializeGuard(object): DeserializeGuard<K>, keep: Keep<K>) -> Kept {
     let mut faults = Vec::new();
     match object {
         Ok(object) => {

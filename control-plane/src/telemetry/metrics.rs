@@ -51,7 +51,7 @@ pub(super) fn page(status: &Status, counts: &Counts, origin: &Origin) -> String 
                 guarded(&mut page, access);
             }
             if let Some(webhook) = webhook {
-                page.push_str(&webhook.page());
+                page.push_str(&webhook.counts.page());
             }
         }
     }
@@ -165,6 +165,11 @@ fn objects(page: &mut String, cluster: &Cluster) {
         let watching = status.get(&kind).map(|status| &status.condition);
         Some(u64::from(watching == Some(&Condition::Watching)))
     });
+    let help = "1 for a kind that could not be listed at the start: the mesh is served without it.";
+    let without = cluster.without().borrow().clone();
+    each("evenkeel_control_served_without", "gauge", help, &|kind| {
+        Some(u64::from(without.contains(&kind)))
+    });
     each("evenkeel_control_lists_total", "counter", "Whole lists.", &|kind| {
         Some(status.get(&kind).map_or(0, |status| status.lists))
     });
@@ -220,7 +225,9 @@ fn sample(page: &mut String, name: &str, labels: &str, value: impl Display) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::Door;
     use std::sync::Arc;
+    use tokio::sync::watch;
 
     #[test]
     fn every_sample_follows_its_family() {
@@ -231,7 +238,10 @@ mod tests {
             Origin::Cluster {
                 cluster: Cluster::new("cluster.local"),
                 access: None,
-                webhook: Some(Arc::default()),
+                webhook: Some(Door {
+                    counts: Arc::default(),
+                    answers: watch::Sender::new(true).subscribe(),
+                }),
             },
         ] {
             let page = page(&status, &Counts::default(), &origin);

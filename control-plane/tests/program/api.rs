@@ -7,7 +7,7 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -37,6 +37,14 @@ struct State {
     oldest: u64,
     /// What every request is answered with.
     refuses: Option<u16>,
+    /// What requests for these kinds are answered with.
+    broken: BTreeMap<String, u16>,
+    /// The only version in which a kind is there.
+    versions: BTreeMap<String, &'static str>,
+    /// Whether it says its own version.
+    says_version: bool,
+    /// What others have created.
+    created: Vec<Value>,
     /// Watches that are open end when this changes.
     epoch: u64,
     lists: u64,
@@ -55,9 +63,14 @@ impl Api {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 let api = serving.clone();
-                let service = service_fn(move |request| {
-                    let response = api.answer(&request);
-                    async { Ok::<_, Infallible>(response) }
+                let service = service_fn(move |request: Request<Incoming>| {
+                    let api = api.clone();
+                    async move {
+                        Ok::<_, Infallible>(match *request.method() {
+                            Method::POST => api.created(request).await,
+                            _ => api.answer(&request),
+                        })
+                    }
                 });
                 tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
             }
@@ -120,6 +133,32 @@ impl Api {
         self.end_watches();
     }
 
+    /// From now on requests for a kind are answered with this.
+    pub(crate) fn break_kind(&self, plural: &str, status: Option<u16>) {
+        let mut state = self.state();
+        match status {
+            Some(status) => state.broken.insert(plural.to_owned(), status),
+            None => state.broken.remove(plural),
+        };
+        drop(state);
+        self.end_watches();
+    }
+
+    /// A kind is there in this version only.
+    pub(crate) fn serve_in(&self, plural: &str, version: &'static str) {
+        self.state().versions.insert(plural.to_owned(), version);
+    }
+
+    /// From now on it says its own version.
+    pub(crate) fn say_version(&self) {
+        self.state().says_version = true;
+    }
+
+    /// What others have created.
+    pub(crate) fn creations(&self) -> Vec<Value> {
+        self.state().created.clone()
+    }
+
     pub(crate) fn lists(&self) -> u64 {
         self.state().lists
     }
@@ -133,8 +172,17 @@ impl Api {
         self.state.lock().unwrap()
     }
 
+    async fn created(&self, request: Request<Incoming>) -> Response<Body> {
+        let body = request.into_body().collect().await.unwrap().to_bytes();
+        let object: Value = serde_json::from_slice(&body).unwrap();
+        self.state().created.push(object.clone());
+        response(201, whole(&object))
+    }
+
     fn answer(&self, request: &Request<Incoming>) -> Response<Body> {
-        let plural = request.uri().path().rsplit('/').next().unwrap().to_owned();
+        let mut path = request.uri().path().rsplit('/');
+        let plural = path.next().unwrap().to_owned();
+        let version = path.next().unwrap_or_default();
         let query: BTreeMap<&str, &str> = request
             .uri()
             .query()
@@ -142,7 +190,10 @@ impl Api {
             .split('&')
             .filter_map(|pair| pair.split_once('='))
             .collect();
-        if let Some(code) = self.state().refuses {
+        let mute = plural == "version" && !self.state().says_version;
+        let absent = mute || self.state().versions.get(&plural).is_some_and(|only| *only != version);
+        let broken = self.state().broken.get(&plural).copied();
+        if let Some(code) = self.state().refuses.or(broken).or(absent.then_some(404)) {
             let message = format!("{plural} is forbidden: User \"test\" cannot list resource");
             let status =
                 json!({"kind": "Status", "status": "Failure", "code": code, "message": message, "reason": "Forbidden"});
@@ -153,6 +204,20 @@ impl Api {
             return response(200, self.watch(plural, from));
         }
         let mut state = self.state();
+        if plural == "version" {
+            let said = [
+                "buildDate",
+                "compiler",
+                "gitCommit",
+                "gitTreeState",
+                "gitVersion",
+                "goVersion",
+                "platform",
+            ];
+            let mut version: Value = said.into_iter().map(|key| (key.to_owned(), json!(""))).collect();
+            (version["major"], version["minor"]) = (json!("1"), json!("33"));
+            return response(200, whole(&version));
+        }
         state.lists += 1;
         let items: Vec<&Value> = state
             .objects

@@ -30,3 +30,25 @@ pub(crate) fn slice(name: &str, service: &str, addresses: &[String]) -> Value {
         "endpoints": endpoints,
     })
 }
+
+/// The control plane's.
+pub(crate) fn own_pod() -> Value {
+    let name = "evenkeel-control-0";
+    json!({"metadata": {"name": name, "namespace": "evenkeel-system", "uid": name}, "spec": {"containers": []}})
+}
+
+pub(crate) fn grant(namespace: &str) -> Value {
+    let from = json!({"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "namespace": "other"});
+    json!({
+        "metadata": {"name": "grant", "namespace": namespace},
+        "spec": {"from": [from], "to": [{"group": "", "kind": "Service"}]},
+    })
+}
+
+pub(crate) fn tls_route(service: &str) -> Value {
+    let service = json!({"group": "", "kind": "Service", "name": service, "port": 80});
+    json!({
+        "metadata": {"name": "route", "namespace": "shop"},
+        "spec": {"parentRefs": [service], "hostnames": ["web.example"], "rules": [{"backendRefs": [service]}]},
+    })
+}

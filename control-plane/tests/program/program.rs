@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 /// Long after anything that happens at all.
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_mins(1);
 const LOOPBACK: &str = "127.0.0.1:0";
 
 pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
@@ -62,10 +62,35 @@ impl Program {
 
     /// In the cluster that a kubeconfig names; it asks the API server then.
     pub(crate) fn run(kubeconfig: &Path) -> Self {
+        Self::run_with(kubeconfig, &[])
+    }
+
+    /// The same as the pod that injects, with a certificate and settings that are in a folder.
+    pub(crate) fn run_injecting(kubeconfig: &Path, folder: &Path) -> Self {
+        let certificates = format!("folder:{}", folder.display());
+        let settings = folder.join("injection.yaml");
+        Self::run_with(
+            kubeconfig,
+            &[
+                "--pod-name=evenkeel-control-0",
+                "--pod-namespace=evenkeel-system",
+                "--xds-listen=127.0.0.1:0",
+                "--webhook-listen=127.0.0.1:0",
+                "--certificates",
+                &certificates,
+                "--injection-settings",
+                settings.to_str().unwrap(),
+            ],
+        )
+    }
+
+    fn run_with(kubeconfig: &Path, arguments: &[&str]) -> Self {
         // Whose number is known before the program binds it.
         let listen = TcpListener::bind(LOOPBACK).unwrap().local_addr().unwrap();
         let mut run = command(&["run", "--telemetry", LOOPBACK, "--plaintext-listen"]);
-        run.arg(listen.to_string()).env("KUBECONFIG", kubeconfig);
+        run.arg(listen.to_string())
+            .args(arguments)
+            .env("KUBECONFIG", kubeconfig);
         let mut begun = Self::begin(&mut run);
         let asking = begun
             .lines

@@ -2,8 +2,8 @@
 
 use crate::api::Api;
 use crate::client::{ASSIGNMENT, CLUSTER, Client, LISTENER};
-use crate::objects::{namespace, node, pod, service, slice};
-use crate::program::Program;
+use crate::objects::{grant, namespace, node, own_pod, pod, service, slice, tls_route};
+use crate::program::{Program, within};
 use evenkeel_control_plane::kubernetes::Kind;
 use serde_json::json;
 use std::fs;
@@ -12,11 +12,17 @@ use tempfile::TempDir;
 const WEB: &str = "outbound|80||web.shop.svc.cluster.local";
 const DB: &str = "outbound|80||db.shop.svc.cluster.local";
 
+/// Of the Service of the control plane.
+const NAMES: [&str; 2] = [
+    "evenkeel-control.evenkeel-system.svc",
+    "evenkeel-control.evenkeel-system.svc.cluster.local",
+];
+
 /// An API server with two services, and a control plane that asks it.
 struct Cluster {
     api: Api,
     program: Program,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Cluster {
@@ -37,8 +43,25 @@ impl Cluster {
         Self {
             api,
             program: Program::run(&kubeconfig),
-            _folder: folder,
+            folder,
         }
+    }
+
+    /// The same, and it injects; the folder is for its certificate and its settings.
+    async fn injecting(prepare: impl FnOnce(&Api)) -> Self {
+        let mut cluster = Self::begin(prepare).await;
+        let folder = cluster.folder.path();
+        let own = rcgen::generate_simple_self_signed(NAMES.map(str::to_owned)).unwrap();
+        for (file, text) in [
+            ("tls.crt", own.cert.pem()),
+            ("tls.key", own.signing_key.serialize_pem()),
+            ("ca.crt", own.cert.pem()),
+            ("injection.yaml", "{}".to_owned()),
+        ] {
+            fs::write(folder.join(file), text).unwrap();
+        }
+        cluster.program = Program::run_injecting(&folder.join("kubeconfig"), folder);
+        cluster
     }
 
     async fn serving() -> Self {
@@ -129,6 +152,76 @@ async fn nobody_is_served_before_everything_is_known_and_the_log_says_which_righ
     cluster.program.log_says("serving").await;
     assert_eq!(cluster.program.page("/ready").await, "ready\n");
     cluster.client().await;
+}
+
+#[tokio::test]
+async fn a_kind_that_can_never_be_listed_is_done_without_and_that_is_said_aloud() {
+    let mut cluster = Cluster::injecting(|api| {
+        api.say_version();
+        api.put("pods", own_pod());
+        api.break_kind("httproutes", Some(500));
+    })
+    .await;
+    cluster.program.log_says("a kind cannot be listed").await;
+    cluster.program.log_says("serving").await;
+    assert_eq!(cluster.program.page("/ready").await, "ready\n");
+    cluster.client().await;
+    let without = "evenkeel_control_served_without{kind=\"HTTPRoute\"}";
+    assert_eq!(cluster.program.metric(without).await, 1);
+    let told = async {
+        loop {
+            let created = cluster.api.creations();
+            if let Some(event) = created.into_iter().find(|object| object["reason"] == "ServedWithout") {
+                return event;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let event = within(told).await;
+    assert_eq!(
+        (&event["regarding"]["kind"], &event["regarding"]["name"]),
+        (&json!("Pod"), &json!("evenkeel-control-0"))
+    );
+    assert_eq!(event["regarding"]["uid"], "evenkeel-control-0");
+    let note = event["note"].as_str().unwrap();
+    assert!(
+        note.starts_with("httproutes.gateway.networking.k8s.io cannot be listed"),
+        "{note}"
+    );
+
+    cluster.api.break_kind("httproutes", None);
+    cluster.program.log_says("is known now").await;
+    assert_eq!(cluster.program.metric(without).await, 0);
+}
+
+#[tokio::test]
+async fn it_is_ready_when_it_answers_questions_about_pods_and_clients_of_xds() {
+    let mut cluster = Cluster::injecting(|_| {}).await;
+    cluster.program.log_says("serving over TLS").await;
+    let (head, body) = cluster.program.answer("/ready").await;
+    assert!(head.starts_with("HTTP/1.1 503 "), "{head}");
+    assert_eq!(body, "the API server has not said its version yet\n");
+    cluster.api.say_version();
+    let ready = async { while cluster.program.answer("/ready").await.1 != "ready\n" {} };
+    within(ready).await;
+}
+
+#[tokio::test]
+async fn an_older_version_of_a_kind_is_taken_where_there_is_no_other() {
+    let cluster = Cluster::begin(|api| {
+        api.serve_in("referencegrants", "v1beta1");
+        api.serve_in("tlsroutes", "v1alpha2");
+        api.put("referencegrants", grant("shop"));
+        api.put("tlsroutes", tls_route("web"));
+    });
+    let mut cluster = cluster.await;
+    cluster.program.log_says("serving").await;
+    for kind in ["ReferenceGrant", "TLSRoute"] {
+        let known = format!("evenkeel_control_objects{{kind=\"{kind}\"}}");
+        assert_eq!(cluster.program.metric(&known).await, 1, "{kind}");
+        let watching = format!("evenkeel_control_watching{{kind=\"{kind}\"}}");
+        cluster.program.metric_becomes(&watching, 1).await;
+    }
 }
 
 #[tokio::test]

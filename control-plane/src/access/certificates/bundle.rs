@@ -2,6 +2,7 @@
 //!
 //! The leader writes it whenever it differs: an upgrade of the chart may have put another in its place.
 
+use crate::outage::Outage;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
@@ -34,11 +35,22 @@ pub(super) async fn keep(
     let mut changes = pin!(watch_object(Api::clone(&configurations), &name).default_backoff());
     let mut known: Option<DynamicObject> = None;
     let mut pause = CHECK;
+    let (mut reading, mut writing) = (Outage::default(), Outage::default());
     loop {
         tokio::select! {
             Some(change) = changes.next() => match change {
-                Ok(configuration) => known = configuration,
-                Err(error) => tracing::warn!(name, %error, "the webhook's configuration cannot be watched"),
+                Ok(configuration) => {
+                    known = configuration;
+                    if reading.ends().is_some() {
+                        tracing::info!(name, "the webhook's configuration is watched again");
+                    }
+                }
+                Err(error) => {
+                    if reading.begins() {
+                        tracing::warn!(name, %error, "the webhook's configuration cannot be watched; tried again until it can");
+                    }
+                    continue;
+                }
             },
             Ok(()) = authority.changed() => {}
             Ok(()) = leads.changed() => {}
@@ -47,7 +59,7 @@ pub(super) async fn keep(
         let leading = *leads.borrow_and_update();
         let bundle = authority.borrow_and_update().clone().filter(|_| leading);
         if let (Some(configuration), Some(bundle)) = (&known, bundle) {
-            pause = tell(&configurations, &name, configuration, bundle).await;
+            pause = tell(&configurations, &name, configuration, bundle, &mut writing).await;
         }
     }
 }
@@ -57,6 +69,7 @@ async fn tell(
     name: &str,
     configuration: &DynamicObject,
     bundle: String,
+    writing: &mut Outage,
 ) -> Duration {
     let Some(webhooks) = changed(&configuration.data, bundle) else {
         return CHECK;
@@ -70,11 +83,14 @@ async fn tell(
     match patched {
         Ok(_) => {
             tracing::info!(name, "the webhook's configuration was told whom to believe");
+            writing.ends();
             CHECK
         }
         Err(Error::Api(status)) if status.code == CONFLICT => CHECK,
         Err(error) => {
-            tracing::warn!(name, %error, "the webhook's configuration cannot be told whom to believe");
+            if writing.begins() {
+                tracing::warn!(name, %error, "the webhook's configuration cannot be told whom to believe; tried again until it can");
+            }
             RETRY
         }
     }

@@ -3,6 +3,7 @@
 use super::Certificates;
 use super::made;
 use super::pair::{self, Loaded, Texts};
+use crate::outage::Outage;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, ObjectMeta, PostParams};
@@ -42,6 +43,7 @@ struct Keeper {
     making: Option<Making>,
     /// What was good last, to be put back if the Secret is deleted: another authority would be believed by nobody.
     held: Option<BTreeMap<String, ByteString>>,
+    writing: Outage,
 }
 
 /// Keeps the Secret, or follows it where somebody else makes it.
@@ -61,15 +63,27 @@ pub(super) async fn keep(
         names,
         making,
         held: None,
+        writing: Outage::default(),
     };
     // The Secret, once it is known whether there is one.
     let mut known = None;
     let mut pause = CHECK;
+    let mut reading = Outage::default();
     loop {
         tokio::select! {
             Some(change) = changes.next() => match change {
-                Ok(secret) => known = Some(secret),
-                Err(error) => tracing::warn!(secret = name, %error, "the certificate's Secret cannot be watched"),
+                Ok(secret) => {
+                    known = Some(secret);
+                    if reading.ends().is_some() {
+                        tracing::info!(secret = name, "the certificate's Secret is watched again");
+                    }
+                }
+                Err(error) => {
+                    if reading.begins() {
+                        tracing::warn!(secret = name, %error, "the certificate's Secret cannot be watched; tried again until it can");
+                    }
+                    continue;
+                }
             },
             () = keeper.lead_changes() => {}
             () = tokio::time::sleep(pause) => {}
@@ -161,15 +175,18 @@ impl Keeper {
     }
 
     /// What was written comes back from the watch, and is in force then.
-    fn written(&self, written: Result<Secret, Error>, how: &str) -> Duration {
+    fn written(&mut self, written: Result<Secret, Error>, how: &str) -> Duration {
         match written {
             Ok(_) => {
                 tracing::info!(secret = self.name, how, "the certificate was written");
+                self.writing.ends();
                 CHECK
             }
             Err(Error::Api(status)) if status.code == CONFLICT => CHECK,
             Err(error) => {
-                tracing::warn!(secret = self.name, %error, "the certificate cannot be written");
+                if self.writing.begins() {
+                    tracing::warn!(secret = self.name, %error, "the certificate cannot be written; tried again until it can");
+                }
                 RETRY
             }
         }

@@ -10,8 +10,6 @@ use crate::kubernetes::objects::{self, Kept, Written};
 use crate::kubernetes::world::Event;
 use evenkeel_control_api::mesh::check_service;
 use evenkeel_control_api::mesh::model::ServicePort;
-use gateway_api::experimental::httproutes::HttpRoute;
-use gateway_api::referencegrants::ReferenceGrant;
 use serde_json::from_value;
 
 /// The Services that most tests have.
@@ -64,12 +62,12 @@ fn kept(value: &Value) -> (Kind, Key, Kept) {
     let object = match kind {
         Kind::Service => objects::service::keep(from_value(value.clone()).unwrap(), &mut faults),
         Kind::ReferenceGrant => {
-            let grant: Written<ReferenceGrant> = from_value(value.clone()).unwrap();
+            let grant: Written = from_value(value.clone()).unwrap();
             objects::grant::keep(&grant, &mut faults)
         }
         Kind::TrafficPolicy => objects::policy::keep(&from_value(value.clone()).unwrap()),
         kind => {
-            let route: Written<HttpRoute> = from_value(value.clone()).unwrap();
+            let route: Written = from_value(value.clone()).unwrap();
             objects::route::keep(kind, &route)
         }
     };

@@ -1,6 +1,7 @@
 //! The election, with an API server.
 
 use super::{Bid, Candidate, NAME, Turn, Went};
+use crate::outage::Outage;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Api, PostParams};
@@ -11,6 +12,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 /// For one request: two fit between a renewal and the deadline.
 const ANSWER: Duration = Duration::from_secs(3);
+const SLOW: &str = "no answer in time";
 
 /// Whether this replica leads.
 #[derive(Clone, Debug)]
@@ -67,12 +69,14 @@ async fn run(
     end: impl Future<Output = ()> + Send,
 ) {
     tokio::pin!(end);
+    let mut away = Outage::default();
     loop {
         let led = leads(*told.borrow());
-        let went = tokio::select! {
-            went = turn(&leases, &mut candidate) => went,
+        let turned = tokio::select! {
+            turned = turn(&leases, &mut candidate) => turned,
             () = &mut end => break,
         };
+        let went = went(turned, &mut away);
         let until = candidate.leads_until();
         told.send_replace(until);
         match (led, leads(until)) {
@@ -93,39 +97,54 @@ async fn run(
     }
 }
 
-async fn turn(leases: &Api<Lease>, candidate: &mut Candidate) -> Went {
+/// Says what is news of it.
+fn went(turned: Result<(), String>, away: &mut Outage) -> Went {
+    match turned {
+        Ok(()) => {
+            if let Some(since) = away.ends() {
+                let outage = since.elapsed();
+                tracing::info!(?outage, "the lease can be read and written again");
+            }
+            Went::Well
+        }
+        Err(error) => {
+            if away.begins() {
+                tracing::warn!(error, "the lease cannot be read or written; tried again until it can");
+            }
+            Went::Badly
+        }
+    }
+}
+
+/// `Err`: why the API server could not be asked.
+async fn turn(leases: &Api<Lease>, candidate: &mut Candidate) -> Result<(), String> {
     let asked = Instant::now();
     let written = match candidate.turn(asked, Timestamp::now()) {
         Turn::Renew(lease) => timeout(ANSWER, leases.replace(NAME, &PostParams::default(), &lease)).await,
         Turn::Read => {
             let found = match timeout(ANSWER, leases.get_opt(NAME)).await {
                 Ok(Ok(found)) => found,
-                Ok(Err(error)) => return failed(&error.to_string()),
-                Err(_) => return failed("no answer in time"),
+                Ok(Err(error)) => return Err(error.to_string()),
+                Err(_) => return Err(SLOW.to_owned()),
             };
             // What is written holds from before it was asked for.
             match candidate.read(found, asked, Timestamp::now()) {
                 Bid::Create(lease) => timeout(ANSWER, leases.create(&PostParams::default(), &lease)).await,
                 Bid::Take(lease) => timeout(ANSWER, leases.replace(NAME, &PostParams::default(), &lease)).await,
-                Bid::Wait => return Went::Well,
+                Bid::Wait => return Ok(()),
             }
         }
     };
     match written {
         Ok(Ok(lease)) => {
             candidate.written(lease, asked);
-            Went::Well
+            Ok(())
         }
         Ok(Err(kube::Error::Api(status))) if [404, 409].contains(&status.code) => {
             candidate.lost();
-            Went::Well
+            Ok(())
         }
-        Ok(Err(error)) => failed(&error.to_string()),
-        Err(_) => failed("no answer in time"),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err(SLOW.to_owned()),
     }
-}
-
-fn failed(error: &str) -> Went {
-    tracing::warn!(error, "the lease could not be read or written");
-    Went::Badly
 }

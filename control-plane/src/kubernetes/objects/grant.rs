@@ -25,7 +25,7 @@ enum Services {
 }
 
 /// Keeps what is used. What cannot be read of it permits nothing.
-pub(crate) fn keep<K>(grant: &Written<K>, faults: &mut Vec<String>) -> Object {
+pub(crate) fn keep(grant: &Written, faults: &mut Vec<String>) -> Object {
     let found = Faults::default();
     let read = read(&grant.spec, &found);
     faults.extend(found.into_inner());

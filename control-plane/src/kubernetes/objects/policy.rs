@@ -61,7 +61,7 @@ impl PolicyTarget {
 }
 
 /// Keeps what is used. What is wrong with it is said in its status, for each target, and not as a fault of the object.
-pub(crate) fn keep(policy: &Written<TrafficPolicy>) -> Object {
+pub(crate) fn keep(policy: &Written) -> Object {
     Object::TrafficPolicy(Box::new(read(&policy.metadata, &policy.spec)))
 }
 

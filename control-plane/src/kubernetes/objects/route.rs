@@ -94,7 +94,7 @@ impl Rules {
 
 /// Keeps what is used of an HTTPRoute, GRPCRoute, TLSRoute or TCPRoute. What is wrong with it is said in its status, for each
 /// parent, and not as a fault of the object.
-pub(crate) fn keep<K>(kind: Kind, route: &Written<K>) -> Object {
+pub(crate) fn keep(kind: Kind, route: &Written) -> Object {
     Object::Route(Box::new(read::route(kind, &route.metadata, &route.spec)))
 }
 

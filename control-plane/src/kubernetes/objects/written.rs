@@ -3,72 +3,46 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
-use serde::{Deserialize, Deserializer};
+use kube::core::{ApiResource, DynamicResourceScope};
+use serde::Deserialize;
 use serde_json::Value;
 use std::borrow::Cow;
 use std::fmt;
-use std::marker::PhantomData;
 
-/// An object of the kind `K`, with its `spec` as it came.
-pub struct Written<K> {
+/// An object with its `spec` as it came. Its kind and version are those that were asked for.
+#[derive(Clone, Deserialize)]
+pub struct Written {
+    #[serde(default)]
     pub(super) metadata: ObjectMeta,
+    #[serde(default)]
     pub(super) spec: Value,
-    kind: PhantomData<fn() -> K>,
 }
 
-impl<K> Clone for Written<K> {
-    fn clone(&self) -> Self {
-        Self {
-            metadata: self.metadata.clone(),
-            spec: self.spec.clone(),
-            kind: PhantomData,
-        }
-    }
-}
-
-impl<K> fmt::Debug for Written<K> {
+impl fmt::Debug for Written {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = (&self.metadata.namespace, &self.metadata.name);
         formatter.debug_tuple("Written").field(&name).finish()
     }
 }
 
-impl<'de, K> Deserialize<'de> for Written<K> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        struct Raw {
-            #[serde(default)]
-            metadata: ObjectMeta,
-            #[serde(default)]
-            spec: Value,
-        }
-        let Raw { metadata, spec } = Raw::deserialize(deserializer)?;
-        Ok(Self {
-            metadata,
-            spec,
-            kind: PhantomData,
-        })
-    }
-}
+impl Resource for Written {
+    type DynamicType = ApiResource;
+    type Scope = DynamicResourceScope;
 
-impl<K: Resource<DynamicType = ()>> Resource for Written<K> {
-    type DynamicType = ();
-    type Scope = K::Scope;
-
-    fn kind((): &()) -> Cow<'_, str> {
-        K::kind(&())
+    fn kind(asked: &ApiResource) -> Cow<'_, str> {
+        asked.kind.as_str().into()
     }
 
-    fn group((): &()) -> Cow<'_, str> {
-        K::group(&())
+    fn group(asked: &ApiResource) -> Cow<'_, str> {
+        asked.group.as_str().into()
     }
 
-    fn version((): &()) -> Cow<'_, str> {
-        K::version(&())
+    fn version(asked: &ApiResource) -> Cow<'_, str> {
+        asked.version.as_str().into()
     }
 
-    fn plural((): &()) -> Cow<'_, str> {
-        K::plural(&())
+    fn plural(asked: &ApiResource) -> Cow<'_, str> {
+        asked.plural.as_str().into()
     }
 
     fn meta(&self) -> &ObjectMeta {

@@ -5,16 +5,11 @@ use super::{Condition, Shape, merged};
 use crate::kubernetes::events::Told;
 use crate::kubernetes::kind::Kind;
 use crate::kubernetes::lease::Election;
-use crate::kubernetes::objects::TrafficPolicy;
 use crate::kubernetes::verdict::{Board, Subject, Verdict};
-use gateway_api::experimental::grpcroutes::GrpcRoute;
-use gateway_api::experimental::httproutes::HttpRoute;
-use gateway_api::experimental::tcproutes::TcpRoute;
-use gateway_api::experimental::tlsroutes::TlsRoute;
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
-use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -68,8 +63,8 @@ pub async fn write(client: Client, mut election: Election, board: Arc<Board>, in
 
 async fn all(client: &Client, board: &Board, subject: &Subject, instance: &str, told: &mut Told) -> Went {
     let events = events(client, board, subject, instance, told).await;
-    match resource(subject.kind) {
-        Some((resource, shape)) => match status(client, board, subject, &resource, shape).await {
+    match shape(subject.kind) {
+        Some(shape) => match status(client, board, subject, shape).await {
             Went::Done => events,
             Went::Failed => Went::Failed,
         },
@@ -98,27 +93,34 @@ async fn events(client: &Client, board: &Board, subject: &Subject, instance: &st
     Went::Done
 }
 
-/// The kinds that have a status of ours, and where it stands in them.
-fn resource(kind: Kind) -> Option<(ApiResource, Shape)> {
-    let (resource, shape) = match kind {
-        Kind::HttpRoute => (ApiResource::erase::<HttpRoute>(&()), Shape::Parents),
-        Kind::GrpcRoute => (ApiResource::erase::<GrpcRoute>(&()), Shape::Parents),
-        Kind::TlsRoute => (ApiResource::erase::<TlsRoute>(&()), Shape::Parents),
-        Kind::TcpRoute => (ApiResource::erase::<TcpRoute>(&()), Shape::Parents),
-        Kind::TrafficPolicy => (ApiResource::erase::<TrafficPolicy>(&()), Shape::Ancestors),
-        Kind::Service | Kind::EndpointSlice | Kind::Pod | Kind::Node | Kind::Namespace | Kind::ReferenceGrant => {
-            return None;
-        }
-    };
-    Some((resource, shape))
+/// Where the status of ours stands, in the kinds that have one.
+fn shape(kind: Kind) -> Option<Shape> {
+    match kind {
+        Kind::HttpRoute | Kind::GrpcRoute | Kind::TlsRoute | Kind::TcpRoute => Some(Shape::Parents),
+        Kind::TrafficPolicy => Some(Shape::Ancestors),
+        Kind::Service | Kind::EndpointSlice | Kind::Pod | Kind::Node | Kind::Namespace | Kind::ReferenceGrant => None,
+    }
 }
 
-async fn status(client: &Client, board: &Board, subject: &Subject, resource: &ApiResource, shape: Shape) -> Went {
-    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &subject.key.namespace, resource);
+async fn status(client: &Client, board: &Board, subject: &Subject, shape: Shape) -> Went {
+    let mut resources = subject.kind.api_resources();
+    let in_version =
+        |resource| Api::<DynamicObject>::namespaced_with(client.clone(), &subject.key.namespace, &resource);
+    let Some(mut api) = resources.next().map(in_version) else {
+        return Went::Done;
+    };
     for _ in 0..ATTEMPTS {
-        let object = match timeout(ANSWER, api.get_status(&subject.key.name)).await {
-            Ok(Ok(object)) => object,
-            other => return failed(subject, "a status", other.map(|read| read.map(drop))),
+        let object = loop {
+            match timeout(ANSWER, api.get_status(&subject.key.name)).await {
+                Ok(Ok(object)) => break object,
+                // The cluster may have an older version of the kind only.
+                Ok(Err(kube::Error::Api(status))) if status.code == 404 => match resources.next() {
+                    Some(older) => api = in_version(older),
+                    // It is gone.
+                    None => return Went::Done,
+                },
+                other => return failed(subject, "a status", other.map(|read| read.map(drop))),
+            }
         };
         let (said, generation) = said(board, subject);
         let current = object.metadata.generation.unwrap_or_default();
