@@ -198,7 +198,7 @@ fn ask(routes: &Table) {
             fields: &fields,
         };
         for last in [false, true] {
-            let decision = routes.find(|| ask, &mut |sides| if last { sides.get() - 1 } else { 0 });
+            let (_, decision) = routes.find(|| ask, &mut |sides| if last { sides.get() - 1 } else { 0 });
             match decision {
                 Decision::Forward(forward) => {
                     let change = forward.changes.as_ref().and_then(|changes| changes.path.as_ref());

@@ -13,7 +13,7 @@ use crate::net::descriptors::raise_descriptor_limit;
 use crate::net::listen;
 use crate::net::options::{Keepalive, TcpOptions};
 use crate::net::original_dst::own_addresses;
-use crate::telemetry::access_log::{AccessLog, Format};
+use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::log::LogHandle;
 use crate::upstream::own::Own;
 use crate::upstream::shared::Registry;
@@ -59,7 +59,7 @@ pub fn run(document: &Place, log: LogHandle, held: Held) -> Result<(), String> {
     }
     let listeners = Listeners::bind(&settings)?;
     let listening = listeners.listening();
-    let access_log = access_log(settings.access_log)?;
+    let access_log = access_log(&settings)?;
     let (usage, told) = mpsc::unbounded_channel();
     let common = Arc::new(Common {
         registry: Arc::new(Registry::default()),
@@ -314,14 +314,10 @@ fn own(settings: &ProxySettings) -> Result<Own, String> {
     Ok(Own::new(addresses, ports))
 }
 
-fn access_log(configured: settings::AccessLog) -> Result<Option<Arc<AccessLog>>, String> {
-    let format = match configured {
-        settings::AccessLog::Off => return Ok(None),
-        settings::AccessLog::Text => Format::Text,
-        settings::AccessLog::Json => Format::Json,
-    };
-    let log = AccessLog::start(format, io::stdout());
-    log.map(Some)
+fn access_log(settings: &ProxySettings) -> Result<Option<Arc<AccessLog>>, String> {
+    let log = settings.access_log.clone();
+    let log = log.map(|log| AccessLog::start(log, io::stdout()));
+    log.transpose()
         .map_err(|error| format!("cannot start the access log: {error}"))
 }
 

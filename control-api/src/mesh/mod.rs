@@ -6,6 +6,7 @@ mod place;
 mod read;
 mod scalar;
 pub mod settings;
+pub mod template;
 mod translate;
 mod yaml;
 

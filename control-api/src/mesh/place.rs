@@ -123,6 +123,25 @@ impl<'a> Place<'a> {
         matches!(self.node.value, Value::List(_))
     }
 
+    /// Whether it has keys and values.
+    pub(super) fn is_map(&self) -> bool {
+        matches!(self.node.value, Value::Map(_))
+    }
+
+    /// The keys and values of this mapping, whatever they are; nothing at all has none.
+    pub(super) fn entries(&'a self) -> Vec<(&'a str, Place<'a>)> {
+        let place = |entry: &'a Entry| Place {
+            node: &entry.value,
+            path: self.path.then(Step::Key(&entry.key)),
+            faults: self.faults,
+        };
+        let Value::Map(entries) = &self.node.value else {
+            self.refuse_kind("keys and values");
+            return Vec::new();
+        };
+        entries.iter().map(|entry| (entry.key.as_str(), place(entry))).collect()
+    }
+
     /// This as text, which needs quotes where it could be something else.
     pub(super) fn text(&self) -> Option<&'a str> {
         match &self.node.value {
@@ -207,7 +226,8 @@ impl<'a> Place<'a> {
         self.scalar() == Some(word)
     }
 
-    fn scalar(&self) -> Option<&'a str> {
+    /// What stands here, quoted or not.
+    pub(super) fn scalar(&self) -> Option<&'a str> {
         match &self.node.value {
             Value::Plain(text) | Value::Quoted(text) => Some(text),
             Value::List(_) | Value::Map(_) => None,
@@ -283,7 +303,7 @@ fn unknown_key(key: &str, known: &[&str]) -> String {
 }
 
 /// `; did you mean "…"?` for a word that is a slip away, else nothing.
-fn did_you_mean(found: &str, known: &[&str]) -> String {
+pub(super) fn did_you_mean(found: &str, known: &[&str]) -> String {
     // Distances grow with the product of both lengths, and no word of ours is longer than 32.
     if found.len() > 32 {
         return String::new();

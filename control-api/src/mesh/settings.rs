@@ -1,8 +1,10 @@
 //! What belongs to one proxy process and does not travel through xDS: the `proxy:` section of a mesh document, and
 //! the limits that hold for the process as a whole.
 
+mod access_log;
 mod app_health;
 
+pub use access_log::{AccessLog, Lines, LogFilter, StatusRange};
 pub use app_health::{AppProbe, HttpQuestion, Question};
 
 use crate::ads::bootstrap::Server;
@@ -28,8 +30,8 @@ pub struct ProxySettings {
     pub admin: Vec<SocketAddr>,
     /// `/metrics`, `/ready`, `/live` (default `0.0.0.0:15020` and `[::]:15020`).
     pub telemetry: Vec<SocketAddr>,
-    /// What is written to stdout of each request and opaque connection.
-    pub access_log: AccessLog,
+    /// What is written to stdout of each request and opaque connection (default nothing).
+    pub access_log: Option<AccessLog>,
     /// Probes of the application that are made for the kubelet; their paths are unique.
     pub app_health: Vec<AppProbe>,
     /// Of the process.
@@ -142,17 +144,6 @@ pub enum Workers {
     CpuLimit,
 }
 
-/// `access_log`: a line for each request and opaque connection, when it ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AccessLog {
-    /// None (default).
-    Off,
-    /// `key=value`, for people.
-    Text,
-    /// An object, for programs.
-    Json,
-}
-
 /// Limits that hold for the process, from `limits:`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ProcessLimits {
@@ -223,7 +214,7 @@ impl ProxySettings {
             inbound: everywhere(15_006),
             admin: loopback(15_000),
             telemetry: everywhere(15_020),
-            access_log: AccessLog::Off,
+            access_log: None,
             app_health: Vec::new(),
             limits,
             control_plane: None,

@@ -265,3 +265,59 @@ fn faults_of_the_text_and_of_the_values_come_together_in_the_order_of_the_text()
         ],
     );
 }
+
+#[test]
+fn a_template_of_the_access_log_is_refused_with_the_letter_where_it_is_malformed() {
+    assert_faults(
+        "proxy:\n  access_log: {format: text, template: \"a %DURATON%\"}\n",
+        &["2:40: proxy.access_log.template: at letter 3: %DURATON% is no operator; did you mean \"DURATION\"?"],
+    );
+    assert_faults(
+        "proxy:\n  access_log:\n    format: json\n    template: {a: \"%UNIQUE_ID%\", b: {c: \"x%\", d: 3, e: [f]}}\n",
+        &[
+            "4:19: proxy.access_log.template.a: at letter 1: %UNIQUE_ID% is Envoy's, and this proxy does not have it",
+            "4:41: proxy.access_log.template.b.c: at letter 2: a % begins an operator, such as %DURATION%; the sign itself is %%",
+            "4:50: proxy.access_log.template.b.d: expected text, found \"3\"",
+            "4:56: proxy.access_log.template.b.e: expected text, found a list",
+        ],
+    );
+    assert_faults(
+        "proxy: {access_log: {format: text, template: {a: b}}}\n",
+        &["1:46: proxy.access_log.template: expected text, found keys and values"],
+    );
+    assert_faults(
+        "proxy: {access_log: {format: json, template: a}}\n",
+        &[
+            "1:46: proxy.access_log.template: expected keys and values, found \"a\"",
+            "1:46: proxy.access_log.template: needs 1 to 128 keys",
+        ],
+    );
+    assert_faults(
+        "proxy:\n  access_log:\n    format: text\n    template: \"a\\nb\"\n",
+        &["4:15: proxy.access_log.template: has a line break inside, and what is logged of a request is one line"],
+    );
+    assert_faults(
+        "proxy: {access_log: {template: a}}\n",
+        &["1:21: proxy.access_log: the key \"format\" is missing"],
+    );
+}
+
+#[test]
+fn a_filter_of_the_access_log_has_statuses_a_duration_and_a_share() {
+    assert_faults(
+        "proxy: {access_log: {format: json, filter: {status: [5xx, 99, 4xy], duration: 3, failed: yes, sample: 0.5}}}\n",
+        &[
+            "1:59: proxy.access_log.filter.status[1]: expected a status such as 404, a class such as 5xx, a range such as \
+             400-499, or 500+",
+            "1:63: proxy.access_log.filter.status[2]: expected a status such as 404, a class such as 5xx, a range such as \
+             400-499, or 500+",
+            "1:79: proxy.access_log.filter.duration: expected a duration such as 500ms, 4s or 30m, found \"3\"",
+            "1:90: proxy.access_log.filter.failed: expected one of true, false, found \"yes\"",
+            "1:103: proxy.access_log.filter.sample: expected a share from 0.0001% to 100%",
+        ],
+    );
+    for share in ["0%", "101%", "1e1%", "-1%", "nan%", "%"] {
+        let text = format!("proxy: {{access_log: {{format: json, filter: {{sample: \"{share}\"}}}}}}\n");
+        assert!(mesh::parse(&text).is_err(), "{share}");
+    }
+}

@@ -3,8 +3,8 @@
 use crate::example;
 use evenkeel_control_api::mesh;
 use evenkeel_control_api::mesh::Loaded;
-use evenkeel_control_api::mesh::settings::AccessLog;
 use evenkeel_control_api::mesh::settings::Workers;
+use evenkeel_control_api::mesh::settings::{AccessLog, Lines, LogFilter};
 use evenkeel_control_api::resource::Cluster;
 use evenkeel_control_api::resource::Listener;
 use evenkeel_control_api::resource::cluster::Algorithm;
@@ -313,12 +313,26 @@ fn forwarded_for_is_appended_on_the_inbound_ports_that_ask_and_nowhere_else() {
 #[test]
 fn the_access_log_is_off_unless_a_format_is_named() {
     for (word, expected) in [
-        ("off", AccessLog::Off),
-        ("text", AccessLog::Text),
-        ("json", AccessLog::Json),
+        ("off", None),
+        ("text", Some(AccessLog::all(Lines::Text))),
+        ("json", Some(AccessLog::all(Lines::Json))),
     ] {
         let loaded = load(&format!("proxy: {{access_log: {word}}}\n"));
         assert_eq!(loaded.settings.access_log, expected);
     }
-    assert_eq!(load("").settings.access_log, AccessLog::Off);
+    assert_eq!(load("").settings.access_log, None);
+}
+
+#[test]
+fn a_filter_of_the_access_log_is_read() {
+    let filter = |text: &str| {
+        let loaded = load(&format!("proxy: {{access_log: {{format: text, filter: {text}}}}}\n"));
+        loaded.settings.access_log.unwrap().filter
+    };
+    let read = filter("{status: [404, 5xx], duration: 100ms, failed: true, sample: 1.5%}");
+    assert!(read.status[0].has(404) && read.status[1].has(503) && read.status.len() == 2);
+    assert_eq!((read.duration, read.failed), (Duration::from_millis(100), true));
+    assert_eq!(read.sample, Some(15_000));
+    assert_eq!(filter("{sample: 100%}"), LogFilter::default());
+    assert!(filter("{status: 500+}").status[0].has(600));
 }

@@ -5,10 +5,11 @@ use crate::net::relay::{Early, Outcome, Side, relay};
 use crate::net::stream::Stream;
 use crate::protocol::Session;
 use crate::protocol::detect::sniff::{ClientHello, client_hello};
-use crate::snapshot::Handling;
+use crate::snapshot::{self, Handling};
 use crate::upstream::{Endpoint, InFlight, Live, Tried};
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use tokio::time::Instant;
 
 /// Endpoints that are tried before the client is given up.
@@ -24,6 +25,8 @@ pub struct Reached {
     pub since: Instant,
     /// Attempts that it took.
     pub attempts: u32,
+    /// The cluster that it is of.
+    pub cluster: Arc<snapshot::Cluster>,
     /// What the server has said already.
     pub said: Vec<u8>,
 }
@@ -66,6 +69,7 @@ pub async fn reach(session: &Session, live: &Live, handling: &Handling) -> Resul
                     in_flight,
                     since: now,
                     attempts: tried.len() as u32 + 1,
+                    cluster: Arc::clone(&cluster.configuration),
                     said: Vec::new(),
                 });
             }
@@ -118,6 +122,7 @@ pub async fn serve(
     let upstream: SocketAddr = reached.in_flight.endpoint().address;
     if let Some(entry) = record.entry() {
         entry.reach(Some(upstream), reached.attempts);
+        entry.cluster(&reached.cluster.service, &reached.cluster.name);
     }
     let idle = handling.tcp.as_ref().and_then(|tcp| tcp.idle_timeout);
     let early = Early {

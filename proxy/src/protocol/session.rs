@@ -4,19 +4,23 @@ use crate::balance::Key;
 use crate::control::asking::Asking;
 use crate::lifecycle::Lifecycle;
 use crate::snapshot::{Handling, Opening, Seen, Target};
-use crate::telemetry::access_log::{AccessLog, Entry, Origin};
+use crate::telemetry::access_log::{Entry, Origin, WorkerLog};
 use crate::telemetry::{self, Book, Protocol, RequestRecord, ServiceSeries, TcpRecord};
 use crate::upstream::{Endpoint, Live, Upstreams};
 use evenkeel_control_api::resource::HashKey;
 use evenkeel_control_api::resource::listener::Direction;
 use std::cell::{OnceCell, RefCell};
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU64;
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::Bounds;
 use super::detect::Learnt;
+
+/// What shares of the access log are shares of.
+const MILLION: NonZeroU64 = NonZeroU64::new(1_000_000).expect("it is not zero");
 
 /// What every connection of a worker shares.
 pub struct Context {
@@ -25,7 +29,7 @@ pub struct Context {
     /// Where this worker counts.
     pub book: Arc<Book>,
     /// Where this process tells of each request, if it does.
-    pub access_log: Option<Arc<AccessLog>>,
+    pub access_log: Option<Rc<WorkerLog>>,
     /// Who asks for destinations on demand; `None`: everything is known.
     pub asking: Option<Rc<Asking>>,
     /// Whether to say goodbye.
@@ -156,6 +160,11 @@ impl Session {
 
     fn entry(&self, protocol: &'static str) -> Option<Box<Entry>> {
         let log = self.context.access_log.as_ref()?;
+        if let Some(share) = log.share()
+            && self.context.upstreams.dice().below(MILLION) >= u64::from(share)
+        {
+            return None;
+        }
         let handling = &self.view.borrow().target.handling;
         let origin = Origin {
             direction: label(handling.direction),
@@ -163,7 +172,7 @@ impl Session {
             client: self.peer,
             destination: self.destination,
         };
-        Some(Entry::new(Arc::clone(log), protocol, origin))
+        Some(Entry::new(Rc::clone(log), protocol, origin))
     }
 
     /// Tells the balancer how long an endpoint took to answer.

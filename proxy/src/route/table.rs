@@ -82,21 +82,22 @@ impl Table {
         }))
     }
 
-    /// What becomes of a request, which is asked for only where something depends on it.
-    pub fn find<'a>(&self, ask: impl FnOnce() -> Ask<'a>, die: Die<'_>) -> Decision<'_> {
+    /// What becomes of a request, and by which rule; the request is asked for only where something depends on it.
+    pub fn find<'a>(&self, ask: impl FnOnce() -> Ask<'a>, die: Die<'_>) -> (Option<&Rule>, Decision<'_>) {
         let rule = match &self.0 {
             Form::Single(rule) => rule,
             Form::General(general) => match general.find(&ask(), die) {
                 Some(rule) => rule,
-                None => return Decision::NoRule,
+                None => return (None, Decision::NoRule),
             },
         };
-        match &rule.action {
+        let decision = match &rule.action {
             Action::Forward(forward) => Decision::Forward(forward),
             Action::Weighted(weighted) => weighted.choose(die).map_or(Decision::Nowhere, Decision::Forward),
             Action::Answer(answer) => Decision::Answer(answer),
             Action::Nowhere => Decision::Nowhere,
-        }
+        };
+        (Some(rule), decision)
     }
 
     /// Every rule with the domains that it is for, in the order in which they are tried.

@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use http::HeaderMap;
+use http::Response;
 use http::StatusCode;
 use tokio::time::Instant;
 
@@ -51,6 +53,30 @@ impl RequestRecord {
     /// The line in the making; nothing while there is no access log.
     pub fn entry(&mut self) -> Option<&mut Entry> {
         self.entry.as_deref_mut()
+    }
+
+    /// The head of an endpoint's answer is here.
+    pub fn answered(&mut self, now: Instant) {
+        if let Some(entry) = &mut self.entry {
+            entry.answered(now - self.started);
+        }
+    }
+
+    /// The head of an answer, as the client gets it; whether somebody tells of the trailers.
+    pub fn answer(&mut self, head: &Response<()>) -> bool {
+        self.set_status(head.status());
+        let Some(entry) = &mut self.entry else { return false };
+        entry.answered(self.started.elapsed());
+        let told = entry.wanted().of_answer(head.headers());
+        entry.answer(told);
+        entry.wanted().wants_trailers()
+    }
+
+    /// The trailers that the client gets, if there were any.
+    pub fn tell_trailers(&mut self, trailers: Option<&HeaderMap>) {
+        if let (Some(entry), Some(trailers)) = (&mut self.entry, trailers) {
+            entry.trailers(trailers);
+        }
     }
 
     /// The status of the response that the client gets.

@@ -223,7 +223,7 @@ fn context(common: &Common, book: Arc<Book>, bounds: Bounds) -> Rc<Context> {
     Rc::new(Context {
         upstreams: Rc::new(upstreams),
         book,
-        access_log: common.access_log.clone(),
+        access_log: common.access_log.as_ref().map(AccessLog::worker),
         asking: common
             .on_demand
             .clone()

@@ -13,9 +13,12 @@ use crate::support::over_both_families;
 use crate::support::server::Server;
 use crate::support::settle;
 use crate::support::web;
+use evenkeel_control_api::mesh;
+use evenkeel_control_api::mesh::settings;
+use evenkeel_control_api::mesh::settings::Lines;
 use evenkeel_proxy::telemetry::access_log::AccessLog;
-use evenkeel_proxy::telemetry::access_log::Format;
 use http::Request;
+use http::StatusCode;
 use serde_json::Value;
 use std::io;
 use std::io::Write;
@@ -48,9 +51,20 @@ struct Logging {
 
 impl Logging {
     fn new(document: &str) -> Self {
+        Self::with(settings::AccessLog::all(Lines::Json), document)
+    }
+
+    /// With what a mesh document says of the access log.
+    fn configured(access_log: &str, document: &str) -> Self {
+        let text = format!("proxy:\n  access_log: {access_log}\n");
+        let loaded = mesh::load(&text).unwrap_or_else(|faults| panic!("{faults}"));
+        Self::with(loaded.settings.access_log.unwrap(), document)
+    }
+
+    fn with(settings: settings::AccessLog, document: &str) -> Self {
         let page = Page::default();
-        let log = AccessLog::start(Format::Json, page.clone()).unwrap();
-        let bench = Bench::logging(document, Some(Arc::clone(&log)));
+        let log = AccessLog::start(settings, page.clone()).unwrap();
+        let bench = Bench::logging(document, Some(&log));
         Self { bench, log, page }
     }
 
@@ -145,5 +159,130 @@ fn an_opaque_connection_is_a_line_when_it_ends() {
         ] {
             assert_eq!(lines[0][key], value, "{key}");
         }
+    });
+}
+
+/// What is told of an exchange in any pairing.
+const TEMPLATE: &str = r#"{format: json, template: {
+    asked: "%REQ(:METHOD)% %PATH(NQ)% %PROTOCOL% %REQ(:AUTHORITY)%", agent: "%REQ(USER-AGENT)%", none: "%REQ(x-none)%",
+    server: "%RESP(X-SERVER)%", trailer: "%TRAILER(x-end)%", status: "%RESPONSE_CODE%", details: "%RESPONSE_CODE_DETAILS%",
+    flags: "%RESPONSE_FLAGS%", reason: "%REASON%", way: "%UPSTREAM_HOST% %UPSTREAM_PROTOCOL% %UPSTREAM_CLUSTER%",
+    raw: "%UPSTREAM_CLUSTER_RAW%", trace: "%TRACE_ID%", bytes: "%BYTES_RECEIVED%", took: "%DURATION%", first: "%RESPONSE_DURATION%"
+    }}"#;
+
+#[test]
+fn a_template_tells_of_both_heads_and_of_trailers_in_every_pairing() {
+    over_both_families(async || {
+        for (client, endpoint) in PAIRINGS {
+            let server = Server::answering(endpoint, |ask| {
+                let mut content = Content::from("done");
+                content.trailers.insert("x-end", "bye".parse().unwrap());
+                let mut answer = Answer::new(content);
+                assert_eq!(ask.method(), "POST");
+                answer.headers_mut().insert("x-server", "one".parse().unwrap());
+                answer
+            })
+            .await;
+            let logging = Logging::configured(TEMPLATE, &document(endpoint.protocol(), [&server]));
+            let ask = Request::post("http://web.test/a?b=c")
+                .header("user-agent", "test")
+                .header("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+                .body(Content::from("hello"));
+            logging.bench.ask(client, ask.unwrap()).await;
+            let lines = logging.lines().await;
+            assert_eq!(lines.len(), 1, "{client:?} to {endpoint:?}");
+            let name = |version| match version {
+                Version::One => "HTTP/1.1",
+                Version::Two => "HTTP/2",
+            };
+            // Between HTTP/1 and HTTP/1 trailers pass unread.
+            let unread = (client, endpoint) == (Version::One, Version::One);
+            for (key, value) in [
+                ("asked", Value::from(format!("POST /a {} web.test", name(client)))),
+                ("agent", "test".into()),
+                ("none", Value::Null),
+                ("server", "one".into()),
+                ("trailer", if unread { Value::Null } else { "bye".into() }),
+                ("status", 200.into()),
+                ("details", "via_upstream".into()),
+                ("flags", Value::Null),
+                ("reason", Value::Null),
+                (
+                    "way",
+                    format!("{} {} web.test:80", server.address, name(endpoint)).into(),
+                ),
+                ("raw", "outbound|80||web.test".into()),
+                ("trace", "0af7651916cd43dd8448eb211c80319c".into()),
+                ("bytes", 5.into()),
+            ] {
+                assert_eq!(lines[0][key], value, "{key}: {client:?} to {endpoint:?}");
+            }
+            let (took, first) = (lines[0]["took"].as_u64().unwrap(), lines[0]["first"].as_u64().unwrap());
+            assert!(first <= took, "{first} ms of {took} ms");
+        }
+    });
+}
+
+#[test]
+fn a_template_tells_what_went_wrong_as_envoy_calls_it() {
+    over_both_families(async || {
+        for client in [Version::One, Version::Two] {
+            let (one, other) = (nobody(), nobody());
+            let logging = Logging::configured(TEMPLATE, &document_of("http", [one.address, other.address]));
+            let ask = Request::get("http://web.test/").body(Content::default()).unwrap();
+            logging.bench.ask(client, ask).await;
+            let line = &logging.lines().await[0];
+            assert_eq!(
+                (&line["flags"], &line["reason"], &line["first"]),
+                (&"UF,URX".into(), &"connect_refused".into(), &Value::Null),
+                "{client:?}"
+            );
+        }
+    });
+}
+
+#[test]
+fn a_filter_lets_through_what_it_says_and_nothing_else() {
+    over_both_families(async || {
+        let server = Server::answering(Version::One, |ask| {
+            let status: u16 = ask.uri().path()[1..].parse().unwrap();
+            let mut answer = Answer::new(Content::default());
+            *answer.status_mut() = StatusCode::from_u16(status).unwrap();
+            answer
+        })
+        .await;
+        for (filter, expected) in [
+            ("{status: [404, 5xx]}", vec![404, 500, 503]),
+            ("{failed: true}", vec![500, 503]),
+            ("{status: 404, failed: true}", vec![]),
+            ("{duration: 1h}", vec![]),
+            ("{duration: 0s}", vec![200, 404, 500, 503]),
+        ] {
+            let access_log = format!("{{format: json, filter: {filter}}}");
+            let logging = Logging::configured(&access_log, &document("http", [&server]));
+            for status in [200, 404, 500, 503] {
+                let ask = Request::get(format!("http://web.test/{status}")).body(Content::default());
+                logging.bench.ask(Version::One, ask.unwrap()).await;
+            }
+            let lines = logging.lines().await;
+            let statuses: Vec<_> = lines.iter().map(|line| line["status"].as_u64().unwrap()).collect();
+            assert_eq!(statuses, expected, "{filter}");
+        }
+    });
+}
+
+#[test]
+fn a_sample_is_a_share_by_chance() {
+    over_both_families(async || {
+        let server = Server::answering(Version::One, |ask| Answer::new(ask.into_body())).await;
+        let access_log = "{format: json, filter: {sample: 50%}}";
+        let logging = Logging::configured(access_log, &document("http", [&server]));
+        for _ in 0..200 {
+            let ask = Request::get("http://web.test/").body(Content::default()).unwrap();
+            logging.bench.ask(Version::One, ask).await;
+        }
+        // Outside of these it is once in a hundred million times.
+        let lines = logging.lines().await.len();
+        assert!((60..=140).contains(&lines), "{lines}");
     });
 }

@@ -13,9 +13,10 @@ use crate::support::server::Server;
 use crate::support::settle;
 use crate::support::silent;
 use crate::support::two;
+use evenkeel_control_api::mesh::settings;
+use evenkeel_control_api::mesh::settings::Lines;
 use evenkeel_proxy::telemetry;
 use evenkeel_proxy::telemetry::access_log::AccessLog;
-use evenkeel_proxy::telemetry::access_log::Format;
 use h2::Reason;
 use http::Request;
 use http::Response;
@@ -353,8 +354,8 @@ fn the_access_log_tells_of_a_retry_that_was_forbidden() {
     over_both_families(async || {
         let (server, _) = refusing().await;
         let page = Page::default();
-        let log = AccessLog::start(Format::Text, page.clone()).unwrap();
-        let bench = Bench::logging(&document_of("http2", [server.address]), Some(Arc::clone(&log)));
+        let log = AccessLog::start(settings::AccessLog::all(Lines::Text), page.clone()).unwrap();
+        let bench = Bench::logging(&document_of("http2", [server.address]), Some(&log));
         for _ in 0..20 {
             bench.ask(Version::One, get()).await;
         }

@@ -168,7 +168,7 @@ impl Bench {
     }
 
     /// The same with an access log.
-    pub(crate) fn logging(document: &str, access_log: Option<Arc<AccessLog>>) -> Self {
+    pub(crate) fn logging(document: &str, access_log: Option<&Arc<AccessLog>>) -> Self {
         let book = Book::new(0);
         let limits = mesh::load(document).unwrap().settings.limits;
         let speculative = limits.speculative;
@@ -185,7 +185,7 @@ impl Bench {
         let context = Context {
             upstreams: Rc::new(upstreams),
             book,
-            access_log,
+            access_log: access_log.map(AccessLog::worker),
             asking: None,
             lifecycle: Arc::new(Lifecycle::default()),
             learnt: RefCell::new(Learnt::new(speculative)),

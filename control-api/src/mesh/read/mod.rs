@@ -3,6 +3,7 @@
 //! To add a key: read it in its section's file here, put it into `model`, say it in `docs/mesh-document.md`, and
 //! translate it.
 
+mod access_log;
 mod address;
 mod app_health;
 mod balance;

@@ -1,10 +1,10 @@
 //! `proxy:`, which belongs to the process that reads it.
 
+use super::access_log;
 use super::address;
 use super::app_health;
 use crate::mesh::place::Fields;
 use crate::mesh::place::Place;
-use crate::mesh::settings::AccessLog;
 use crate::mesh::settings::ProcessLimits;
 use crate::mesh::settings::ProxySettings;
 use crate::mesh::settings::Workers;
@@ -16,13 +16,6 @@ const MOST_WORKERS: u64 = 1_024;
 
 /// More addresses than one section needs.
 const MOST_ADDRESSES: usize = 16;
-
-/// The words of `access_log:`.
-const ACCESS_LOGS: [(&str, AccessLog); 3] = [
-    ("off", AccessLog::Off),
-    ("text", AccessLog::Text),
-    ("json", AccessLog::Json),
-];
 
 /// A section that listens.
 struct Door<'a> {
@@ -55,7 +48,8 @@ pub(super) fn settings(place: Option<&Place<'_>>, limits: ProcessLimits) -> Prox
         Door::new(&fields, "telemetry", base.telemetry),
     ];
     refuse_overlaps(place, &doors);
-    let access_log = fields.optional("access_log").and_then(|place| place.word(&ACCESS_LOGS));
+    let access_log = fields.optional("access_log");
+    let access_log = access_log.and_then(|place| access_log::access_log(&place));
     let own = doors.each_ref().map(|door| door.addresses.as_slice());
     let app_health = fields
         .optional("app_health")
@@ -72,7 +66,7 @@ pub(super) fn settings(place: Option<&Place<'_>>, limits: ProcessLimits) -> Prox
         inbound: inbound.addresses,
         admin: admin.addresses,
         telemetry: telemetry.addresses,
-        access_log: access_log.unwrap_or(base.access_log),
+        access_log,
         app_health: app_health.unwrap_or_default(),
         limits: base.limits,
         control_plane: None,

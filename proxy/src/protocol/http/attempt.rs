@@ -36,6 +36,13 @@ pub(super) enum Lease {
 }
 
 impl Lease {
+    fn version(&self) -> &'static str {
+        match self {
+            Self::One(_) => "HTTP/1.1",
+            Self::Two(_) => "HTTP/2",
+        }
+    }
+
     fn reused(&self) -> bool {
         match self {
             Self::One(up) => up.reused,
@@ -142,6 +149,9 @@ impl<'a> Attempts<'a> {
         let leased = self.reach(downstream, needs_http1, record).await;
         if let Some(entry) = record.entry() {
             entry.reach(self.newest, self.made);
+            if let Ok(lease) = &leased {
+                entry.speak(lease.version());
+            }
         }
         leased
     }

@@ -24,6 +24,7 @@ use crate::upstream::{Http1, Live};
 use evenkeel_control_api::resource::listener::ForwardedFor;
 use http::Method;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -133,13 +134,21 @@ async fn exchange(
     let mut record = session.request_record(Protocol::Http1, started);
     if let Some(entry) = record.entry() {
         let ahead = &client.ahead;
-        let (path, query) = (request.path(ahead), request.query(ahead));
+        let version = match request.version {
+            Version::Http10 => "HTTP/1.0",
+            Version::Http11 => "HTTP/1.1",
+        };
+        let path = (request.path(ahead), request.query(ahead));
         entry.ask(
+            version,
             request.method.as_str().as_bytes(),
             path,
-            query,
             request.authority(ahead),
         );
+        entry.request(&Lines {
+            head: request,
+            bytes: ahead,
+        });
     }
     let place = session.context.bounds.admit();
     let lines = Lines {
@@ -149,7 +158,7 @@ async fn exchange(
     let routed = place
         .as_ref()
         .map_err(|reason| Refused::from(*reason))
-        .and_then(|_| routing::route(session, live, http, || lines.ask()));
+        .and_then(|_| routing::route(session, live, http, || lines.ask(), &mut record));
     let (forward, cluster) = match routed {
         Ok(Routed::Forward(forward, cluster)) => (forward, cluster),
         Ok(Routed::Answer(answer)) => return answer_as_configured(session, client, request, answer, &mut record).await,
@@ -316,7 +325,8 @@ async fn pass(
         outgoing = outgoing.racing();
     }
     let bounds = &session.context.bounds;
-    let mut incoming = Incoming::new(bounds.interim());
+    let wanted = record.entry().map(|entry| Arc::clone(entry.wanted()));
+    let mut incoming = Incoming::new(bounds.interim(), wanted);
     let mut rest = Rest::new(bounds.body_timeout);
     let terms = terms(session, attempts, http, client, request);
     let head = verbatim::head(client, &mut up.stream, &mut outgoing, &mut incoming, &terms, &mut rest).await;
@@ -339,7 +349,11 @@ async fn pass(
     attempts.answered();
     let now = Instant::now();
     session.observe(up.in_flight.endpoint(), attempts.leased, now);
+    record.answered(now);
     record.set_status(head.status);
+    if let Some(entry) = record.entry() {
+        entry.answer(incoming.take_told());
+    }
     let kept = outgoing.settle();
     let early = client.ahead.split_off(kept);
     client.consume(kept);

@@ -201,12 +201,9 @@ async fn exchange(session: &Session, streams: &Streams, request: Request<RecvStr
         let (method, uri) = (request.method().as_str(), request.uri());
         let host = request.headers().get(HOST).map(HeaderValue::as_bytes);
         let authority = uri.authority().map(|authority| authority.as_str().as_bytes()).or(host);
-        entry.ask(
-            method.as_bytes(),
-            uri.path().as_bytes(),
-            uri.query().map(str::as_bytes),
-            authority,
-        );
+        let path = (uri.path().as_bytes(), uri.query().map(str::as_bytes));
+        entry.ask("HTTP/2", method.as_bytes(), path, authority);
+        entry.request(request.headers());
     }
     let patience = if own::is_conversation(&request) {
         None
@@ -254,8 +251,11 @@ async fn carry(
     verify(&mut stream.head, http.max_header_bytes, http.max_header_fields)?;
     if http.forwarded_for == ForwardedFor::Append {
         append_forwarded_for(&mut stream.head.headers, session.client_ip())?;
+        if let Some(entry) = record.entry() {
+            entry.request(&stream.head.headers);
+        }
     }
-    let (forward, cluster) = match routing::route(session, live, http, || routing::ask(&stream.head))? {
+    let (forward, cluster) = match routing::route(session, live, http, || routing::ask(&stream.head), record)? {
         Routed::Forward(forward, cluster) => (forward, cluster),
         Routed::Answer(answer) => {
             let configured = Configured::new(answer, &routing::ask(&stream.head))?;

@@ -5,6 +5,7 @@ use crate::failure::Reason;
 use crate::protocol::Session;
 use crate::route::{Answer, Ask, Changes, Decision, Fields, Forward, Full, Head, Limits, Target};
 use crate::snapshot::HttpHandling;
+use crate::telemetry::{RequestRecord, access_log};
 use crate::upstream::{Cluster, Live};
 use bytes::Bytes;
 use evenkeel_control_api::resource::route::{FieldName, HostRewrite};
@@ -51,16 +52,26 @@ pub(super) fn route<'a, 'b>(
     live: &Live,
     http: &'a HttpHandling,
     ask: impl Fn() -> Ask<'b>,
+    record: &mut RequestRecord,
 ) -> Result<Routed<'a>, Refused> {
     let upstreams = &session.context.upstreams;
-    match http.routes.find(&ask, &mut |sides| upstreams.dice().below(sides)) {
+    let (rule, decision) = http.routes.find(&ask, &mut |sides| upstreams.dice().below(sides));
+    if let (Some(rule), Some(entry)) = (rule, record.entry()) {
+        entry.route(&rule.name);
+    }
+    match decision {
         Decision::Forward(forward) => {
             let place = match &forward.cluster {
                 Target::Place(place) => Some(*place),
                 Target::Named(field) => named(live, field, &ask()),
             };
             match place.and_then(|place| live.cluster(place)) {
-                Some(cluster) => Ok(Routed::Forward(forward, Rc::clone(cluster))),
+                Some(cluster) => {
+                    if let Some(entry) = record.entry() {
+                        entry.cluster(&cluster.configuration.service, &cluster.configuration.name);
+                    }
+                    Ok(Routed::Forward(forward, Rc::clone(cluster)))
+                }
                 None => Err(Refused {
                     reason: Reason::NoCluster,
                     status: forward.not_found,
@@ -94,6 +105,12 @@ impl Fields for Lines<'_> {
         let lines = self.head.fields(self.bytes);
         let mut lines = lines.filter(|(line, _)| line.eq_ignore_ascii_case(name.as_str().as_bytes()));
         lines.nth(before).map(|(_, value)| value)
+    }
+}
+
+impl access_log::Head for Lines<'_> {
+    fn first(&self, name: &HeaderName) -> Option<&[u8]> {
+        self.value(name, 0)
     }
 }
 

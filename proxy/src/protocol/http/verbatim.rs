@@ -17,8 +17,10 @@ use crate::net::stream::Stream;
 use crate::net::unsent::Unsent;
 use crate::protocol::Interim;
 use crate::route::Changes;
+use crate::telemetry::access_log::{Told, Wanted};
 use http::StatusCode;
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 /// One read, and so the most that waits for a slow reader.
@@ -73,6 +75,9 @@ pub(super) struct Incoming {
     interim: Interim,
     /// Why there will be no answer, once the interim ones are with the client.
     failed: Option<Reason>,
+    /// Of its head; nothing where nobody tells.
+    wanted: Option<Arc<Wanted>>,
+    told: Told,
     bytes: u64,
 }
 
@@ -84,7 +89,8 @@ enum Step {
 }
 
 impl Incoming {
-    pub(super) fn new(interim: Interim) -> Self {
+    /// `wanted`: what is told of the head.
+    pub(super) fn new(interim: Interim, wanted: Option<Arc<Wanted>>) -> Self {
         Self {
             unsent: Unsent::default(),
             backlog: Backlog::default(),
@@ -101,6 +107,8 @@ impl Incoming {
             continued: false,
             interim,
             failed: None,
+            wanted: wanted.filter(|wanted| wanted.wants_answer()),
+            told: Told::default(),
             bytes: 0,
         }
     }
@@ -123,6 +131,11 @@ impl Incoming {
     /// Only the end of the connection tells the client where the body ends.
     pub(super) fn ends_with_connection(&self) -> bool {
         self.delivery == Delivery::UntilClose
+    }
+
+    /// What is told of its head, once that has passed.
+    pub(super) fn take_told(&mut self) -> Told {
+        std::mem::take(&mut self.told)
     }
 
     /// Bytes that went down.
@@ -232,6 +245,9 @@ impl Incoming {
         self.keeps = terms.persistent && (terms.whole || rest_comes);
         if let Err(reason) = routing::change_answer(terms.changes, terms.attempts, &mut head.editing(bytes)) {
             return Step::Failed(reason);
+        }
+        if let Some(wanted) = &self.wanted {
+            self.told = wanted.of_answer(&head.editing(bytes));
         }
         let mut out = spare::take();
         let downstream = Downstream {

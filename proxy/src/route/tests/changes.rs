@@ -20,7 +20,7 @@ fn addition(name: &str, value: &str, action: AppendAction) -> HeaderAddition {
 
 fn changes(table: &Table) -> Changes {
     let request = Request::to("/");
-    match table.find(|| request.ask(), &mut |_| 0) {
+    match table.find(|| request.ask(), &mut |_| 0).1 {
         Decision::Forward(forward) => forward.changes.as_deref().cloned().unwrap_or_default(),
         other => panic!("{other:?}"),
     }
@@ -183,7 +183,7 @@ fn rewritten(path: PathMatch, rewrite: PathRewrite, target: &str) -> Option<Stri
     }));
     let table = super::table(vec![one]);
     let request = Request::to(target);
-    let Decision::Forward(forward) = table.find(|| request.ask(), &mut |_| 0) else {
+    let Decision::Forward(forward) = table.find(|| request.ask(), &mut |_| 0).1 else {
         panic!("{target} does not match")
     };
     let change: &PathChange = forward.changes.as_ref().unwrap().path.as_ref().unwrap();

@@ -130,7 +130,10 @@ pub(super) fn table(routes: Vec<Route>) -> Table {
 
 /// The place of the cluster that a request goes to.
 pub(super) fn place(table: &Table, request: &Request) -> Option<usize> {
-    match table.find(|| request.ask(), &mut |_| panic!("nothing is left to chance")) {
+    match table
+        .find(|| request.ask(), &mut |_| panic!("nothing is left to chance"))
+        .1
+    {
         Decision::Forward(Forward {
             cluster: Target::Place(place),
             ..
@@ -153,7 +156,7 @@ pub(super) fn die(mut state: u64) -> impl FnMut(NonZeroU64) -> u64 {
 #[test]
 fn one_rule_for_everything_is_found_without_looking_at_the_request() {
     let single = table(vec![route(everything(), 7)]);
-    let found = single.find(|| panic!("nobody asks"), &mut |_| panic!("nobody throws"));
+    let (_, found) = single.find(|| panic!("nobody asks"), &mut |_| panic!("nobody throws"));
     assert!(matches!(
         found,
         Decision::Forward(Forward {
@@ -169,8 +172,8 @@ fn one_rule_for_everything_is_found_without_looking_at_the_request() {
 #[test]
 fn without_rules_nothing_is_found() {
     let (request, never) = (Request::to("/"), &mut |_| panic!("nobody throws"));
-    assert_eq!(Table::default().find(|| request.ask(), never), Decision::NoRule);
-    assert_eq!(table(Vec::new()).find(|| request.ask(), never), Decision::NoRule);
+    assert_eq!(Table::default().find(|| request.ask(), never).1, Decision::NoRule);
+    assert_eq!(table(Vec::new()).find(|| request.ask(), never).1, Decision::NoRule);
 }
 
 #[test]
@@ -206,7 +209,7 @@ fn a_rule_that_leads_nowhere_is_one() {
     nowhere.action = route::Action::Nowhere;
     let table = table(vec![nowhere, route(everything(), 1)]);
     let (request, never) = (Request::to("/"), &mut |_| panic!("nobody throws"));
-    assert_eq!(table.find(|| request.ask(), never), Decision::Nowhere);
+    assert_eq!(table.find(|| request.ask(), never).1, Decision::Nowhere);
     let rules: Vec<&Rule> = table.rules().map(|(_, rule)| rule).collect();
     assert!(matches!(
         (&rules[0].action, &rules[1].action),

@@ -21,7 +21,7 @@ fn location(redirect: &Redirect, path: PathMatch, request: &Request) -> String {
     let mut one = route(RouteMatch { path, ..everything() }, 0);
     one.action = route::Action::Redirect(redirect.clone());
     let table = table(vec![one]);
-    let answer = match table.find(|| request.ask(), &mut |_| 0) {
+    let answer = match table.find(|| request.ask(), &mut |_| 0).1 {
         Decision::Answer(answer) => answer,
         other => panic!("{other:?}"),
     };

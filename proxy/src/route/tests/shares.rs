@@ -12,7 +12,7 @@ fn shares<const N: usize>(table: &Table, requests: usize) -> [usize; N] {
     let mut throw = die(11);
     let request = Request::to("/");
     for _ in 0..requests {
-        let found = table.find(|| request.ask(), &mut throw);
+        let (_, found) = table.find(|| request.ask(), &mut throw);
         let Decision::Forward(Forward {
             cluster: Target::Place(place),
             ..

@@ -1,14 +1,16 @@
 //! What is gathered for one line.
 
-use super::AccessLog;
-use super::Format;
-use super::json;
-use super::text;
+use super::WorkerLog;
+use super::head::Head;
+use super::head::Told;
+use super::head::Wanted;
 use crate::failure::Reason;
 use crate::telemetry::Direction;
+use http::HeaderMap;
 use http::StatusCode;
 use std::cell::Cell;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use std::time::SystemTime;
@@ -31,10 +33,10 @@ pub struct Origin {
     pub destination: SocketAddr,
 }
 
-/// A line in the making. There is none while the log is off, so that nothing is gathered for nobody.
+/// A line in the making. There is none while nobody wants one, so that nothing is gathered for nobody.
 #[derive(Debug)]
 pub struct Entry {
-    log: Arc<AccessLog>,
+    log: Rc<WorkerLog>,
     pub(super) time: SystemTime,
     pub(super) protocol: &'static str,
     pub(super) origin: Origin,
@@ -46,14 +48,33 @@ pub struct Entry {
     pub(super) server_name: Option<String>,
     pub(super) received: Cell<u64>,
     pub(super) sent: Cell<u64>,
+    pub(super) way: Way,
+    pub(super) answered: Option<Duration>,
+    pub(super) told: [Told; 3],
 }
 
-/// What a request asks for, as bytes of the client.
+/// What a request asks for, as bytes of the client, one behind the other.
 #[derive(Debug)]
 pub(super) struct Asked {
-    pub(super) method: Vec<u8>,
-    pub(super) path: Vec<u8>,
-    pub(super) authority: Option<Vec<u8>>,
+    text: Vec<u8>,
+    /// Where the path begins, behind the method.
+    path: u16,
+    /// Where the query begins, if there is one, behind its question mark.
+    query: Option<u16>,
+    /// Where the authority begins, if there is one.
+    authority: Option<u16>,
+    version: &'static str,
+}
+
+/// The way that a request took.
+#[derive(Debug, Default)]
+pub(super) struct Way {
+    /// The name of the rule; nothing where it has none.
+    pub(super) route: Option<Box<str>>,
+    /// The cluster as metrics name it, and as the control plane does.
+    pub(super) cluster: Option<[Arc<str>; 2]>,
+    /// Which HTTP the endpoint was spoken to in.
+    pub(super) version: Option<&'static str>,
 }
 
 /// How it ended.
@@ -65,9 +86,45 @@ pub(in crate::telemetry) struct Outcome {
     pub(in crate::telemetry) duration: Duration,
 }
 
+// === impl Asked ===
+
+impl Asked {
+    pub(super) fn method(&self) -> &[u8] {
+        &self.text[..usize::from(self.path)]
+    }
+
+    /// With the query.
+    pub(super) fn path(&self) -> &[u8] {
+        &self.text[usize::from(self.path)..usize::from(self.authority.unwrap_or(self.text.len() as u16))]
+    }
+
+    pub(super) fn path_alone(&self) -> &[u8] {
+        match self.query {
+            Some(query) => &self.text[usize::from(self.path)..usize::from(query) - 1],
+            None => self.path(),
+        }
+    }
+
+    pub(super) fn query(&self) -> Option<&[u8]> {
+        let end = self.authority.unwrap_or(self.text.len() as u16);
+        self.query.map(|query| &self.text[usize::from(query)..usize::from(end)])
+    }
+
+    pub(super) fn authority(&self) -> Option<&[u8]> {
+        self.authority.map(|authority| &self.text[usize::from(authority)..])
+    }
+
+    /// `HTTP/1.1` and others.
+    pub(super) fn version(&self) -> &'static str {
+        self.version
+    }
+}
+
+// === impl Entry ===
+
 impl Entry {
     /// Of what begins now.
-    pub fn new(log: Arc<AccessLog>, protocol: &'static str, origin: Origin) -> Box<Self> {
+    pub fn new(log: Rc<WorkerLog>, protocol: &'static str, origin: Origin) -> Box<Self> {
         Box::new(Self {
             log,
             time: SystemTime::now(),
@@ -81,22 +138,90 @@ impl Entry {
             server_name: None,
             received: Cell::new(0),
             sent: Cell::new(0),
+            way: Way::default(),
+            answered: None,
+            told: <[Told; 3]>::default(),
         })
     }
 
-    /// What the request asks for; what is too long is cut off.
-    pub fn ask(&mut self, method: &[u8], path: &[u8], query: Option<&[u8]>, authority: Option<&[u8]>) {
-        let mut whole = head(path, LONGEST_PATH).to_vec();
-        if let Some(query) = query {
-            whole.push(b'?');
-            whole.extend_from_slice(head(query, LONGEST_PATH));
-            whole.truncate(LONGEST_PATH);
+    /// What the request asks for, in which version of HTTP; what is too long is cut off.
+    pub fn ask(
+        &mut self,
+        version: &'static str,
+        method: &[u8],
+        (path, query): (&[u8], Option<&[u8]>),
+        authority: Option<&[u8]>,
+    ) {
+        let (method, path) = (head(method, LONGEST_NAME), head(path, LONGEST_PATH));
+        let query = query.map(|query| head(query, LONGEST_PATH));
+        let authority = authority.map(|authority| head(authority, LONGEST_NAME));
+        let length = |part: Option<&[u8]>| part.map_or(0, <[u8]>::len);
+        let mut text = Vec::with_capacity(method.len() + path.len() + 1 + length(query) + length(authority));
+        text.extend_from_slice(method);
+        text.extend_from_slice(path);
+        let mut asked = Asked {
+            path: method.len() as u16,
+            query: None,
+            authority: None,
+            version,
+            text,
+        };
+        if let Some(query) = query
+            && path.len() < LONGEST_PATH
+        {
+            asked.text.push(b'?');
+            asked.query = Some(asked.text.len() as u16);
+            asked.text.extend_from_slice(query);
+            asked.text.truncate(method.len() + LONGEST_PATH);
         }
-        self.asked = Some(Asked {
-            method: head(method, LONGEST_NAME).to_vec(),
-            path: whole,
-            authority: authority.map(|authority| head(authority, LONGEST_NAME).to_vec()),
-        });
+        if let Some(authority) = authority {
+            asked.authority = Some(asked.text.len() as u16);
+            asked.text.extend_from_slice(authority);
+        }
+        self.asked = Some(asked);
+    }
+
+    /// The head of the request, as the rules get it.
+    pub fn request(&mut self, head: &(impl Head + ?Sized)) {
+        let wanted = &self.log.log.wanted.request;
+        if !wanted.is_empty() {
+            self.told[0] = Told::of(wanted, head);
+        }
+    }
+
+    /// What is told of an answer's head, for whoever sees it and not this entry.
+    pub fn wanted(&self) -> &Arc<Wanted> {
+        &self.log.log.wanted
+    }
+
+    /// The head of the answer, as the client gets it.
+    pub fn answer(&mut self, told: Told) {
+        self.told[1] = told;
+    }
+
+    /// The trailers of the answer.
+    pub fn trailers(&mut self, trailers: &HeaderMap) {
+        let wanted = &self.log.log.wanted.trailers;
+        if !wanted.is_empty() {
+            self.told[2] = Told::of(wanted, trailers);
+        }
+    }
+
+    /// The rule that it is for.
+    pub fn route(&mut self, name: &str) {
+        if !name.is_empty() {
+            self.way.route = Some(name.into());
+        }
+    }
+
+    /// Where it goes, as metrics name it, and as the control plane does.
+    pub fn cluster(&mut self, service: &Arc<str>, name: &Arc<str>) {
+        self.way.cluster = Some([Arc::clone(service), Arc::clone(name)]);
+    }
+
+    /// The endpoint is spoken to in this version of HTTP.
+    pub fn speak(&mut self, version: &'static str) {
+        self.way.version = Some(version);
     }
 
     /// The endpoint of the newest attempt, and how many there were.
@@ -120,6 +245,11 @@ impl Entry {
         self.server_name = server;
     }
 
+    /// The head of an endpoint's answer came so long after the beginning.
+    pub(in crate::telemetry) fn answered(&mut self, after: Duration) {
+        self.answered = Some(after);
+    }
+
     pub(in crate::telemetry) fn received(&self, bytes: u64) {
         self.received.set(self.received.get() + bytes);
     }
@@ -128,12 +258,9 @@ impl Entry {
         self.sent.set(self.sent.get() + bytes);
     }
 
-    /// Writes the line.
+    /// Tells what has ended.
     pub(in crate::telemetry) fn end(&self, outcome: &Outcome) {
-        self.log.send(match self.log.format {
-            Format::Text => text::line(self, outcome),
-            Format::Json => json::line(self, outcome),
-        });
+        self.log.write(self, outcome);
     }
 }
 
@@ -142,31 +269,38 @@ fn head(bytes: &[u8], most: usize) -> &[u8] {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
+    use super::super::sample::entry;
     use super::*;
-    use std::time::UNIX_EPOCH;
-
-    /// An entry at a fixed time, of a log that writes nowhere.
-    pub(in crate::telemetry::access_log) fn entry() -> Box<Entry> {
-        let log = AccessLog::start(Format::Json, std::io::sink()).unwrap();
-        let origin = Origin {
-            direction: Direction::Outbound,
-            service: "web:80".into(),
-            client: Some("10.0.0.1:4321".parse().unwrap()),
-            destination: "[fd00::1]:80".parse().unwrap(),
-        };
-        let mut entry = Entry::new(log, "http1", origin);
-        entry.time = UNIX_EPOCH;
-        entry
-    }
 
     #[test]
     fn what_is_too_long_is_cut_off() {
         let mut entry = entry();
         let long = vec![b'a'; 5_000];
-        entry.ask(&long, &long, Some(&long), Some(&long));
+        entry.ask("HTTP/1.1", &long, (&long, Some(&long)), Some(&long));
         let asked = entry.asked.unwrap();
-        assert_eq!((asked.method.len(), asked.path.len()), (LONGEST_NAME, LONGEST_PATH));
-        assert_eq!(asked.authority.unwrap().len(), LONGEST_NAME);
+        assert_eq!((asked.method().len(), asked.path().len()), (LONGEST_NAME, LONGEST_PATH));
+        assert_eq!(asked.authority().unwrap().len(), LONGEST_NAME);
+        assert_eq!(asked.query(), None);
+    }
+
+    #[test]
+    fn the_parts_of_what_is_asked_are_told_apart() {
+        let mut entry = entry();
+        for (query, authority) in [(None, None), (Some(&b""[..]), Some(&b"web"[..])), (Some(b"b=c"), None)] {
+            entry.ask("HTTP/2", b"GET", (b"/a", query), authority);
+            let asked = entry.asked.as_ref().unwrap();
+            assert_eq!((asked.method(), asked.path_alone()), (&b"GET"[..], &b"/a"[..]));
+            assert_eq!((asked.query(), asked.authority()), (query, authority));
+            let whole = query.map_or(b"/a".to_vec(), |query| [b"/a?", query].concat());
+            assert_eq!(asked.path(), whole);
+        }
+        entry.ask("HTTP/2", b"GET", (b"/a", Some(&[b'q'; 2_000])), Some(b"web"));
+        let asked = entry.asked.as_ref().unwrap();
+        assert_eq!(
+            (asked.path().len(), asked.query().unwrap().len()),
+            (LONGEST_PATH, LONGEST_PATH - 3)
+        );
+        assert_eq!(asked.authority(), Some(&b"web"[..]));
     }
 }

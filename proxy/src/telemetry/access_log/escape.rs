@@ -1,39 +1,54 @@
-//! Bytes that a peer sent, as text that stays on one line.
+//! Bytes that a peer sent, as text that stays on one line and inside its quotes.
 
-use std::borrow::Cow;
-use std::fmt::Write;
+/// Where text stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Inside {
+    /// Between quotes of a line of text, or as they are: UTF-8 as it is, but for control characters; those, and bytes that are
+    /// not UTF-8, as `\xff`. A backslash is doubled and a quote has one, so that no text looks like what it is not.
+    Text,
+    /// A string of JSON that holds what the form above is without the backslash before quotes.
+    Json,
+}
 
-/// UTF-8 as it is, but for control characters; those and bytes that are not UTF-8 as `\xff`. A backslash is doubled, so
-/// that no text looks like what it is not.
-pub(super) fn escape(bytes: &[u8]) -> Cow<'_, str> {
-    if let Ok(text) = std::str::from_utf8(bytes)
-        && !text.chars().any(is_special)
+/// Appends it.
+pub(super) fn escape(bytes: &[u8], inside: Inside, out: &mut Vec<u8>) {
+    // Nearly all that peers send is like that.
+    if bytes
+        .iter()
+        .all(|byte| matches!(byte, b' '..=b'~') && *byte != b'\\' && *byte != b'"')
     {
-        return Cow::Borrowed(text);
+        out.extend_from_slice(bytes);
+        return;
     }
-    let mut out = String::with_capacity(bytes.len() + 16);
     for chunk in bytes.utf8_chunks() {
         for letter in chunk.valid().chars() {
             match letter {
-                '\\' => out.push_str("\\\\"),
-                letter if is_special(letter) => hex(letter.encode_utf8(&mut [0; 4]).as_bytes(), &mut out),
-                letter => out.push(letter),
+                '\\' => backslashes(2, inside, out),
+                '"' => out.extend_from_slice(b"\\\""),
+                letter if is_special(letter) => hex(letter.encode_utf8(&mut [0; 4]).as_bytes(), inside, out),
+                letter => out.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes()),
             }
         }
-        hex(chunk.invalid(), &mut out);
+        hex(chunk.invalid(), inside, out);
     }
-    Cow::Owned(out)
 }
 
 /// Line and paragraph separators end a line for some readers as well.
 fn is_special(letter: char) -> bool {
-    letter == '\\' || letter.is_control() || matches!(letter, '\u{2028}' | '\u{2029}')
+    letter.is_control() || matches!(letter, '\u{2028}' | '\u{2029}')
 }
 
-fn hex(bytes: &[u8], out: &mut String) {
+/// JSON has two for one.
+fn backslashes(count: usize, inside: Inside, out: &mut Vec<u8>) {
+    let count = if inside == Inside::Json { 2 * count } else { count };
+    out.resize(out.len() + count, b'\\');
+}
+
+fn hex(bytes: &[u8], inside: Inside, out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     for byte in bytes {
-        // A string takes whatever is written to it.
-        let _ = write!(out, "\\x{byte:02x}");
+        backslashes(1, inside, out);
+        out.extend_from_slice(&[b'x', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
     }
 }
 
@@ -41,17 +56,28 @@ fn hex(bytes: &[u8], out: &mut String) {
 mod tests {
     use super::*;
 
+    fn escaped(bytes: &[u8], inside: Inside) -> String {
+        let mut out = Vec::new();
+        escape(bytes, inside, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
     #[test]
     fn what_is_no_text_or_would_end_the_line_is_escaped() {
         for (bytes, expected) in [
-            (&b"/a?b=\"c\""[..], "/a?b=\"c\""),
+            (&b"/a?b=c"[..], "/a?b=c"),
+            (b"\"c\"", "\\\"c\\\""),
             ("/\u{e9}".as_bytes(), "/\u{e9}"),
-            (b"/a\r\nb\x1b[0m\0", "/a\\x0d\\x0ab\\x1b[0m\\x00"),
+            (b"/a\r\nb\x1b[0m\0\x7f", "/a\\x0d\\x0ab\\x1b[0m\\x00\\x7f"),
             (b"/\xff\xc3", "/\\xff\\xc3"),
             (b"/\\xff", "/\\\\xff"),
             ("\u{85}\u{2028}".as_bytes(), "\\xc2\\x85\\xe2\\x80\\xa8"),
         ] {
-            assert_eq!(escape(bytes), expected);
+            assert_eq!(escaped(bytes, Inside::Text), expected);
+            // What a reader of JSON gets differs by nothing but the quotes.
+            let json = format!("\"{}\"", escaped(bytes, Inside::Json));
+            let read: String = serde_json::from_str(&json).unwrap();
+            assert_eq!(read, expected.replace("\\\"", "\""), "{json}");
         }
     }
 }

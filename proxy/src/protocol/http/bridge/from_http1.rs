@@ -91,7 +91,7 @@ pub(in crate::protocol::http) async fn from_http1(
     attempts.answered();
     let now = Instant::now();
     session.observe(up.in_flight.endpoint(), attempts.leased, now);
-    record.set_status(head.status());
+    let told = record.answer(&head);
 
     // Nothing can follow half a request, and of the rest nobody will read anything.
     let early = receive.is_end_stream() && !upward.is_complete();
@@ -101,7 +101,7 @@ pub(in crate::protocol::http) async fn from_http1(
     let mut downward = if bare || receive.is_end_stream() {
         Transfer::complete()
     } else {
-        Transfer::default()
+        Transfer::telling(told)
     };
     if let Some(status) = grpc_status(head.headers()) {
         record.set_grpc_status(status);
@@ -122,6 +122,7 @@ pub(in crate::protocol::http) async fn from_http1(
     if let Some(status) = downward.grpc_status {
         record.set_grpc_status(status);
     }
+    record.tell_trailers(downward.trailers());
     let Side::One(near) = near else { return Ok(After::Close) };
     let (used, done, ended) = (near.used(), near.is_done(), near.ended);
     drop(near);

@@ -349,7 +349,7 @@ async fn answer(
     clock: &Clock,
     record: &mut RequestRecord,
 ) -> Result<(), Reason> {
-    record.set_status(head.status());
+    let told = record.answer(&head);
     stream.upward.settle();
     if let Some(status) = grpc_status(head.headers()) {
         record.set_grpc_status(status);
@@ -365,7 +365,7 @@ async fn answer(
     let mut downward = if bare {
         Transfer::complete()
     } else {
-        Transfer::default()
+        Transfer::telling(told)
     };
     let moved = poll_fn(|cx| {
         if let Poll::Ready(()) = poll_client_gone(cx, &mut stream.near, &downward) {
@@ -389,6 +389,7 @@ async fn answer(
     if let Some(status) = downward.grpc_status {
         record.set_grpc_status(status);
     }
+    record.tell_trailers(downward.trailers());
     if let (Err(_), Side::Two(near)) = (&moved, &mut stream.near) {
         near.abort(h2::Reason::INTERNAL_ERROR);
     }

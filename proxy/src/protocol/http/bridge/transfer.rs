@@ -4,6 +4,7 @@ use super::REPLAY;
 use super::side::{Piece, Role, Side, Trouble};
 use crate::failure::Reason;
 use crate::net::backlog::Backlog;
+use ::http::HeaderMap;
 use std::task::{Context, Poll, ready};
 
 /// The state of one direction.
@@ -24,6 +25,20 @@ pub(super) struct Transfer {
     pub(super) bytes: u64,
     /// `grpc-status` of the trailers.
     pub(super) grpc_status: Option<u32>,
+    /// What becomes of the trailers beside that they pass.
+    trailers: Trailers,
+}
+
+/// What becomes of trailers.
+#[derive(Debug, Default)]
+enum Trailers {
+    /// Nobody tells of them.
+    #[default]
+    Unread,
+    /// Somebody will.
+    Awaited,
+    /// These came.
+    Kept(Box<HeaderMap>),
 }
 
 /// The pieces that another attempt begins with.
@@ -53,6 +68,22 @@ impl Transfer {
         Self {
             replay: Some(Replay::default()),
             ..Self::default()
+        }
+    }
+
+    /// Of an answer; `trailers`: somebody tells of them.
+    pub(super) fn telling(trailers: bool) -> Self {
+        Self {
+            trailers: if trailers { Trailers::Awaited } else { Trailers::Unread },
+            ..Self::default()
+        }
+    }
+
+    /// The trailers that were awaited and came.
+    pub(super) fn trailers(&self) -> Option<&HeaderMap> {
+        match &self.trailers {
+            Trailers::Kept(trailers) => Some(trailers),
+            Trailers::Unread | Trailers::Awaited => None,
         }
     }
 
@@ -146,7 +177,12 @@ impl Transfer {
                 self.owed = data.len();
                 self.bytes += data.len() as u64;
             }
-            Piece::Trailers(trailers) => self.grpc_status = grpc_status(trailers),
+            Piece::Trailers(trailers) => {
+                self.grpc_status = grpc_status(trailers);
+                if let Trailers::Awaited = self.trailers {
+                    self.trailers = Trailers::Kept(Box::new(trailers.clone()));
+                }
+            }
             Piece::End => {}
         }
         self.replay = self.replay.take().and_then(|replay| replay.with(piece));
@@ -172,7 +208,7 @@ impl Replay {
 }
 
 /// The `grpc-status` of trailers or of a head without a body.
-pub(super) fn grpc_status(fields: &http::HeaderMap) -> Option<u32> {
+pub(super) fn grpc_status(fields: &HeaderMap) -> Option<u32> {
     fields.get("grpc-status")?.to_str().ok()?.parse().ok()
 }
 

@@ -23,6 +23,7 @@ use super::request::is_grpc;
 use super::write;
 use crate::route::Full;
 use crate::route::Head;
+use crate::telemetry::access_log;
 
 /// What the request was, as far as it decides how its response is read (RFC 9112 6.3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -355,6 +356,17 @@ impl Head for ResponseFields<'_> {
     fn add(&mut self, name: &HeaderName, value: &HeaderValue) -> Result<(), Full> {
         self.head.added.push((name.clone(), value.clone()));
         Ok(())
+    }
+}
+
+impl access_log::Head for ResponseFields<'_> {
+    fn first(&self, name: &HeaderName) -> Option<&[u8]> {
+        let came = Lines::fields(&self.bytes[..self.head.length], self.head.fields).find(|field| {
+            field.name.eq_ignore_ascii_case(name.as_str().as_bytes()) && !self.head.cuts.contains(field.line)
+        });
+        let added = || self.head.added.iter().find(|(added, _)| added == name);
+        came.map(|field| field.value)
+            .or_else(|| added().map(|(_, value)| value.as_bytes()))
     }
 }
 
