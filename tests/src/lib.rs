@@ -62,6 +62,7 @@ pub mod metrics;
 pub mod namespace;
 pub mod pod;
 pub mod process;
+pub mod prometheus;
 pub mod rbac;
 pub mod replica;
 pub mod script;

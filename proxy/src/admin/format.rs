@@ -63,30 +63,38 @@ fn refusal(parameter: &str, takes: &[&str]) -> String {
     )
 }
 
-/// The form that whoever asks likes best, the first of those that are liked alike; `None`: it does not matter.
+/// The form that whoever asks likes best; `None`: it does not matter.
 fn accepted(headers: &HeaderMap) -> Option<Format> {
+    let format = |range: &str| match range {
+        "application/json" => Some(Some(Format::Json)),
+        "text/plain" => Some(Some(Format::Text)),
+        "text/html" => Some(Some(Format::Html)),
+        "*/*" => Some(None),
+        _ => None,
+    };
+    liked(headers, format).flatten()
+}
+
+/// What whoever asks likes best of all that is `known` by its media range, the first of those that are liked alike.
+pub(super) fn liked<T>(headers: &HeaderMap, known: impl Fn(&str) -> Option<T>) -> Option<T> {
     let lines = headers
         .get_all(header::ACCEPT)
         .into_iter()
         .filter_map(|line| line.to_str().ok());
-    let mut best: Option<(f32, Option<Format>)> = None;
+    let mut best: Option<(f32, T)> = None;
     for range in lines.flat_map(|line| line.split(',')) {
         let mut parts = range.split(';').map(str::trim);
-        let format = match parts.next().unwrap_or_default().to_ascii_lowercase().as_str() {
-            "application/json" => Some(Format::Json),
-            "text/plain" => Some(Format::Text),
-            "text/html" => Some(Format::Html),
-            "*/*" => None,
-            _ => continue,
+        let Some(one) = known(&parts.next().unwrap_or_default().to_ascii_lowercase()) else {
+            continue;
         };
         let weight = parts
             .find_map(|part| part.strip_prefix("q=")?.parse().ok())
             .unwrap_or(1.0);
-        if weight > best.map_or(0.0, |(weight, _)| weight) {
-            best = Some((weight, format));
+        if weight > best.as_ref().map_or(0.0, |(weight, _)| *weight) {
+            best = Some((weight, one));
         }
     }
-    best.and_then(|(_, format)| format)
+    best.map(|(_, one)| one)
 }
 
 /// Without `%3A` and its like; what is no such sequence stands for itself.

@@ -6,26 +6,54 @@ use super::endpoints;
 use super::endpoints::ClusterState;
 use super::endpoints::EndpointState;
 use super::endpoints::Health;
+use super::format;
 use crate::control::status::Status;
 use crate::lifecycle::Phase;
 use crate::telemetry;
 use crate::telemetry::Family;
+use crate::telemetry::Form;
 use crate::telemetry::Metric;
 use crate::telemetry::Sample;
 use crate::telemetry::catalogue;
+use hyper::HeaderMap;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
+use tokio::time::Instant;
 
-/// The whole page.
-pub(super) fn page(door: &Door) -> String {
+/// The form that a scraper asks for.
+pub(super) fn form(headers: &HeaderMap) -> Form {
+    let form = |range: &str| match range {
+        "application/openmetrics-text" => Some(Form::OpenMetrics),
+        "text/plain" | "text/*" | "*/*" => Some(Form::Prometheus),
+        _ => None,
+    };
+    format::liked(headers, form).unwrap_or(Form::Prometheus)
+}
+
+/// What a page of this form is.
+pub(super) fn content_type(form: Form) -> &'static str {
+    match form {
+        Form::Prometheus => "text/plain; version=0.0.4; charset=utf-8",
+        Form::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+    }
+}
+
+/// The whole page. Of a large mesh it takes a while.
+pub(super) fn page(door: &Door, form: Form) -> String {
     let status = door.status.borrow().clone();
     let mut families = vec![phase(door.lifecycle.phase())];
     families.extend(configuration(&status));
     families.extend(door.control_plane.iter().flat_map(control_plane::families));
-    families.extend(endpoints(door, &status));
     families.push(access_log(door));
     families.extend(telemetry::process::families());
-    telemetry::render(&door.books, &families)
+    let snapshot = status.snapshot.as_ref();
+    let clusters = snapshot.map(|snapshot| endpoints::clusters(door, snapshot));
+    let clusters = clusters.unwrap_or_default();
+    let families = families
+        .into_iter()
+        .chain(budgets(door, &clusters))
+        .chain(endpoints(&clusters));
+    telemetry::render(&door.books, families, form)
 }
 
 fn phase(now: Phase) -> Family {
@@ -104,26 +132,20 @@ const READINGS: [Reading; 9] = [
     }),
 ];
 
-/// Only endpoints that the configuration names: what applications dial would make series without bound.
-fn endpoints(door: &Door, status: &Status) -> Vec<Family> {
-    let clusters = status
-        .snapshot
-        .as_ref()
-        .map(|snapshot| endpoints::clusters(door, snapshot))
-        .unwrap_or_default();
-    let named: Vec<_> = clusters
-        .iter()
-        .flat_map(|cluster| cluster.endpoints.iter().map(move |endpoint| (cluster, endpoint)))
-        .filter(|(_, endpoint)| endpoint.weight.is_some())
-        .collect();
-    let family = |(metric, read): Reading| Family {
-        metric,
-        samples: named
-            .iter()
-            .filter_map(|(cluster, endpoint)| Some(sample(cluster, endpoint, read(endpoint)?)))
-            .collect(),
+/// One after the other: of a large mesh each is megabytes. Only endpoints that the configuration names: what applications
+/// dial would make series without bound.
+fn endpoints(clusters: &[ClusterState]) -> impl Iterator<Item = Family> {
+    let family = |(metric, read): Reading| {
+        let named = clusters.iter().filter(|cluster| cluster.named);
+        let all = named.flat_map(|cluster| cluster.endpoints.iter().map(move |endpoint| (cluster, endpoint)));
+        let configured = all.filter(|(_, endpoint)| endpoint.weight.is_some());
+        let samples = configured.filter_map(|(cluster, endpoint)| Some(sample(cluster, endpoint, read(endpoint)?)));
+        Family {
+            metric,
+            samples: samples.collect(),
+        }
     };
-    READINGS.map(family).into()
+    READINGS.into_iter().map(family)
 }
 
 fn sample(cluster: &ClusterState, endpoint: &EndpointState, value: f64) -> Sample {
@@ -132,4 +154,54 @@ fn sample(cluster: &ClusterState, endpoint: &EndpointState, value: f64) -> Sampl
         ("endpoint", endpoint.address.to_string()),
     ];
     Sample { labels, value }
+}
+
+/// Of each cluster that has endpoints of its own, and that a worker knows.
+fn budgets(door: &Door, clusters: &[ClusterState]) -> [Family; 2] {
+    let now = Instant::now().saturating_duration_since(door.epoch);
+    let (mut used, mut left) = (Vec::new(), Vec::new());
+    for cluster in clusters.iter().filter(|cluster| cluster.named) {
+        let Some(budget) = door.registry.budget_if_known(&cluster.cluster) else {
+            continue;
+        };
+        let active = cluster.endpoints.iter().map(|endpoint| endpoint.in_flight).sum();
+        let stand = budget.stand(active, now);
+        let sample = |value: u32| Sample {
+            labels: vec![("cluster", cluster.cluster.clone())],
+            value: value.into(),
+        };
+        used.push(sample(stand.used));
+        left.push(sample(stand.left));
+    }
+    [
+        (catalogue::RETRY_BUDGET_USED, used),
+        (catalogue::RETRY_BUDGET_LEFT, left),
+    ]
+    .map(|(metric, samples)| Family { metric, samples })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyper::header;
+
+    #[test]
+    fn a_scraper_gets_the_form_that_it_asks_for() {
+        let asked = |accept: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT, header::HeaderValue::from_static(accept));
+            form(&headers)
+        };
+        // What Prometheus 2.42 says.
+        let prometheus = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,\
+            text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+        assert_eq!(asked(prometheus), Form::OpenMetrics);
+        assert_eq!(asked("text/plain;version=0.0.4;q=0.5,*/*;q=0.1"), Form::Prometheus);
+        assert_eq!(
+            asked("text/plain, application/openmetrics-text;q=0.5"),
+            Form::Prometheus
+        );
+        assert_eq!(asked("*/*"), Form::Prometheus);
+        assert_eq!(form(&HeaderMap::new()), Form::Prometheus);
+    }
 }

@@ -40,8 +40,6 @@ const BODY_LIMIT: usize = 4_096;
 const TEXT: &str = "text/plain; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
 const JSON: &str = "application/json";
-/// The format of Prometheus.
-const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// What is answered, and what happens once it was.
 pub(super) struct Answer {
@@ -228,7 +226,7 @@ pub(super) async fn answer(door: &Arc<Door>, face: Face, local: IpAddr, request:
     };
     match page {
         Page::Index => index(asked.format),
-        Page::Metrics => whole(StatusCode::OK, METRICS, metrics::page(door)),
+        Page::Metrics => metrics_page(door, request.headers()).await,
         Page::Ready => match readiness::check(door) {
             Ok(how) => text(StatusCode::OK, &format!("{how}\n")),
             Err(missing) => text(StatusCode::SERVICE_UNAVAILABLE, &format!("{missing}\n")),
@@ -295,6 +293,22 @@ async fn apart(door: &Arc<Door>, write: impl FnOnce(&Door) -> Answer + Send + 's
     written
         .await
         .unwrap_or_else(|error| text(StatusCode::INTERNAL_SERVER_ERROR, &format!("{error}\n")))
+}
+
+/// So too, but past those who look at other pages: a scraper has little time.
+async fn metrics_page(door: &Arc<Door>, headers: &HeaderMap) -> Answer {
+    static PLACE: Semaphore = Semaphore::const_new(1);
+    let form = metrics::form(headers);
+    let (door, place) = (Arc::clone(door), PLACE.acquire().await);
+    let written = tokio::task::spawn_blocking(move || {
+        let page = metrics::page(&door, form);
+        drop(place);
+        page
+    });
+    match written.await {
+        Ok(page) => whole(StatusCode::OK, metrics::content_type(form), page),
+        Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, &format!("{error}\n")),
+    }
 }
 
 /// What there is, for whoever has not asked for the page that browsers get.

@@ -2,6 +2,7 @@
 
 use super::Door;
 use super::metrics;
+use crate::telemetry::Form;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -19,7 +20,7 @@ pub(super) struct Stat {
 
 /// Those whose name with labels contains `filter`.
 pub(super) fn stats(door: &Door, filter: &str) -> Vec<Stat> {
-    let page = metrics::page(door);
+    let page = metrics::page(door, Form::Prometheus);
     let lines = page.lines().filter(|line| !line.starts_with('#'));
     lines
         .filter_map(stat)

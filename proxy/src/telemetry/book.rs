@@ -1,10 +1,15 @@
 //! What one worker counts.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
+use std::sync::OnceLock;
 use std::sync::PoisonError;
+use std::time::Duration;
+
+use tokio::runtime::RuntimeMetrics;
 
 use crate::telemetry::Counter;
 use crate::telemetry::Direction;
@@ -18,6 +23,8 @@ use crate::telemetry::series::Closed;
 /// Services that left the configuration and whose series are still shown. They come back when a bad update is
 /// undone, and their last requests want to be seen; a mesh that renames its services every day must not grow for ever.
 const RETIRED_KEPT: usize = 256;
+/// Services that are looked at under the lock before it is given back.
+const AT_ONCE: usize = 64;
 
 /// The counters of one worker. The worker writes, a scrape reads; nobody else writes.
 #[derive(Debug)]
@@ -33,6 +40,7 @@ pub struct Book {
     pub generation: UpDown,
     /// What this worker holds for readers that are behind, as of the last look.
     pub buffered_bytes: UpDown,
+    runtime: OnceLock<RuntimeMetrics>,
     services: Mutex<Services>,
 }
 
@@ -49,12 +57,31 @@ pub struct ConnectionSeries {
 pub struct PoolSeries {
     /// Connections without a request.
     pub idle: UpDown,
+    pub(super) waiting: UpDown,
     /// Connections that were made for a request.
     pub opened: Counter,
     /// Requests that found a connection.
     pub reused: Counter,
     /// Idle connections that we closed: too many, or too long.
     pub evicted: Counter,
+}
+
+/// A request that waits for a connection, until it is dropped.
+#[derive(Debug)]
+pub struct Waiting<'a>(&'a PoolSeries);
+
+impl PoolSeries {
+    /// A request has no connection yet.
+    pub fn wait(&self) -> Waiting<'_> {
+        self.waiting.increment();
+        Waiting(self)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.decrement();
+    }
 }
 
 type Key = (Direction, Arc<str>);
@@ -84,8 +111,21 @@ impl Book {
             accept_errors: Counter::default(),
             generation: UpDown::default(),
             buffered_bytes: UpDown::default(),
+            runtime: OnceLock::new(),
             services: Mutex::default(),
         })
+    }
+
+    /// The runtime that the worker is run by, which knows how long it was busy.
+    pub fn runs_on(&self, runtime: RuntimeMetrics) {
+        // A worker has one runtime.
+        let _ = self.runtime.set(runtime);
+    }
+
+    /// How long the worker had something to do, as of when it last had nothing.
+    pub(super) fn busy(&self) -> Duration {
+        let runtime = self.runtime.get();
+        runtime.map_or(Duration::ZERO, |runtime| runtime.worker_total_busy_duration(0))
     }
 
     /// The series of one service, new or as it stands. It takes a lock: keep the result, do not ask for each request.
@@ -142,14 +182,23 @@ impl Book {
         self.all_services().iter().map(|(_, series)| series.in_flight()).sum()
     }
 
-    /// Every service that was ever registered and not forgotten.
+    /// Every service that was ever registered and not forgotten. The worker may want the lock meanwhile, and has it after
+    /// each few.
     pub(super) fn all_services(&self) -> Vec<(Key, Arc<ServiceSeries>)> {
-        let services = self.services();
-        services
-            .entries
-            .iter()
-            .map(|(key, entry)| (key.clone(), Arc::clone(&entry.series)))
-            .collect()
+        let mut all: Vec<(Key, Arc<ServiceSeries>)> = Vec::new();
+        loop {
+            let from = all
+                .last()
+                .map_or(Bound::Unbounded, |(key, _)| Bound::Excluded(key.clone()));
+            let before = all.len();
+            let services = self.services();
+            let next = services.entries.range((from, Bound::Unbounded)).take(AT_ONCE);
+            all.extend(next.map(|(key, entry)| (key.clone(), Arc::clone(&entry.series))));
+            drop(services);
+            if all.len() < before + AT_ONCE {
+                return all;
+            }
+        }
     }
 
     fn services(&self) -> MutexGuard<'_, Services> {

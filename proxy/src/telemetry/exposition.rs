@@ -1,9 +1,28 @@
-//! The text format of Prometheus (version 0.0.4).
+//! The text format of Prometheus (version 0.0.4), and `OpenMetrics` (version 1.0.0), which differs in little.
+//!
+//! A page is written in pieces. Between them the thread gives way: who carries traffic on the same processor does not wait for
+//! a hundred thousand lines.
 
 use std::fmt::Display;
 use std::fmt::Write;
+use std::thread;
+use std::time::Duration;
 
 use crate::telemetry::catalogue::Metric;
+
+/// Bytes of a page that are written at once: a fraction of a millisecond.
+const PIECE: usize = 64 * 1024;
+/// What lies between two pieces. Yielding alone gives nothing away while the scheduler finds that we have had little.
+const PAUSE: Duration = Duration::from_micros(200);
+
+/// How a page is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// For everyone.
+    Prometheus,
+    /// For who asks for it.
+    OpenMetrics,
+}
 
 /// What a family's samples mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,20 +76,42 @@ impl Family {
 }
 
 /// A page as it is written, family by family.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Page {
+    form: Form,
     text: String,
+    /// Where the piece that is being written ends.
+    until: usize,
     family: &'static str,
 }
 
 impl Page {
+    pub(super) fn new(form: Form) -> Self {
+        Self {
+            form,
+            text: String::new(),
+            until: PIECE,
+            family: "",
+        }
+    }
+
     /// Begins the family that the next samples belong to.
     pub(super) fn family(&mut self, metric: &'static Metric) {
         let Metric { name, kind, help, .. } = *metric;
         self.family = name;
+        let (name, quotes) = match self.form {
+            Form::Prometheus => (name, Quotes::Plain),
+            Form::OpenMetrics => (name.strip_suffix("_total").unwrap_or(name), Quotes::Escaped),
+        };
+        self.text.extend(["# TYPE ", name, " ", kind.label(), "\n"]);
+        if let Some(unit) = ["seconds", "bytes"].into_iter().find(|unit| is_in(name, unit))
+            && self.form == Form::OpenMetrics
+        {
+            self.text.extend(["# UNIT ", name, " ", unit, "\n"]);
+        }
         self.text.extend(["# HELP ", name, " "]);
-        escape(&mut self.text, help, Quotes::Plain);
-        self.text.extend(["\n# TYPE ", name, " ", kind.label(), "\n"]);
+        escape(&mut self.text, help, quotes);
+        self.text.push('\n');
     }
 
     /// Adds a sample. `suffix` is for the parts of a histogram.
@@ -80,11 +121,31 @@ impl Page {
             self.text.extend(["{", &labels.0, "}"]);
         }
         writeln!(self.text, " {value}").expect("a String takes all that is written");
+        if self.text.len() >= self.until {
+            thread::sleep(PAUSE);
+            self.until = self.text.len() + PIECE;
+        }
     }
 
-    pub(super) fn finish(self) -> String {
+    /// A bucket's bound as its label: in `OpenMetrics` it is a number with a fraction.
+    pub(super) fn bound(&self, bound: &str) -> String {
+        match self.form {
+            Form::OpenMetrics if !bound.contains(['.', '+']) => format!("{bound}.0"),
+            _ => bound.to_owned(),
+        }
+    }
+
+    pub(super) fn finish(mut self) -> String {
+        if self.form == Form::OpenMetrics {
+            self.text.push_str("# EOF\n");
+        }
         self.text
     }
+}
+
+/// Whether a name has this unit.
+fn is_in(name: &str, unit: &str) -> bool {
+    name.strip_suffix(unit).is_some_and(|rest| rest.ends_with('_'))
 }
 
 /// Labels as they stand between the braces.

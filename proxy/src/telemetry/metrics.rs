@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::telemetry::Book;
 use crate::telemetry::Direction;
 use crate::telemetry::Family;
+use crate::telemetry::Form;
 use crate::telemetry::PoolSeries;
 use crate::telemetry::Speculation;
 use crate::telemetry::Verdict;
@@ -20,9 +21,9 @@ use crate::telemetry::sums::counters;
 use crate::telemetry::sums::gauge;
 
 /// The whole page: the sum of the books, then `extra` as it is. Names in `extra` are not those of the books, and each
-/// occurs once.
-pub fn render(books: &[Arc<Book>], extra: &[Family]) -> String {
-    let mut page = Page::default();
+/// occurs once. It takes its time: not for a thread that has something else to do.
+pub fn render(books: &[Arc<Book>], extra: impl IntoIterator<Item = Family>, form: Form) -> String {
+    let mut page = Page::new(form);
     page.family(catalogue::BUILD_INFO);
     let version = Labels::default().with("version", env!("CARGO_PKG_VERSION"));
     page.sample("", &version, 1);
@@ -33,7 +34,7 @@ pub fn render(books: &[Arc<Book>], extra: &[Family]) -> String {
     service_metrics::write(&mut page, books);
     for family in extra {
         page.family(family.metric);
-        for sample in &family.samples {
+        for sample in family.samples {
             let labelled = |labels: Labels, (name, value): &(&str, String)| labels.with(name, value);
             let labels = sample.labels.iter().fold(Labels::default(), labelled);
             page.sample("", &labels, sample.value);
@@ -58,6 +59,14 @@ fn workers(page: &mut Page, books: &[Arc<Book>]) {
     page.family(catalogue::WORKER_GENERATION);
     for book in books {
         page.sample("", &labels(book), book.generation.value());
+    }
+    page.family(catalogue::WORKER_BUSY);
+    for book in books {
+        page.sample("", &labels(book), book.busy().as_secs_f64());
+    }
+    page.family(catalogue::WORKER_BUFFERED);
+    for book in books {
+        page.sample("", &labels(book), book.buffered_bytes.value());
     }
     counters(
         page,
@@ -103,6 +112,7 @@ fn pools(page: &mut Page, books: &[Arc<Book>]) {
         parts: books.iter().map(|book| book.pool(version)).collect(),
     });
     gauge(page, &rows, catalogue::POOL_IDLE, |part| &part.idle);
+    gauge(page, &rows, catalogue::POOL_WAITING, |part| &part.waiting);
     counters(page, &rows, &POOLS);
 }
 

@@ -9,10 +9,12 @@
 pub use book::Book;
 pub use book::ConnectionSeries;
 pub use book::PoolSeries;
+pub use book::Waiting;
 pub use catalogue::Metric;
 pub use cell::Counter;
 pub use cell::UpDown;
 pub use exposition::Family;
+pub use exposition::Form;
 pub use exposition::Kind;
 pub use exposition::Sample;
 pub use histogram::Histogram;

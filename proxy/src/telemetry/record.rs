@@ -195,8 +195,9 @@ impl Drop for ConnectionRecord {
 #[derive(Debug)]
 pub struct TcpRecord {
     series: Arc<TcpSeries>,
+    opened: Instant,
     failure: Option<Reason>,
-    entry: Option<(Box<Entry>, Instant)>,
+    entry: Option<Box<Entry>>,
 }
 
 impl TcpRecord {
@@ -206,6 +207,7 @@ impl TcpRecord {
         series.open.increment();
         Self {
             series,
+            opened: Instant::now(),
             failure: None,
             entry: None,
         }
@@ -214,19 +216,19 @@ impl TcpRecord {
     /// With this line in the access log when it ends.
     #[must_use]
     pub fn logged(mut self, entry: Option<Box<Entry>>) -> Self {
-        self.entry = entry.map(|entry| (entry, Instant::now()));
+        self.entry = entry;
         self
     }
 
     /// The line in the making; nothing while there is no access log.
     pub fn entry(&mut self) -> Option<&mut Entry> {
-        self.entry.as_mut().map(|(entry, _)| &mut **entry)
+        self.entry.as_deref_mut()
     }
 
     /// Bytes went from the client to the service.
     pub fn received(&self, bytes: u64) {
         self.series.received_bytes.add(bytes);
-        if let Some((entry, _)) = &self.entry {
+        if let Some(entry) = &self.entry {
             entry.received(bytes);
         }
     }
@@ -234,7 +236,7 @@ impl TcpRecord {
     /// Bytes went from the service to the client.
     pub fn sent(&self, bytes: u64) {
         self.series.sent_bytes.add(bytes);
-        if let Some((entry, _)) = &self.entry {
+        if let Some(entry) = &self.entry {
             entry.sent(bytes);
         }
     }
@@ -249,10 +251,12 @@ impl Drop for TcpRecord {
     fn drop(&mut self) {
         self.series.open.decrement();
         self.series.closed.count(self.failure);
-        if let Some((entry, opened)) = &self.entry {
+        let duration = self.opened.elapsed();
+        self.series.duration.observe(duration);
+        if let Some(entry) = &self.entry {
             entry.end(&Outcome {
                 failure: self.failure,
-                duration: opened.elapsed(),
+                duration,
                 ..Outcome::default()
             });
         }

@@ -81,6 +81,7 @@ pub struct TcpSeries {
     pub(super) closed: Closed,
     pub(super) received_bytes: Counter,
     pub(super) sent_bytes: Counter,
+    pub(super) duration: Histogram,
 }
 
 /// Closed connections by what closed them.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::telemetry::Book;
 use crate::telemetry::Direction;
+use crate::telemetry::Histogram;
 use crate::telemetry::HttpSeries;
 use crate::telemetry::Protocol;
 use crate::telemetry::ServiceSeries;
@@ -71,18 +72,19 @@ fn requests(page: &mut Page, rows: &[Row<'_, HttpSeries>]) {
 
     page.family(catalogue::REQUEST_DURATION);
     for row in rows {
-        duration(page, row);
+        durations(page, row, |part| &part.duration);
     }
 }
 
-fn duration(page: &mut Page, row: &Row<'_, HttpSeries>) {
+fn durations<S>(page: &mut Page, row: &Row<'_, S>, duration: fn(&S) -> &Histogram) {
     let mut below = 0;
     let bounds = BOUNDS.iter().map(|(_, label)| *label).chain(["+Inf"]);
     for (index, bound) in bounds.enumerate() {
-        below += row.parts.iter().map(|part| part.duration.bucket(index)).sum::<u64>();
-        page.sample("_bucket", &row.labels.with("le", bound), below);
+        below += row.parts.iter().map(|part| duration(part).bucket(index)).sum::<u64>();
+        let labels = row.labels.with("le", &page.bound(bound));
+        page.sample("_bucket", &labels, below);
     }
-    let nanos = row.parts.iter().map(|part| part.duration.nanos()).sum::<u64>();
+    let nanos = row.parts.iter().map(|part| duration(part).nanos()).sum::<u64>();
     page.sample("_sum", &row.labels, nanos as f64 / 1e9);
     // The last bucket rather than a counter of its own: a page is consistent while a worker counts on.
     page.sample("_count", &row.labels, below);
@@ -91,6 +93,10 @@ fn duration(page: &mut Page, row: &Row<'_, HttpSeries>) {
 fn tcp_connections(page: &mut Page, rows: &[Row<'_, TcpSeries>]) {
     gauge(page, rows, catalogue::TCP_OPEN, |part| &part.open);
     counters(page, rows, &TCP);
+    page.family(catalogue::TCP_DURATION);
+    for row in rows {
+        durations(page, row, |part| &part.duration);
+    }
     page.family(catalogue::TCP_CLOSED);
     for row in rows {
         closed(page, &row.labels, |reason| row.total(|part| part.closed.of(reason)));

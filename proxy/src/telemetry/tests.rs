@@ -13,6 +13,7 @@ use crate::telemetry::Book;
 use crate::telemetry::ConnectionRecord;
 use crate::telemetry::Direction;
 use crate::telemetry::Family;
+use crate::telemetry::Form;
 use crate::telemetry::HttpSeries;
 use crate::telemetry::Protocol;
 use crate::telemetry::RequestRecord;
@@ -52,14 +53,14 @@ pub(crate) fn read(page: &str) -> Read {
     for line in page.lines() {
         if let Some(help) = line.strip_prefix("# HELP ") {
             let (name, text) = help.split_once(' ').expect(line);
-            assert!(!text.is_empty() && helped.insert(name.to_owned()), "help once: {line}");
-            name.clone_into(&mut family);
+            assert!(
+                name == family && !text.is_empty() && helped.insert(name.to_owned()),
+                "help once: {line}"
+            );
         } else if let Some(kind) = line.strip_prefix("# TYPE ") {
             let (name, kind) = kind.split_once(' ').expect(line);
-            assert!(
-                name == family && ["counter", "gauge", "histogram"].contains(&kind),
-                "{line}"
-            );
+            name.clone_into(&mut family);
+            assert!(["counter", "gauge", "histogram"].contains(&kind), "{line}");
             assert_eq!(
                 kind == "counter",
                 name.ends_with("_total"),
@@ -186,7 +187,7 @@ fn shop(label: &'static str, value: &'static str) -> [(&'static str, &'static st
 
 #[test]
 fn an_empty_proxy_has_a_page() {
-    let page = read(&render(&[Book::new(0)], &process::families()));
+    let page = read(&render(&[Book::new(0)], process::families(), Form::Prometheus));
     assert_eq!(
         page.value("evenkeel_build_info", &[("version", env!("CARGO_PKG_VERSION"))]),
         Some(1.0)
@@ -226,7 +227,7 @@ fn a_page_with_everything_on_it_reads() {
     book.accept_errors.increment();
     book.generation.set(3);
 
-    let page = read(&render(&[book], &[]));
+    let page = read(&render(&[book], [], Form::Prometheus));
     let grpc = [SHOP[0], SHOP[1], ("protocol", "grpc")];
     let grpc_and = |label| [grpc[0], grpc[1], grpc[2], label];
     assert_eq!(
@@ -283,7 +284,7 @@ fn two_books_add_up_to_one_series() {
     answered(&books[1], "shop", StatusCode::NOT_FOUND);
     let _open = ConnectionRecord::new(Arc::clone(&books[1]), Direction::Outbound);
 
-    let page = read(&render(&books, &[]));
+    let page = read(&render(&books, [], Form::Prometheus));
     assert_eq!(page.value("evenkeel_requests_total", &shop("status", "200")), Some(2.0));
     assert_eq!(page.value("evenkeel_requests_total", &shop("status", "404")), Some(1.0));
     assert_eq!(page.value("evenkeel_request_duration_seconds_count", &SHOP), Some(3.0));
@@ -299,7 +300,7 @@ fn two_books_add_up_to_one_series() {
 fn a_status_that_nobody_answered_is_no_line() {
     let book = Book::new(0);
     answered(&book, "shop", StatusCode::OK);
-    let page = read(&render(&[book], &[]));
+    let page = read(&render(&[book], [], Form::Prometheus));
     assert_eq!(
         page.values
             .keys()
@@ -321,7 +322,7 @@ fn any_name_of_a_service_can_be_read_back() {
     let book = Book::new(0);
     let name = "a \"quoted\" \\ back\\nslash,\nnew line} 1 é";
     answered(&book, name, StatusCode::OK);
-    let page = read(&render(&[book], &[]));
+    let page = read(&render(&[book], [], Form::Prometheus));
     let labels = [SHOP[0], ("service", name), SHOP[2], ("status", "200")];
     assert_eq!(page.value("evenkeel_requests_total", &labels), Some(1.0));
 }
@@ -336,11 +337,11 @@ async fn a_cancelled_request_is_booked_like_any_other() {
         drop(record);
     };
     let cancelled = tokio::time::timeout(Duration::from_millis(40), request);
-    let in_flight = read(&render(&[Arc::clone(&book)], &[]));
+    let in_flight = read(&render(&[Arc::clone(&book)], [], Form::Prometheus));
     assert_eq!(in_flight.value("evenkeel_requests_in_flight", &SHOP), Some(1.0));
     assert!(cancelled.await.is_err());
 
-    let page = read(&render(&[book], &[]));
+    let page = read(&render(&[book], [], Form::Prometheus));
     assert_eq!(page.value("evenkeel_requests_in_flight", &SHOP), Some(0.0));
     assert_eq!(
         page.value("evenkeel_requests_total", &shop("status", "none")),
@@ -365,7 +366,7 @@ fn the_first_reason_stands() {
     connection.set_failure(Reason::DownstreamGone);
     drop(connection);
     drop(ConnectionRecord::new(Arc::clone(&book), Direction::Inbound));
-    let page = read(&render(&[book], &[]));
+    let page = read(&render(&[book], [], Form::Prometheus));
     let closed = |reason| {
         page.value(
             "evenkeel_connections_closed_total",
@@ -395,7 +396,7 @@ fn samples_from_elsewhere_stand_beside_those_of_the_books() {
         metric: catalogue::CONTROL_PLANE_CONNECTED,
         samples,
     };
-    let page = read(&render(&[Book::new(0)], &[family]));
+    let page = read(&render(&[Book::new(0)], [family], Form::Prometheus));
     assert_eq!(
         page.value("evenkeel_control_plane_connected", &[("server", "a")]),
         Some(0.5)
@@ -413,5 +414,29 @@ fn a_service_that_nobody_uses_costs_little() {
     for service in 0..1_000 {
         book.service(Direction::Outbound, &format!("service {service}"));
     }
-    assert!(render(&[book], &[]).len() < 20_000);
+    assert!(render(&[book], [], Form::Prometheus).len() < 20_000);
+}
+
+#[test]
+fn open_metrics_names_counters_without_their_suffix_and_says_units_and_its_end() {
+    let book = Book::new(0);
+    answered(&book, "shop", StatusCode::OK);
+    let page = render(&[book], process::families(), Form::OpenMetrics);
+    for expected in [
+        "# TYPE evenkeel_requests counter\n# HELP evenkeel_requests ",
+        "\nevenkeel_requests_total{direction=\"outbound\",service=\"shop\",protocol=\"http1\",status=\"200\"} 1\n",
+        "# TYPE evenkeel_request_bytes counter\n# UNIT evenkeel_request_bytes bytes\n",
+        "# TYPE evenkeel_request_duration_seconds histogram\n# UNIT evenkeel_request_duration_seconds seconds\n",
+        ",le=\"1.0\"} 1\n",
+        ",le=\"+Inf\"} 1\n",
+        "# TYPE process_start_time_seconds gauge\n# UNIT process_start_time_seconds seconds\n",
+    ] {
+        assert!(page.contains(expected), "{expected} is not in\n{page}");
+    }
+    assert!(page.ends_with("\n# EOF\n") && page.matches("# EOF").count() == 1);
+    assert!(
+        !page
+            .lines()
+            .any(|line| line.starts_with("# TYPE") && line.ends_with("_total counter"))
+    );
 }

@@ -30,6 +30,15 @@ pub struct Permit {
     within: Option<Arc<Budget>>,
 }
 
+/// How a budget stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stand {
+    /// Retries in flight within the fifth.
+    pub used: u32,
+    /// Retries that could begin now.
+    pub left: u32,
+}
+
 impl Budget {
     /// Leave for one more retry, where `active` requests are in flight; `None` when there are too many already. `now` is
     /// since the start of the process.
@@ -40,6 +49,20 @@ impl Budget {
             });
         }
         self.takes_saved(now).then_some(Permit { within: None })
+    }
+
+    /// Retries in flight within the fifth, and how many could begin now, where `active` requests are in flight.
+    pub fn stand(&self, active: u32, now: Duration) -> Stand {
+        let used = self.in_flight.load(Ordering::Relaxed);
+        let spent = self
+            .saved_at
+            .load(Ordering::Relaxed)
+            .saturating_sub(now.as_millis() as u64);
+        let saved = SAVED.saturating_sub(spent) / EARN;
+        Stand {
+            used,
+            left: (active / ACTIVE).saturating_sub(used).saturating_add(saved as u32),
+        }
     }
 
     fn takes_share(&self, active: u32) -> bool {
@@ -109,6 +132,24 @@ mod tests {
         within.truncate(13);
         assert_eq!(granted(&budget, 100, START).len(), 7);
         assert_eq!(granted(&budget, 60, START).len(), 0, "there are 13, and a fifth are 12");
+    }
+
+    #[test]
+    fn what_is_left_is_what_would_be_granted() {
+        let budget = Arc::default();
+        assert_eq!(budget_stand(&budget, 100), (0, 30));
+        let mut within = granted(&budget, 100, START);
+        assert_eq!(budget_stand(&budget, 100), (20, 0));
+        within.truncate(15);
+        assert_eq!(budget_stand(&budget, 100), (15, 5));
+        assert_eq!(granted(&budget, 100, START).len(), 5);
+        let later = budget.stand(0, Duration::from_millis(250));
+        assert_eq!((later.used, later.left), (15, 2));
+    }
+
+    fn budget_stand(budget: &Budget, active: u32) -> (u32, u32) {
+        let Stand { used, left } = budget.stand(active, START);
+        (used, left)
     }
 
     #[test]

@@ -122,7 +122,9 @@ impl Upstreams {
         direction: Direction,
     ) -> Result<Http1, Unreached> {
         let in_flight = InFlight::begin(endpoint);
+        let waiting = self.book.pool(Version::Http1).wait();
         let stream = self.dial(&cluster.configuration, endpoint, direction).await?;
+        drop(waiting);
         self.book.pool(Version::Http1).opened.increment();
         Ok(Http1 {
             stream,
@@ -158,7 +160,9 @@ impl Upstreams {
                     (opening, Unreached::First)
                 }
             };
+            let waiting = self.book.pool(Version::Http2).wait();
             opening.settled().await.map_err(unreached)?;
+            drop(waiting);
         }
     }
 

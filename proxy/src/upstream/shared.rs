@@ -59,6 +59,12 @@ impl Registry {
         })
     }
 
+    /// The same of a cluster that some worker has; `None`: none does.
+    pub fn budget_if_known(&self, cluster: &str) -> Option<Arc<Budget>> {
+        let budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
+        budgets.get(cluster)?.upgrade()
+    }
+
     /// Forgets what no worker holds.
     pub fn prune(&self) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -74,6 +80,7 @@ impl Registry {
             .iter()
             .filter_map(|((cluster, address), state)| Some((Arc::clone(cluster), *address, state.upgrade()?)))
             .collect();
+        drop(known);
         all.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
         all
     }

@@ -164,7 +164,10 @@ fn run(
         .enable_all()
         .build_local(LocalOptions::default());
     match runtime {
-        Ok(runtime) => runtime.block_on(work(common, book, bounds, inbox, listening)),
+        Ok(runtime) => {
+            book.runs_on(runtime.metrics());
+            runtime.block_on(work(common, book, bounds, inbox, listening));
+        }
         Err(error) => tracing::error!(%error, "a worker cannot start: the system has no epoll or no descriptors left"),
     }
 }

@@ -120,7 +120,7 @@ pub(crate) fn speculations(bench: &Bench, result: &str) -> usize {
 }
 
 fn counter(bench: &Bench, name: &str, result: &str) -> usize {
-    let page = telemetry::render(&[Arc::clone(&bench.context.book)], &[]);
+    let page = telemetry::render(&[Arc::clone(&bench.context.book)], [], telemetry::Form::Prometheus);
     let series = format!("evenkeel_{name}_total{{result=\"{result}\"}} ");
     let value = page.lines().find_map(|line| line.strip_prefix(&series));
     value

@@ -37,7 +37,7 @@ const CLIENTS: [Version; 2] = [Version::One, Version::Two];
 
 /// What a counter of requests stands at, over all its series.
 fn counted(bench: &Bench, name: &str) -> usize {
-    let page = telemetry::render(&[Arc::clone(&bench.context.book)], &[]);
+    let page = telemetry::render(&[Arc::clone(&bench.context.book)], [], telemetry::Form::Prometheus);
     let series = format!("evenkeel_request_{name}_total{{");
     let values = page.lines().filter(|line| line.starts_with(&series));
     values

@@ -78,7 +78,7 @@ async fn greeted(bench: &Bench) -> (Wire, JoinHandle<Result<(), Reason>>) {
 
 /// How many requests failed for this reason.
 fn failed(bench: &Bench, reason: &str) -> usize {
-    let page = telemetry::render(&[Arc::clone(&bench.context.book)], &[]);
+    let page = telemetry::render(&[Arc::clone(&bench.context.book)], [], telemetry::Form::Prometheus);
     let label = format!("reason=\"{reason}\"");
     let mut counts = page
         .lines()

@@ -291,7 +291,7 @@ fn a_post_of_which_nothing_could_be_sent_is_sent_on_another_connection() {
                 }
             };
             assert_eq!((status, server.accepted()), (200, 2), "{client:?}");
-            let page = telemetry::render(&[Arc::clone(&bench.context.book)], &[]);
+            let page = telemetry::render(&[Arc::clone(&bench.context.book)], [], telemetry::Form::Prometheus);
             let reused = "evenkeel_pool_connections_reused_total{protocol=\"http1\"} 1\n";
             assert!(page.contains(reused), "{client:?}: {page}");
         }

@@ -622,7 +622,7 @@ fn an_answer_of_the_configuration_is_counted_as_such() {
             let bench = bench(&resources);
             bench.ask(client, get("/a")).await;
             settle().await;
-            let page = telemetry::render(&[Arc::clone(&bench.context.book)], &[]);
+            let page = telemetry::render(&[Arc::clone(&bench.context.book)], [], telemetry::Form::Prometheus);
             let labels = format!("{{direction=\"outbound\",service=\"service0:80\",protocol=\"{protocol}\"");
             assert!(
                 page.contains(&format!("evenkeel_configured_answers_total{labels}}} 1\n")),

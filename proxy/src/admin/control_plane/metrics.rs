@@ -12,6 +12,9 @@ use evenkeel_control_api::ads::KindStatus;
 use evenkeel_control_api::ads::ServerStatus;
 use evenkeel_control_api::ads::Status;
 use evenkeel_control_api::resource;
+use std::hash::DefaultHasher;
+use std::hash::Hash;
+use std::hash::Hasher;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
 use tokio::time::Instant;
@@ -50,19 +53,24 @@ fn servers(servers: &[ServerStatus]) -> Vec<Family> {
 }
 
 /// Of every type and state there is a sample: an alert on one that is absent would never ring.
-fn resources(status: &Status) -> [Family; 2] {
+fn resources(status: &Status) -> [Family; 3] {
+    let mut versions = Vec::new();
     let mut by_state = Vec::new();
     let mut ignored = Vec::new();
     for kind in resource::Kind::ALL {
         let mut counts = [0_usize; STATES.len()];
         let mut notes = 0;
-        status.each(kind, |_, entry| {
+        let mut version = DefaultHasher::new();
+        status.each(kind, |name, entry| {
+            (name, entry.version()).hash(&mut version);
             notes += entry.notes().len();
             for (count, state) in counts.iter_mut().zip(STATES) {
                 *count += usize::from(entry.state() == state);
             }
         });
         ignored.push(sample(kind, notes as f64));
+        // As many bits as a float holds.
+        versions.push(sample(kind, (version.finish() >> 11) as f64));
         by_state.extend(STATES.into_iter().zip(counts).map(|(state, count)| Sample {
             labels: vec![("type", kind.label().to_owned()), ("state", state.label().to_owned())],
             value: count as f64,
@@ -76,6 +84,10 @@ fn resources(status: &Status) -> [Family; 2] {
         Family {
             metric: catalogue::XDS_IGNORED_FIELDS,
             samples: ignored,
+        },
+        Family {
+            metric: catalogue::XDS_VERSION,
+            samples: versions,
         },
     ]
 }

@@ -58,12 +58,13 @@ pub struct Group {
 }
 
 /// Everything there is.
-pub const GROUPS: [Group; 8] = [
+pub const GROUPS: [Group; 9] = [
     REQUEST_METRICS,
     TCP_METRICS,
     CONNECTION_METRICS,
     POOL_METRICS,
     ENDPOINT_METRICS,
+    BUDGET_METRICS,
     CONFIGURATION_METRICS,
     CONTROL_PLANE_METRICS,
     PROCESS_METRICS,

@@ -27,6 +27,13 @@ group! { ENDPOINT_METRICS "Endpoints"
         "Attempts to connect that failed."
 }
 
+group! { BUDGET_METRICS "Retry budgets"
+    RETRY_BUDGET_USED Gauge "evenkeel_retry_budget_used" [CLUSTER]
+        "Retries in flight that are within a fifth of the active requests."
+    RETRY_BUDGET_LEFT Gauge "evenkeel_retry_budget_left" [CLUSTER]
+        "Retries that could begin now: the rest of the fifth, and what is saved of ten a second."
+}
+
 group! { CONFIGURATION_METRICS "Configuration"
     CONFIG_GENERATION Gauge "evenkeel_config_generation" []
         "Configuration in force, counted from 1; 0 before the first."
@@ -59,6 +66,8 @@ group! { CONTROL_PLANE_METRICS "Control plane"
         "Resources that were taken, each time that they came."
     XDS_REFUSED Counter "evenkeel_xds_refused_total" [TYPE]
         "Resources that were refused, each time that they came."
+    XDS_VERSION Gauge "evenkeel_xds_version" [TYPE]
+        "A number made of the names and versions of all resources in use; where it is the same, they are."
     XDS_LAST_RESPONSE Gauge "evenkeel_xds_last_response_timestamp_seconds" [TYPE]
         "When the last response of this type came, since 1970."
 }
@@ -68,6 +77,10 @@ group! { PROCESS_METRICS "Process"
         "Always 1; the version is a label."
     PHASE Gauge "evenkeel_phase" [PHASE]
         "1 for the phase that the process is in."
+    WORKER_BUSY Counter "evenkeel_worker_busy_seconds_total" [WORKER]
+        "How long each worker had something to do: at one second a second it is a bottleneck."
+    WORKER_BUFFERED Gauge "evenkeel_worker_buffered_bytes" [WORKER]
+        "What each worker holds for readers that are behind."
     WORKER_CONNECTIONS Gauge "evenkeel_worker_connections" [WORKER]
         "Accepted connections that are open, by worker."
     ACCESS_LOG_DROPPED Counter "evenkeel_access_log_dropped_total" []

@@ -36,6 +36,8 @@ group! { TCP_METRICS "Opaque connections"
         "Opaque connections."
     TCP_CLOSED Counter "evenkeel_tcp_connections_closed_total" [DIRECTION SERVICE CLOSED_BY]
         "Opaque connections closed, by reason; none: in good order."
+    TCP_DURATION Histogram "evenkeel_tcp_connection_duration_seconds" [DIRECTION SERVICE LE]
+        "How long opaque connections that were closed had been open."
     TCP_RECEIVED Counter "evenkeel_tcp_received_bytes_total" [DIRECTION SERVICE]
         "Bytes from clients of opaque connections."
     TCP_SENT Counter "evenkeel_tcp_sent_bytes_total" [DIRECTION SERVICE]
@@ -60,6 +62,8 @@ group! { CONNECTION_METRICS "Accepted connections and what is spoken on them"
 group! { POOL_METRICS "Upstream connections that requests share"
     POOL_IDLE Gauge "evenkeel_pool_idle_connections" [VERSION]
         "Upstream connections without a request."
+    POOL_WAITING Gauge "evenkeel_pool_waiting_requests" [VERSION]
+        "Requests that wait for an upstream connection that is being made."
     POOL_OPENED Counter "evenkeel_pool_connections_opened_total" [VERSION]
         "Upstream connections made for a request."
     POOL_REUSED Counter "evenkeel_pool_connections_reused_total" [VERSION]
