@@ -75,6 +75,16 @@ impl Stream {
         }
     }
 
+    /// As it is sent over HTTP/2.
+    fn request(&self) -> Request<()> {
+        let mut head = Request::from_parts(self.head.clone(), ());
+        if head.uri().authority().is_none() {
+            // The host is in its field alone (RFC 9113 8.3.1); of this version the crate lets the authority be missing.
+            *head.version_mut() = Version::HTTP_11;
+        }
+        head
+    }
+
     fn content_length(&self) -> Option<u64> {
         self.head.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
     }
@@ -138,14 +148,9 @@ pub(in crate::protocol::http) async fn to_http2(
         reused,
         request,
     };
-    let mut head = Request::from_parts(stream.head.clone(), ());
-    if head.uri().authority().is_none() {
-        // The host is in its field alone (RFC 9113 8.3.1); of this version the crate lets the authority be missing.
-        *head.version_mut() = Version::HTTP_11;
-    }
     let opened = poll_fn(|cx| up.sender.poll_ready(cx))
         .await
-        .and_then(|()| up.sender.send_request(head, stream.whole));
+        .and_then(|()| up.sender.send_request(stream.request(), stream.whole));
     let (mut response, send) = opened.map_err(|error| failed(classify(&error, &up), Repeatable::Unsent))?;
     let mut far = Side::Two(Two::sending(send));
     stream.upward.rewind();
@@ -178,7 +183,11 @@ pub(in crate::protocol::http) async fn to_http2(
     if let Side::Two(far) = &mut far {
         far.receive = Some(receive);
     }
-    Ok(answer(stream, &mut far, head, whole, attempts.clock, record).await)
+    let downward = match begin_answer(stream, head, whole, record) {
+        Ok(downward) => downward,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    Ok(answer(stream, &mut far, downward, attempts.clock, record).await)
 }
 
 fn poll_response(
@@ -285,7 +294,10 @@ pub(in crate::protocol::http) async fn to_http1(
         attempts.answered();
         session.observe(up.in_flight.endpoint(), attempts.leased, Instant::now());
         let whole = matches!(head.framing, Framing::None | Framing::Length(0)) && !head.upgrade;
-        let moved = answer(stream, &mut far, response, whole, attempts.clock, record).await;
+        let moved = match begin_answer(stream, response, whole, record) {
+            Ok(downward) => answer(stream, &mut far, downward, attempts.clock, record).await,
+            Err(reason) => Err(reason),
+        };
         let clean = matches!(&far, Side::One(far) if far.rest().is_empty() && !far.ended);
         let reusable = clean && head.persistent && !head.upgrade && stream.upward.is_complete();
         (head, moved, reusable)
@@ -340,15 +352,13 @@ fn poll_head(
     }
 }
 
-/// Moves the answer, and what is left of the request.
-async fn answer(
+/// Gives the client the head of the answer. Returns what is to follow.
+fn begin_answer(
     stream: &mut Stream,
-    far: &mut Side<'_>,
     head: Response<()>,
     whole: bool,
-    clock: &Clock,
     record: &mut RequestRecord,
-) -> Result<(), Reason> {
+) -> Result<Transfer, Reason> {
     let told = record.answer(&head);
     stream.upward.settle();
     if let Some(status) = grpc_status(head.headers()) {
@@ -362,11 +372,21 @@ async fn answer(
     if let Side::Two(near) = &mut stream.near {
         near.send = Some(send);
     }
-    let mut downward = if bare {
+    Ok(if bare {
         Transfer::complete()
     } else {
         Transfer::telling(told)
-    };
+    })
+}
+
+/// Moves the answer's body, and what is left of the request.
+async fn answer(
+    stream: &mut Stream,
+    far: &mut Side<'_>,
+    mut downward: Transfer,
+    clock: &Clock,
+    record: &mut RequestRecord,
+) -> Result<(), Reason> {
     let moved = poll_fn(|cx| {
         if let Poll::Ready(()) = poll_client_gone(cx, &mut stream.near, &downward) {
             return Poll::Ready(Err(Reason::DownstreamGone));
