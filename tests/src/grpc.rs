@@ -122,7 +122,7 @@ impl Deframer {
 }
 
 /// A message with its prefix.
-pub fn frame(message: &Echo) -> Bytes {
+pub fn frame(message: &impl Message) -> Bytes {
     let length = message.encoded_len();
     let mut bytes = BytesMut::with_capacity(PREFIX + length);
     bytes.put_u8(0);

@@ -16,6 +16,7 @@
 //!  helm       the chart, rendered by the real helm; no cluster, no pod
 //!  rbac       what the chart lets the control plane do                      kubernetes
 //!  image      the images of the Dockerfile, run as the kubelet would        namespace
+//!  identity   a certificate for a server of the tests
 //!  pod        a namespace with an address of each family
 //!  namespace  a network namespace; commands and closures inside it                        process
 //!  binaries   where the workspace's programs lie
@@ -53,6 +54,7 @@ pub mod grpc;
 pub mod helm;
 pub mod http;
 pub mod http2;
+pub mod identity;
 pub mod image;
 pub mod kubelet;
 pub mod kubernetes;

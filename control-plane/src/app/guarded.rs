@@ -11,10 +11,12 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use tokio::sync::watch;
 
-/// The Service, and what else of ours has a name in the cluster.
-const SERVICE: &str = "evenkeel-control";
-const SECRET: &str = "evenkeel-control-tls";
-const WEBHOOKS: &str = "evenkeel-injector";
+/// The Service by which we are reached: the certificate is good for its names.
+pub const SERVICE: &str = "evenkeel-control";
+/// The Secret of a certificate that is made.
+pub const SECRET: &str = "evenkeel-control-tls";
+/// The `MutatingWebhookConfiguration` that is told whom to believe.
+pub const WEBHOOKS: &str = "evenkeel-injector";
 
 /// Where the certificate comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ mod node;
 mod run;
 mod serve;
 
-pub use guarded::CertificateSource;
+pub use guarded::{CertificateSource, SECRET, SERVICE, WEBHOOKS};
 pub use leading::OwnPod;
 pub use listen::Listen;
 pub use run::Run;

@@ -30,6 +30,7 @@ pub use decision::{Namespace, Skipped};
 use evenkeel_control_api::fault::{Fault, Faults};
 use json_patch::Patch;
 use k8s_openapi::api::core::v1::Pod;
+pub use ports::{PROXY_UID, TELEMETRY};
 use serde::Deserialize;
 use serde_json::Value;
 use settings::Settings;

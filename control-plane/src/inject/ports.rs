@@ -5,9 +5,9 @@ use evenkeel_control_api::fault::Fault;
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
 
 /// Who the proxy runs as; `evenkeel-init` leaves that user's connections alone.
-pub(super) const PROXY_UID: i64 = 1337;
+pub const PROXY_UID: i64 = 1337;
 /// Where `/metrics`, `/ready` and the kubelet's probes are answered.
-pub(super) const TELEMETRY: u16 = 15_020;
+pub const TELEMETRY: u16 = 15_020;
 /// Never redirected, never dialled.
 const OWN_PORTS: [i32; 4] = [15_000, 15_001, 15_006, 15_020];
 

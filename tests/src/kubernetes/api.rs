@@ -13,7 +13,6 @@ use serde_json::Value;
 
 use super::admission;
 use super::admission::Admitted;
-use super::identity::Identity;
 use super::kind::Kind;
 use super::server::Server;
 use super::store::Key;
@@ -21,6 +20,7 @@ use super::world::Request;
 use super::world::Shared;
 use super::world::World;
 use crate::cluster::Family;
+use crate::identity::Identity;
 use crate::pod::Pod;
 use crate::rbac::Rights;
 use crate::wait;
@@ -46,7 +46,7 @@ impl ApiServer {
     /// Starts one on the pod's address of this family, with nothing in it.
     pub fn start(pod: &Pod, family: Family) -> Result<Self> {
         let shared = Arc::new(Shared::new());
-        let identity = Identity::of(pod.ip(family))?;
+        let identity = Identity::of(&pod.ip(family).to_string())?;
         let (server, at) = Server::start(pod, pod.at(family, PORT), &identity.tls, &shared)?;
         Ok(Self {
             pod: pod.clone(),

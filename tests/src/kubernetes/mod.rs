@@ -7,7 +7,7 @@
 //!  chart      what of the chart is stored in a cluster, and its pods                  api
 //!  api        the handle: put, remove, look; and what goes wrong on purpose      server
 //!  admission  a pod on its way in, past the webhooks that want to see it             selector
-//!  server     HTTP/1.1 in a pod's namespace: it listens, dies and returns        identity, answer
+//!  server     HTTP/1.1 in a pod's namespace: it listens, dies and returns        answer
 //!  answer     one request: where it leads, and what is answered                  path, list, watch, write, review, discovery
 //!  watch      a stream of events that follows the log                            store, selector
 //!  list       lists, in pages                                                    store, selector
@@ -24,7 +24,6 @@ pub mod chart;
 pub mod control;
 mod discovery;
 mod fault;
-mod identity;
 mod kind;
 mod list;
 pub mod object;

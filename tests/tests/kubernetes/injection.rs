@@ -29,29 +29,29 @@ use crate::world::PORT;
 use crate::world::SHOP;
 
 /// Where the proxy tells how it is.
-const TELEMETRY: u16 = 15020;
+pub(crate) const TELEMETRY: u16 = 15020;
 /// A namespace whose pods are not injected by themselves.
 const PLAIN: &str = "plain";
 /// The port of the application.
 const APP: u16 = 8080;
 /// Native sidecars are known since 1.29.
-const NATIVE: u32 = 32;
+pub(crate) const NATIVE: u32 = 32;
 /// The last that does not know them.
-const ORDINARY: u32 = 28;
+pub(crate) const ORDINARY: u32 = 28;
 
 /// A cluster in which pods are injected.
-struct Town {
-    cluster: Cluster,
+pub(crate) struct Town {
+    pub(crate) cluster: Cluster,
     family: Family,
-    api: ApiServer,
-    control: ControlPlane,
+    pub(crate) api: ApiServer,
+    pub(crate) control: ControlPlane,
 }
 
 // === impl Town ===
 
 impl Town {
     /// With these values of the chart, in this version of Kubernetes.
-    fn new(family: Family, values: &Value, version: u32) -> Result<Self> {
+    pub(crate) fn new(family: Family, values: &Value, version: u32) -> Result<Self> {
         let cluster = Cluster::new()?;
         let api = ApiServer::start(&cluster.pod("api")?, family)?;
         api.set_version(version);
@@ -70,23 +70,35 @@ impl Town {
     }
 
     /// A pod of this name, as it was admitted and stored.
-    fn created(&self, name: &str) -> Result<(Pod, Value)> {
+    pub(crate) fn created(&self, name: &str) -> Result<(Pod, Value)> {
         let pod = self.cluster.pod(name)?;
-        let admitted = self.api.admit(written(name, &pod))?;
-        ensure!(admitted.calls == 1, "{admitted:?}");
+        let object = self.stored(written(name, &pod))?;
+        Ok((pod, object))
+    }
+
+    /// A pod comes in and is stored.
+    pub(crate) fn stored(&self, object: Value) -> Result<Value> {
+        let admitted = self.api.admit(object)?;
+        ensure!(admitted.calls == 1 && admitted.warnings.is_empty(), "{admitted:?}");
+        let name = admitted.pod["metadata"]["name"].as_str().context("a name")?.to_owned();
         self.api.put([admitted.pod]);
-        Ok((pod, self.api.find("pods", SHOP, name).context("it is there")?))
+        self.api.find("pods", SHOP, &name).context("it is there")
+    }
+
+    /// Where the Service `web` is asked.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/", SocketAddr::new(self.family.vip(10), PORT))
     }
 
     /// Starts a pod that was created.
-    fn start(&self, (pod, object): &(Pod, Value)) -> Result<Running> {
+    pub(crate) fn start(&self, (pod, object): &(Pod, Value)) -> Result<Running> {
         let running = Running::start(pod, object, &self.api, &self.control.chart().hosts())?;
         running.process("app")?.wait_for_line("is ready", DEADLINE)?;
         Ok(running)
     }
 
     /// The Service `web` in front of these pods.
-    fn expose(&self, pods: &[(&str, &Running)]) {
+    pub(crate) fn expose(&self, pods: &[(&str, &Running)]) {
         let endpoints = pods
             .iter()
             .map(|(name, running)| object::endpoint(running.pod().ip(self.family), name, Condition::Ready));
@@ -98,14 +110,15 @@ impl Town {
     }
 
     /// One request from inside a pod to the Service.
-    fn answer(&self, from: &Running) -> Result<String> {
-        let url = format!("http://{}/", SocketAddr::new(self.family.vip(10), PORT));
-        Ok(clients::curl(from.pod(), &["--fail", &url])?.trim_end().to_owned())
+    pub(crate) fn answer(&self, from: &Running) -> Result<String> {
+        Ok(clients::curl(from.pod(), &["--fail", &self.url()])?
+            .trim_end()
+            .to_owned())
     }
 }
 
 /// A pod in which the `replica` program runs, with probes of its own, as its user wrote it.
-fn written(name: &str, pod: &Pod) -> Value {
+pub(crate) fn written(name: &str, pod: &Pod) -> Value {
     let ips = Family::BOTH.map(|family| pod.ip(family));
     let mut object = object::pod(SHOP, name, "web", &ips);
     let run = [

@@ -1,4 +1,4 @@
-//! The gRPC service `evenkeel.test.Echo`, all four kinds of call.
+//! The gRPC service `evenkeel.test.Echo`, all four kinds of call, and on request the health service that kubelets ask.
 
 use std::sync::Arc;
 
@@ -23,22 +23,32 @@ use crate::Replica;
 use crate::http::Answer;
 use crate::http::whole;
 
+/// `grpc.health.v1.HealthCheckResponse`.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+struct Health {
+    #[prost(int32, tag = "1")]
+    status: i32,
+}
+
 /// Answers that may wait for the client to read them.
 const QUEUE: usize = 16;
 
+/// The one method of the health service that a probe calls.
+const HEALTH: &str = "/grpc.health.v1.Health/Check";
+/// `SERVING`.
+const SERVING: i32 = 1;
+
+const NOT_FOUND: &str = "5";
 const UNIMPLEMENTED: &str = "12";
 const INTERNAL: &str = "13";
 
 /// The answer to a call; its messages follow from a task of their own, as the client's arrive.
-pub(crate) fn answer(request: Request<Incoming>, replica: Arc<Replica>) -> Answer {
+pub(crate) async fn answer(request: Request<Incoming>, replica: Arc<Replica>) -> Answer {
+    if let Some(known) = replica.health.as_ref().filter(|_| request.uri().path() == HEALTH) {
+        return health(request.into_body(), known).await;
+    }
     let Some(kind) = Kind::from_path(request.uri().path()) else {
-        // Trailers-only: the status travels in the head.
-        let mut answer = Response::new(whole(""));
-        answer.headers_mut().extend(status(UNIMPLEMENTED));
-        answer
-            .headers_mut()
-            .insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-        return answer;
+        return refused(UNIMPLEMENTED);
     };
     let (mut replies, body) = Channel::<Bytes, hyper::Error>::new(QUEUE);
     tokio::spawn(async move {
@@ -47,6 +57,41 @@ pub(crate) fn answer(request: Request<Incoming>, replica: Arc<Replica>) -> Answe
         let _ = replies
             .send_trailers(status(if outcome.is_ok() { "0" } else { INTERNAL }))
             .await;
+    });
+    let mut answer = Response::new(body.boxed());
+    answer
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    answer
+}
+
+/// Trailers-only: the status travels in the head.
+fn refused(code: &'static str) -> Answer {
+    let mut answer = Response::new(whole(""));
+    answer.headers_mut().extend(status(code));
+    answer
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    answer
+}
+
+/// Of the service that is `known`, and of the whole server.
+async fn health(body: Incoming, known: &str) -> Answer {
+    let mut deframer = Deframer::default();
+    if let Ok(body) = body.collect().await {
+        deframer.push(&body.to_bytes());
+    }
+    // The question has one field, the name, as a message of the other service has first.
+    match deframer.message() {
+        Ok(Some(asked)) if asked.text.is_empty() || asked.text == known => {}
+        Ok(Some(_)) => return refused(NOT_FOUND),
+        Ok(None) | Err(_) => return refused(INTERNAL),
+    }
+    let (mut replies, body) = Channel::<Bytes, hyper::Error>::new(QUEUE);
+    tokio::spawn(async move {
+        // Sends fail when the client has gone, and then there is nobody to tell.
+        let _ = replies.send_data(frame(&Health { status: SERVING })).await;
+        let _ = replies.send_trailers(status("0")).await;
     });
     let mut answer = Response::new(body.boxed());
     answer

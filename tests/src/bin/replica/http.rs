@@ -24,7 +24,8 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioExecutor;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
-use tokio::net::TcpStream;
+use tokio::io::AsyncRead;
+use tokio::io::AsyncWrite;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
@@ -39,7 +40,10 @@ pub(crate) type Answer = Response<BoxBody<Bytes, hyper::Error>>;
 const REPLICA: HeaderName = HeaderName::from_static("x-replica");
 
 /// One connection, whichever version the client begins with.
-pub(crate) async fn serve(stream: TcpStream, replica: Arc<Replica>) -> Result<()> {
+pub(crate) async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    replica: Arc<Replica>,
+) -> Result<()> {
     count(&replica.tally.connections);
     let answer = service_fn(move |request| answer(request, Arc::clone(&replica)));
     let served = auto::Builder::new(TokioExecutor::new())
@@ -55,7 +59,7 @@ async fn answer(request: Request<Incoming>, replica: Arc<Replica>) -> Result<Ans
     let name = HeaderValue::from_str(&replica.name).unwrap_or(HeaderValue::from_static("nameless"));
     let mut answer = if holds(request.headers(), header::CONTENT_TYPE, "application/grpc") {
         count(&replica.tally.grpc);
-        grpc::answer(request, replica)
+        grpc::answer(request, replica).await
     } else if holds(request.headers(), header::UPGRADE, "websocket") {
         count(&replica.tally.websocket);
         websocket(request)

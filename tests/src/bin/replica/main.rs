@@ -16,8 +16,10 @@ use std::time::Duration;
 use anyhow::Context;
 use anyhow::Result;
 use clap::Parser;
+use evenkeel_tests::identity::Identity;
 use tokio::net::TcpListener;
 use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
 
 use crate::tally::Tally;
 
@@ -36,6 +38,12 @@ struct Arguments {
     /// Port where `GET /counts` tells what was served.
     #[arg(long, default_value_t = 9100)]
     control: u16,
+    /// Port of HTTPS, with a certificate that nobody knows.
+    #[arg(long)]
+    https: Option<u16>,
+    /// The service that gRPC's health service knows; without it there is no health service.
+    #[arg(long)]
+    health: Option<String>,
     /// Milliseconds to think before each HTTP or gRPC answer.
     #[arg(long, default_value_t = 0)]
     delay: u64,
@@ -45,6 +53,7 @@ struct Arguments {
 struct Replica {
     name: String,
     delay: Duration,
+    health: Option<String>,
     tally: Tally,
 }
 
@@ -55,17 +64,23 @@ async fn main() -> Result<()> {
     let replica = Arc::new(Replica {
         name: arguments.name,
         delay,
+        health: arguments.health,
         tally: Tally::default(),
     });
 
     let http = listen(arguments.http).await?;
     let banner = listen(arguments.banner).await?;
     let control = listen(arguments.control).await?;
+    let https = match arguments.https {
+        Some(port) => Some(listen(port).await?),
+        None => None,
+    };
     say(&format!("replica {} is ready", replica.name));
     tokio::try_join!(
         accept(http, &replica, |stream, replica| async move {
             http::serve(stream, replica).await
         }),
+        secured(https, &replica),
         accept(banner, &replica, |stream, replica| async move {
             banner::serve(stream, &replica).await
         }),
@@ -74,6 +89,17 @@ async fn main() -> Result<()> {
         }),
     )?;
     Ok(())
+}
+
+/// HTTP over TLS, where it is wanted.
+async fn secured(listener: Option<TcpListener>, replica: &Arc<Replica>) -> Result<()> {
+    let Some(listener) = listener else { return Ok(()) };
+    let tls = TlsAcceptor::from(Identity::of("localhost")?.tls);
+    accept(listener, replica, |stream, replica| {
+        let tls = tls.clone();
+        async move { http::serve(tls.accept(stream).await?, replica).await }
+    })
+    .await
 }
 
 /// Both families with one socket.

@@ -1,6 +1,5 @@
-//! How the server shows who it is, to clients that speak TLS.
+//! How a server of the tests shows who it is, to clients that speak TLS.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use anyhow::Result;
@@ -12,18 +11,19 @@ use rustls::pki_types::PrivatePkcs8KeyDer;
 
 /// A certificate that is its own authority.
 #[derive(Debug, Clone)]
-pub(super) struct Identity {
-    /// In PEM.
-    pub(super) authority: String,
-    pub(super) tls: Arc<ServerConfig>,
+pub struct Identity {
+    /// By which clients know it, in PEM.
+    pub authority: String,
+    /// For the listener.
+    pub tls: Arc<ServerConfig>,
 }
 
 // === impl Identity ===
 
 impl Identity {
-    /// A new one, good for this address.
-    pub(super) fn of(address: IpAddr) -> Result<Self> {
-        let CertifiedKey { cert, signing_key } = generate_simple_self_signed([address.to_string()])?;
+    /// A new one, good for this name or address.
+    pub fn of(name: &str) -> Result<Self> {
+        let CertifiedKey { cert, signing_key } = generate_simple_self_signed([name.to_owned()])?;
         let key = PrivatePkcs8KeyDer::from(signing_key.serialize_der());
         let tls = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()?
