@@ -198,6 +198,10 @@ fn guarded(page: &mut String, Access { certificates, reviews }: &Access) {
         family(page, name, "gauge", "For how long the certificate in force is good.");
         sample(page, name, "", rest.as_secs());
     }
+    let name = "evenkeel_control_authorities";
+    let help = "Authorities that new pods are told to believe: more than one after a rotation.";
+    family(page, name, "gauge", help);
+    sample(page, name, "", certificate.believed);
     let name = "evenkeel_control_certificates_total";
     family(page, name, "counter", "Certificates, by what became of them.");
     sample(page, name, "{result=\"accepted\"}", certificate.accepted);

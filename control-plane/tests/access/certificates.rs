@@ -4,11 +4,17 @@ use crate::api::ApiServer;
 use crate::until;
 use evenkeel_control_plane::access::certificates::{Certificates, LIFE, Settings, Source, service_names};
 use k8s_openapi::ByteString;
+use rustls::crypto::ring;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
 use serde_json::{Value, json};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 const NAMESPACE: &str = "evenkeel-system";
 const SECRET: &str = "/api/v1/namespaces/evenkeel-system/secrets/evenkeel-control-tls";
@@ -123,6 +129,61 @@ async fn the_leader_renews_the_leaf_and_the_authority_stays() {
     assert_eq!(replica.authority(), authority);
     assert!(replica.certificates.status().expires.unwrap() > SystemTime::now());
     assert_eq!(replica.certificates.status().refusal, None);
+}
+
+/// Somebody who believes this, and connects to the replica.
+async fn connects(replica: &Replica, believed: &str) -> bool {
+    let mut roots = RootCertStore::empty();
+    for authority in CertificateDer::pem_slice_iter(believed.as_bytes()) {
+        roots.add(authority.unwrap()).unwrap();
+    }
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let (ours, theirs) = tokio::io::duplex(1 << 14);
+    let accept = TlsAcceptor::from(replica.certificates.tls(&["h2"])).accept(theirs);
+    let name = "evenkeel-control.evenkeel-system.svc".try_into().unwrap();
+    let (_, connected) = tokio::join!(accept, TlsConnector::from(Arc::new(config)).connect(name, ours));
+    connected.is_ok()
+}
+
+#[tokio::test]
+async fn another_authority_signs_and_pods_of_before_are_not_left_behind() {
+    let server = ApiServer::start().await;
+    let replica = Replica::start(&server, made(LIFE), true);
+    replica.accepted(1).await;
+    let follower = Replica::start(&server, made(LIFE), false);
+    let first = replica.authority().unwrap();
+    let want = |word: &str| {
+        let mut secret = server.object(SECRET).unwrap();
+        secret["metadata"]["annotations"]["evenkeel.io/authority"] = word.into();
+        server.put(SECRET, secret);
+    };
+    want("rotate");
+    for replica in [&replica, &follower] {
+        until("both are believed", || replica.certificates.status().believed == 2).await;
+    }
+    let both = replica.authority().unwrap();
+    let newest = both
+        .strip_suffix(&first)
+        .expect("the first one is still believed")
+        .to_owned();
+    for believed in [&first, &newest, &both] {
+        assert!(connects(&replica, believed).await && connects(&follower, believed).await);
+    }
+    let annotations = server.object(SECRET).unwrap()["metadata"]["annotations"].clone();
+    assert!(
+        annotations["evenkeel.io/authority"].is_null(),
+        "it is done: {annotations}"
+    );
+    assert!(annotations["evenkeel.io/authority-since"].is_string(), "{annotations}");
+
+    want("retire");
+    until("one is believed", || replica.certificates.status().believed == 1).await;
+    assert_eq!(replica.authority(), Some(newest.clone()));
+    assert!(connects(&replica, &newest).await && !connects(&replica, &first).await);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use rcgen::{
 use std::time::{Duration, SystemTime};
 
 /// How long the authority holds: its certificate is in the configuration of every proxy.
-const AUTHORITY_LIFE: Duration = Duration::from_hours(10 * 365 * 24);
+pub(super) const AUTHORITY_LIFE: Duration = Duration::from_hours(10 * 365 * 24);
 /// Clocks differ: what is made now is good from then on.
 const SKEW: Duration = Duration::from_hours(1);
 
@@ -19,10 +19,35 @@ pub(super) fn authority(now: SystemTime) -> Result<(String, String), Error> {
     Ok((certificate.pem(), key.serialize_pem()))
 }
 
-/// A new leaf of the authority, with a key of its own.
+/// An authority that comes after another.
+pub(super) struct Successor {
+    pub(super) certificate: String,
+    pub(super) key: String,
+    /// Signed by the one before: whoever believes that one believes this one, too.
+    pub(super) vouched: String,
+}
+
+/// An authority after the one with this key.
+pub(super) fn successor(before_key: &str, now: SystemTime) -> Result<Successor, Error> {
+    let key = KeyPair::generate()?;
+    let mut params = authority_params(now)?;
+    let certificate = params.self_signed(&key)?;
+    let before = Issuer::new(authority_params(now)?, KeyPair::from_pem(before_key)?);
+    params.use_authority_key_identifier_extension = true;
+    let vouched = params.signed_by(&key, &before)?;
+    Ok(Successor {
+        certificate: certificate.pem(),
+        key: key.serialize_pem(),
+        vouched: vouched.pem(),
+    })
+}
+
+/// A new leaf of the authority that has this key, with a key of its own. `believed` is what clients are told to believe, and
+/// `between` what is shown with the leaf.
 pub(super) fn leaf(
-    authority: &str,
+    believed: &str,
     authority_key: &str,
+    between: &str,
     names: &[String],
     life: Duration,
     now: SystemTime,
@@ -37,9 +62,9 @@ pub(super) fn leaf(
     params.use_authority_key_identifier_extension = true;
     let certificate = params.signed_by(&key, &issuer)?;
     Ok(Texts {
-        chain: certificate.pem().into_bytes(),
+        chain: format!("{}{between}", certificate.pem()).into_bytes(),
         key: key.serialize_pem().into_bytes(),
-        authority: authority.as_bytes().to_vec(),
+        authority: believed.as_bytes().to_vec(),
     })
 }
 
@@ -50,7 +75,8 @@ fn authority_params(now: SystemTime) -> Result<CertificateParams, Error> {
     params
         .distinguished_name
         .push(DnType::CommonName, "Evenkeel control plane");
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    // It vouches for those that come after it.
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     Ok(params)
 }

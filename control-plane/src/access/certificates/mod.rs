@@ -4,6 +4,7 @@
 //! ```text
 //! secret, folder   where it comes from: a Secret, made or given | files
 //! bundle           the webhook's configuration is told whom to believe
+//! rotation         another authority signs, and whoever believes the one before takes it
 //! made, pair       an authority and its leaf | checked, and ready to be shown
 //! ```
 
@@ -11,6 +12,7 @@ mod bundle;
 mod folder;
 mod made;
 mod pair;
+mod rotation;
 mod secret;
 
 use kube::Client;
@@ -61,6 +63,8 @@ pub struct Settings {
 pub struct Status {
     /// When the one in force is not good any more; `None`: there is none.
     pub expires: Option<SystemTime>,
+    /// Authorities that clients are told to believe: more than one after a rotation, until those of before are retired.
+    pub believed: usize,
     /// Certificates that came into force.
     pub accepted: u64,
     /// What was offered and could not be used.
@@ -154,6 +158,7 @@ impl Certificates {
         let mut status = self.status_mut();
         status.refusal = None;
         status.expires = Some(loaded.expires);
+        status.believed = loaded.believed;
         if is_new {
             status.accepted += 1;
             let days = loaded

@@ -29,6 +29,8 @@ pub(super) struct Texts {
 pub(super) struct Loaded {
     pub(super) key: Arc<CertifiedKey>,
     pub(super) authority: String,
+    /// How many authorities that is.
+    pub(super) believed: usize,
     pub(super) expires: SystemTime,
 }
 
@@ -57,12 +59,8 @@ pub(super) fn load(texts: &Texts, names: &[String], now: SystemTime) -> Result<L
     let provider = ring::default_provider();
     let key = CertifiedKey::from_der(chain, key, &provider).map_err(|error| format!("tls.crt and tls.key: {error}"))?;
 
-    let mut roots = RootCertStore::empty();
-    for authority in authorities {
-        roots.add(authority).map_err(|error| format!("ca.crt: {error}"))?;
-    }
-    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::new(provider)).build();
-    let verifier = verifier.map_err(|error| format!("ca.crt: {error}"))?;
+    let believed = authorities.len();
+    let verifier = verifier(authorities)?;
     let verify = |name: &str, at| {
         let name = ServerName::try_from(name.to_owned()).map_err(|error| Error::General(error.to_string()))?;
         verifier.verify_server_cert(&key.cert[0], &key.cert[1..], &name, &[], UnixTime::since_unix_epoch(at))
@@ -79,9 +77,34 @@ pub(super) fn load(texts: &Texts, names: &[String], now: SystemTime) -> Result<L
     };
     Ok(Loaded {
         authority: String::from_utf8_lossy(&texts.authority).into_owned(),
+        believed,
         expires: SystemTime::UNIX_EPOCH + Duration::from_secs(expires),
         key: Arc::new(key),
     })
+}
+
+/// When the first of these certificates ends.
+pub(super) fn expires(text: &[u8]) -> Option<SystemTime> {
+    let first = certificates("ca.crt", text).ok()?.into_iter().next()?;
+    let verifier = verifier(vec![first.clone()]).ok()?;
+    let anybody = ServerName::try_from("localhost").ok()?;
+    // Its time is looked at before anything else.
+    match verifier.verify_server_cert(&first, &[], &anybody, &[], UnixTime::since_unix_epoch(END_OF_TIME)) {
+        Err(Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. })) => {
+            Some(SystemTime::UNIX_EPOCH + Duration::from_secs(not_after.as_secs()))
+        }
+        _ => None,
+    }
+}
+
+fn verifier(authorities: Vec<CertificateDer<'static>>) -> Result<Arc<WebPkiServerVerifier>, String> {
+    let mut roots = RootCertStore::empty();
+    for authority in authorities {
+        roots.add(authority).map_err(|error| format!("ca.crt: {error}"))?;
+    }
+    let provider = Arc::new(ring::default_provider());
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
+    verifier.map_err(|error| format!("ca.crt: {error}"))
 }
 
 fn certificates(file: &str, text: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
@@ -107,7 +130,7 @@ mod tests {
 
     fn made(now: SystemTime) -> Texts {
         let (authority, key) = made::authority(now).unwrap();
-        made::leaf(&authority, &key, &names(), Duration::from_hours(24), now).unwrap()
+        made::leaf(&authority, &key, "", &names(), Duration::from_hours(24), now).unwrap()
     }
 
     fn refused(texts: &Texts, names: &[String], now: SystemTime) -> String {

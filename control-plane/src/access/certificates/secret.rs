@@ -3,6 +3,7 @@
 use super::Certificates;
 use super::made;
 use super::pair::{self, Loaded, Texts};
+use super::rotation;
 use crate::outage::Outage;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
@@ -23,10 +24,10 @@ const RETRY: Duration = Duration::from_secs(5);
 /// What the API server says when somebody else was first.
 const CONFLICT: u16 = 409;
 
-const CHAIN: &str = "tls.crt";
+pub(super) const CHAIN: &str = "tls.crt";
 const KEY: &str = "tls.key";
-const AUTHORITY: &str = "ca.crt";
-const AUTHORITY_KEY: &str = "ca.key";
+pub(super) const AUTHORITY: &str = "ca.crt";
+pub(super) const AUTHORITY_KEY: &str = "ca.key";
 
 /// How a certificate is made.
 pub(super) struct Making {
@@ -123,7 +124,11 @@ impl Keeper {
 
     /// Whoever is first makes it; the others take what that one has made.
     async fn create(&mut self, life: Duration) -> Duration {
-        let data = match self.held.clone().map_or_else(|| made_anew(&self.names, life), Ok) {
+        let data = match self
+            .held
+            .clone()
+            .map_or_else(|| made_anew(&self.names, life, SystemTime::now()), Ok)
+        {
             Ok(data) => data,
             Err(reason) => {
                 self.certificates.refuse(&self.name, reason);
@@ -152,17 +157,38 @@ impl Keeper {
         }
         let Some(making) = &self.making else { return CHECK };
         let life = making.life;
+        let leads = *making.leads.borrow();
+        if leads
+            && loaded.is_some()
+            && let Some((granted, how)) = self.wanted(secret, life)
+        {
+            return self.replace(granted, how).await;
+        }
         let rest = loaded.map_or(Duration::ZERO, |loaded| until_renewal(&loaded, life));
-        if rest.is_zero() && *making.leads.borrow() {
+        if rest.is_zero() && leads {
             return self.renew(secret, life).await;
         }
         // A follower looks again when it leads, or when there is another Secret.
         if rest.is_zero() { CHECK } else { rest.min(CHECK) }
     }
 
+    /// The Secret with what somebody wants of its authority, or time does; and what that is.
+    fn wanted(&self, secret: &Secret, life: Duration) -> Option<(Secret, &'static str)> {
+        let now = SystemTime::now();
+        let granted = rotation::wish(secret, now).and_then(|wish| {
+            let granted = |wish| rotation::granted(wish, secret, &self.names, life, now);
+            wish.map(|wish| granted(wish).map(|granted| (granted, wish.done())))
+                .transpose()
+        });
+        granted.unwrap_or_else(|reason| {
+            tracing::error!(secret = self.name, reason, "the authority stays as it is");
+            None
+        })
+    }
+
     /// A new leaf of the same authority.
     async fn renew(&mut self, secret: &Secret, life: Duration) -> Duration {
-        let renewed = match renewed(secret, &self.names, life) {
+        let renewed = match renewed(secret, &self.names, life, SystemTime::now()) {
             Ok(renewed) => renewed,
             Err(reason) => {
                 let reason = format!("it cannot be renewed: {reason}; without the Secret, a new one is made");
@@ -170,8 +196,12 @@ impl Keeper {
                 return CHECK;
             }
         };
-        let written = self.secrets.replace(&self.name, &PostParams::default(), &renewed).await;
-        self.written(written, "renewed")
+        self.replace(renewed, "renewed").await
+    }
+
+    async fn replace(&mut self, secret: Secret, how: &str) -> Duration {
+        let written = self.secrets.replace(&self.name, &PostParams::default(), &secret).await;
+        self.written(written, how)
     }
 
     /// What was written comes back from the watch, and is in force then.
@@ -199,27 +229,36 @@ fn until_renewal(loaded: &Loaded, life: Duration) -> Duration {
     rest.saturating_sub(life / 3)
 }
 
-fn made_anew(names: &[String], life: Duration) -> Result<BTreeMap<String, ByteString>, String> {
-    let now = SystemTime::now();
+pub(super) fn made_anew(
+    names: &[String],
+    life: Duration,
+    now: SystemTime,
+) -> Result<BTreeMap<String, ByteString>, String> {
     let (authority, authority_key) = made::authority(now).map_err(|error| error.to_string())?;
-    let texts = made::leaf(&authority, &authority_key, names, life, now).map_err(|error| error.to_string())?;
+    let texts = made::leaf(&authority, &authority_key, "", names, life, now).map_err(|error| error.to_string())?;
     Ok(data(texts, authority_key.into_bytes()))
 }
 
 /// The Secret with a new leaf; why there is none.
-fn renewed(secret: &Secret, names: &[String], life: Duration) -> Result<Secret, String> {
-    let now = SystemTime::now();
+pub(super) fn renewed(secret: &Secret, names: &[String], life: Duration, now: SystemTime) -> Result<Secret, String> {
     let authority_key = bytes(secret, AUTHORITY_KEY);
     let text = |key| String::from_utf8(bytes(secret, key)).map_err(|_| format!("{key} is no text"));
     let (authority, key) = (text(AUTHORITY)?, text(AUTHORITY_KEY)?);
-    let texts = made::leaf(&authority, &key, names, life, now)
+    let shown = rotation::certificates(secret, CHAIN)?;
+    let between: String = shown.into_iter().skip(1).collect();
+    let texts = made::leaf(&authority, &key, &between, names, life, now)
         // What is wrong with a key is not told by its text.
         .map_err(|_| format!("{AUTHORITY_KEY} is no key that could sign"))?;
     pair::load(&texts, names, now)?;
-    Ok(Secret {
+    Ok(with(secret, texts, authority_key))
+}
+
+/// The Secret with these in the place of those before.
+pub(super) fn with(secret: &Secret, texts: Texts, authority_key: Vec<u8>) -> Secret {
+    Secret {
         data: Some(data(texts, authority_key)),
         ..secret.clone()
-    })
+    }
 }
 
 fn data(texts: Texts, authority_key: Vec<u8>) -> BTreeMap<String, ByteString> {
@@ -236,7 +275,7 @@ fn data(texts: Texts, authority_key: Vec<u8>) -> BTreeMap<String, ByteString> {
         .collect()
 }
 
-fn texts(secret: &Secret) -> Texts {
+pub(super) fn texts(secret: &Secret) -> Texts {
     Texts {
         chain: bytes(secret, CHAIN),
         key: bytes(secret, KEY),
@@ -244,7 +283,7 @@ fn texts(secret: &Secret) -> Texts {
     }
 }
 
-fn bytes(secret: &Secret, key: &str) -> Vec<u8> {
+pub(super) fn bytes(secret: &Secret, key: &str) -> Vec<u8> {
     let found = secret.data.as_ref().and_then(|data| data.get(key));
     found.map(|bytes| bytes.0.clone()).unwrap_or_default()
 }
