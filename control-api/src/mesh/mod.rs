@@ -4,7 +4,7 @@ pub mod model;
 mod path;
 mod place;
 mod read;
-mod scalar;
+pub mod scalar;
 pub mod settings;
 pub mod template;
 mod translate;

@@ -1,6 +1,7 @@
 //! The plain model of a mesh: what a mesh document says, with every default filled in. A control plane builds the same
 //! from what it watches.
 
+pub mod ranges;
 mod routes;
 
 use super::settings::ProcessLimits;

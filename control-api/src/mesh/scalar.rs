@@ -8,7 +8,7 @@ const TIME_UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("
 const SIZE_UNITS: [(&str, u64); 3] = [("", 1), ("KiB", 1 << 10), ("MiB", 1 << 20)];
 
 /// A whole number and a unit; `None` when it is not one.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+pub fn duration(text: &str) -> Option<Duration> {
     measured(text, &TIME_UNITS).map(Duration::from_millis)
 }
 
@@ -18,13 +18,13 @@ pub(super) fn size(text: &str) -> Option<u64> {
 }
 
 /// A duration as [`duration`] reads it, in its largest whole unit.
-pub(super) fn write_duration(duration: Duration) -> String {
+pub fn write_duration(duration: Duration) -> String {
     let millis = duration.as_millis();
     let whole = TIME_UNITS
         .iter()
         .rev()
         .find(|(_, unit)| millis > 0 && millis.is_multiple_of(u128::from(*unit)));
-    let (word, unit) = whole.copied().unwrap_or(("ms", 1));
+    let (word, unit) = whole.copied().unwrap_or(("s", 1_000));
     format!("{}{word}", millis / u128::from(unit))
 }
 

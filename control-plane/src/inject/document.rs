@@ -1,9 +1,9 @@
 //! The mesh document that a proxy in a pod is started with.
 
-use super::scalar;
 use super::settings::{AccessLog, Settings, StartupThen, Workers};
 use evenkeel_control_api::fault::Faults;
 use evenkeel_control_api::mesh;
+use evenkeel_control_api::mesh::scalar::write_duration;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::time::Duration;
@@ -139,7 +139,7 @@ pub(super) fn text(settings: &Settings, ca: &str, drain: Drain, app_health: &[Ap
             ca,
             token: TOKEN,
             startup: Startup {
-                wait: scalar::write_duration(control_plane.startup_wait),
+                wait: write_duration(control_plane.startup_wait),
                 then: match control_plane.startup_then {
                     StartupThen::Passthrough => "passthrough",
                     StartupThen::NotReady => "not_ready",
@@ -149,8 +149,8 @@ pub(super) fn text(settings: &Settings, ca: &str, drain: Drain, app_health: &[Ap
         },
         limits: Limits {
             drain: DrainTimes {
-                least: scalar::write_duration(least),
-                deadline: scalar::write_duration(drain.deadline),
+                least: write_duration(least),
+                deadline: write_duration(drain.deadline),
             },
         },
         proxy: Process {

@@ -61,7 +61,11 @@ pub fn service(world: &World, key: &Key, cluster_domain: &str) -> (Option<Served
         };
         ports.push(model::ServicePort {
             protocol: port.protocol,
-            affinity: service.affinity.map_or(Affinity::None, |_| Affinity::ClientIp),
+            affinity: if service.affinity {
+                Affinity::ClientIp
+            } else {
+                Affinity::None
+            },
             endpoints,
             ..model::ServicePort::new(port.number)
         });

@@ -43,8 +43,10 @@ struct State {
     versions: BTreeMap<String, &'static str>,
     /// Whether it says its own version.
     says_version: bool,
-    /// What others have created.
-    created: Vec<Value>,
+    /// What others have written: where, and what.
+    written: Vec<(String, Value)>,
+    /// Requests that were refused, by kind.
+    refused: BTreeMap<String, u64>,
     /// Watches that are open end when this changes.
     epoch: u64,
     lists: u64,
@@ -67,8 +69,8 @@ impl Api {
                     let api = api.clone();
                     async move {
                         Ok::<_, Infallible>(match *request.method() {
-                            Method::POST => api.created(request).await,
-                            _ => api.answer(&request),
+                            Method::GET => api.answer(&request),
+                            _ => api.written(request).await,
                         })
                     }
                 });
@@ -154,9 +156,14 @@ impl Api {
         self.state().says_version = true;
     }
 
-    /// What others have created.
-    pub(crate) fn creations(&self) -> Vec<Value> {
-        self.state().created.clone()
+    /// What others have written: where, and what.
+    pub(crate) fn writes(&self) -> Vec<(String, Value)> {
+        self.state().written.clone()
+    }
+
+    /// Requests for a kind that were refused.
+    pub(crate) fn refused(&self, plural: &str) -> u64 {
+        self.state().refused.get(plural).copied().unwrap_or_default()
     }
 
     pub(crate) fn lists(&self) -> u64 {
@@ -172,14 +179,55 @@ impl Api {
         self.state.lock().unwrap()
     }
 
-    async fn created(&self, request: Request<Incoming>) -> Response<Body> {
+    /// Takes what others write. Of Leases it becomes what is there; of all else it is only remembered.
+    async fn written(&self, request: Request<Incoming>) -> Response<Body> {
+        let path = request.uri().path().to_owned();
+        if let Some(refused) = self.refusal("leases", "v1") {
+            return refused;
+        }
         let body = request.into_body().collect().await.unwrap().to_bytes();
-        let object: Value = serde_json::from_slice(&body).unwrap();
-        self.state().created.push(object.clone());
-        response(201, whole(&object))
+        let mut object: Value = serde_json::from_slice(&body).unwrap();
+        self.state().written.push((path.clone(), object.clone()));
+        if path.contains("/leases") {
+            let name = name_of(&object);
+            self.put("leases", object);
+            object = self.state().objects[&("leases".to_owned(), name)].clone();
+        }
+        response(200, whole(&object))
+    }
+
+    /// The answer to a request that is refused.
+    fn refusal(&self, plural: &str, version: &str) -> Option<Response<Body>> {
+        let mut state = self.state();
+        let mute = plural == "version" && !state.says_version;
+        let absent = mute || state.versions.get(plural).is_some_and(|only| *only != version);
+        let broken = state.broken.get(plural).copied();
+        let code = state.refuses.or(broken).or(absent.then_some(404))?;
+        *state.refused.entry(plural.to_owned()).or_default() += 1;
+        let message = format!("{plural} is forbidden: User \"test\" cannot list resource");
+        let status =
+            json!({"kind": "Status", "status": "Failure", "code": code, "message": message, "reason": "Forbidden"});
+        Some(response(code, whole(&status)))
+    }
+
+    /// One object of a namespace, or its status.
+    fn named(&self, namespace: &str, plural: &str, name: &str) -> Response<Body> {
+        let key = (plural.to_owned(), format!("{namespace}/{name}"));
+        if let Some(object) = self.state().objects.get(&key) {
+            return response(200, whole(object));
+        }
+        let status = json!({"kind": "Status", "status": "Failure", "code": 404, "message": "", "reason": "NotFound"});
+        response(404, whole(&status))
     }
 
     fn answer(&self, request: &Request<Incoming>) -> Response<Body> {
+        let parts: Vec<_> = request.uri().path().split('/').collect();
+        if let [.., version, "namespaces", namespace, plural, name]
+        | [.., version, "namespaces", namespace, plural, name, "status"] = parts[..]
+        {
+            let refused = self.refusal(plural, version);
+            return refused.unwrap_or_else(|| self.named(namespace, plural, name));
+        }
         let mut path = request.uri().path().rsplit('/');
         let plural = path.next().unwrap().to_owned();
         let version = path.next().unwrap_or_default();
@@ -190,14 +238,8 @@ impl Api {
             .split('&')
             .filter_map(|pair| pair.split_once('='))
             .collect();
-        let mute = plural == "version" && !self.state().says_version;
-        let absent = mute || self.state().versions.get(&plural).is_some_and(|only| *only != version);
-        let broken = self.state().broken.get(&plural).copied();
-        if let Some(code) = self.state().refuses.or(broken).or(absent.then_some(404)) {
-            let message = format!("{plural} is forbidden: User \"test\" cannot list resource");
-            let status =
-                json!({"kind": "Status", "status": "Failure", "code": code, "message": message, "reason": "Forbidden"});
-            return response(code, whole(&status));
+        if let Some(refused) = self.refusal(&plural, version) {
+            return refused;
         }
         if query.contains_key("watch") {
             let from = query["resourceVersion"].parse().unwrap();

@@ -48,7 +48,7 @@ pub(crate) fn grant(namespace: &str) -> Value {
 pub(crate) fn tls_route(service: &str) -> Value {
     let service = json!({"group": "", "kind": "Service", "name": service, "port": 80});
     json!({
-        "metadata": {"name": "route", "namespace": "shop"},
+        "metadata": {"name": "route", "namespace": "shop", "uid": "route", "generation": 1},
         "spec": {"parentRefs": [service], "hostnames": ["web.example"], "rules": [{"backendRefs": [service]}]},
     })
 }

@@ -65,6 +65,14 @@ impl Program {
         Self::run_with(kubeconfig, &[])
     }
 
+    /// The same as a pod that may lead.
+    pub(crate) fn run_leading(kubeconfig: &Path) -> Self {
+        Self::run_with(
+            kubeconfig,
+            &["--pod-name=evenkeel-control-0", "--pod-namespace=evenkeel-system"],
+        )
+    }
+
     /// The same as the pod that injects, with a certificate and settings that are in a folder.
     pub(crate) fn run_injecting(kubeconfig: &Path, folder: &Path) -> Self {
         let certificates = format!("folder:{}", folder.display());
@@ -115,15 +123,27 @@ impl Program {
 
     /// Waits for a line, and returns it.
     pub(crate) async fn log_says(&mut self, words: &str) -> String {
+        self.log_to(words).await.1
+    }
+
+    /// Waits for a line, and returns those before it.
+    pub(crate) async fn log_until(&mut self, words: &str) -> Vec<String> {
+        self.log_to(words).await.0
+    }
+
+    async fn log_to(&mut self, words: &str) -> (Vec<String>, String) {
+        let mut before = Vec::new();
         let found = async {
             loop {
                 let line = self.log.recv().await.expect("it runs");
                 if line.contains(words) {
                     return line;
                 }
+                before.push(line);
             }
         };
-        within(found).await
+        let found = within(found).await;
+        (before, found)
     }
 
     /// A connection to the pages.

@@ -7,6 +7,7 @@ use crate::program::{Program, within};
 use evenkeel_control_plane::kubernetes::Kind;
 use serde_json::json;
 use std::fs;
+use std::time::Duration;
 use tempfile::TempDir;
 
 const WEB: &str = "outbound|80||web.shop.svc.cluster.local";
@@ -61,6 +62,14 @@ impl Cluster {
             fs::write(folder.join(file), text).unwrap();
         }
         cluster.program = Program::run_injecting(&folder.join("kubeconfig"), folder);
+        cluster
+    }
+
+    /// The same as a pod that may lead.
+    async fn leading(prepare: impl FnOnce(&Api)) -> Self {
+        let mut cluster = Self::begin(prepare).await;
+        cluster.program = Program::run_leading(&cluster.folder.path().join("kubeconfig"));
+        cluster.program.log_says("this replica leads").await;
         cluster
     }
 
@@ -170,11 +179,11 @@ async fn a_kind_that_can_never_be_listed_is_done_without_and_that_is_said_aloud(
     assert_eq!(cluster.program.metric(without).await, 1);
     let told = async {
         loop {
-            let created = cluster.api.creations();
-            if let Some(event) = created.into_iter().find(|object| object["reason"] == "ServedWithout") {
+            let mut written = cluster.api.writes().into_iter();
+            if let Some((_, event)) = written.find(|(_, object)| object["reason"] == "ServedWithout") {
                 return event;
             }
-            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
     let event = within(told).await;
@@ -202,7 +211,11 @@ async fn it_is_ready_when_it_answers_questions_about_pods_and_clients_of_xds() {
     assert!(head.starts_with("HTTP/1.1 503 "), "{head}");
     assert_eq!(body, "the API server has not said its version yet\n");
     cluster.api.say_version();
-    let ready = async { while cluster.program.answer("/ready").await.1 != "ready\n" {} };
+    let ready = async {
+        while cluster.program.answer("/ready").await.1 != "ready\n" {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
     within(ready).await;
 }
 
@@ -222,6 +235,49 @@ async fn an_older_version_of_a_kind_is_taken_where_there_is_no_other() {
         let watching = format!("evenkeel_control_watching{{kind=\"{kind}\"}}");
         cluster.program.metric_becomes(&watching, 1).await;
     }
+}
+
+#[tokio::test]
+async fn a_status_is_written_in_the_version_that_the_cluster_has() {
+    let cluster = Cluster::leading(|api| {
+        api.serve_in("tlsroutes", "v1alpha2");
+        api.put("tlsroutes", tls_route("web"));
+    });
+    let cluster = cluster.await;
+    let written = async {
+        loop {
+            let mut written = cluster.api.writes().into_iter();
+            if let Some(found) = written.find(|(path, _)| path.ends_with("/tlsroutes/route/status")) {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let (path, status) = within(written).await;
+    assert!(path.contains("/v1alpha2/"), "{path}");
+    let conditions = &status["status"]["parents"][0]["conditions"];
+    assert_eq!(conditions[0]["type"], "Accepted", "{status}");
+}
+
+#[tokio::test]
+async fn an_api_server_that_is_away_is_spoken_of_once_and_once_when_it_is_back() {
+    let mut cluster = Cluster::leading(|_| {}).await;
+    cluster.api.refuse(Some(500));
+    cluster.program.log_says("the lease cannot be read or written").await;
+    let before = cluster.api.refused("leases");
+    let tried = async {
+        while cluster.api.refused("leases") < before + 3 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    within(tried).await;
+    cluster.api.refuse(None);
+    let meanwhile = cluster
+        .program
+        .log_until("the lease can be read and written again")
+        .await;
+    let again: Vec<_> = meanwhile.iter().filter(|line| line.contains("the lease")).collect();
+    assert!(again.is_empty(), "{again:?}");
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! `balance:` of a service port.
 
+use crate::mesh::model::ranges::CHOICES;
 use crate::mesh::place::Place;
 use crate::resource::cluster::Algorithm;
 use std::num::NonZeroU32;
@@ -20,9 +21,6 @@ const WORDS: [(&str, Word); 4] = [
     ("random", Word::Random),
 ];
 
-/// More choices than this cost more than looking at all endpoints gains.
-const MOST_CHOICES: u64 = 100;
-
 /// How an endpoint is chosen; peak EWMA where nothing is said.
 pub(super) fn algorithm(place: Option<&Place<'_>>) -> Algorithm {
     let Some(place) = place else { return Algorithm::PeakEwma };
@@ -42,7 +40,10 @@ pub(super) fn algorithm(place: Option<&Place<'_>>) -> Algorithm {
         Word::RoundRobin => Algorithm::RoundRobin,
         Word::Random => Algorithm::Random,
         Word::LeastRequest => {
-            let number = choices.and_then(|place| place.integer(2..=MOST_CHOICES)).unwrap_or(2);
+            let (least, most) = CHOICES.into_inner();
+            let number = choices
+                .and_then(|place| place.integer(least.into()..=most.into()))
+                .unwrap_or(least.into());
             Algorithm::LeastRequest {
                 choices: NonZeroU32::new(number as u32).unwrap_or(NonZeroU32::MIN),
             }

@@ -226,7 +226,7 @@ mod tests {
         let Faults(faults) = startup_of(", startup: {wait: 1h, then: pass}").unwrap_err();
         let lines: Vec<_> = faults.iter().map(ToString::to_string).collect();
         assert!(
-            lines[0].contains("control_plane.startup.wait: must be from 0ms to 10m"),
+            lines[0].contains("control_plane.startup.wait: must be from 0s to 10m"),
             "{lines:?}"
         );
         assert!(

@@ -1,6 +1,15 @@
 //! `limits:`, of the document and of a port.
 
 use crate::mesh::model::TrafficLimits;
+use crate::mesh::model::ranges::HEADER_BYTES;
+use crate::mesh::model::ranges::HEADER_FIELDS;
+use crate::mesh::model::ranges::HEADER_UNIT;
+use crate::mesh::model::ranges::KEEPALIVE_COUNT;
+use crate::mesh::model::ranges::KEEPALIVE_TIME;
+use crate::mesh::model::ranges::REQUESTS;
+use crate::mesh::model::ranges::SOME_TIME;
+use crate::mesh::model::ranges::STREAMS;
+use crate::mesh::model::ranges::WINDOW;
 use crate::mesh::place::Fields;
 use crate::mesh::place::Place;
 use crate::mesh::settings::Drain;
@@ -41,24 +50,12 @@ const OF_THE_PROCESS: [&str; 12] = [
     "drain",
 ];
 
-/// Sockets count a user timeout in milliseconds up to 2^31: 24 days and a bit.
-pub(super) const SOME_TIME: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(24 * 24);
-/// Linux allows keepalive times up to this (`MAX_TCP_KEEPIDLE`, `MAX_TCP_KEEPINTVL`).
-const KEEPALIVE_TIME: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(32_767);
-/// Linux allows so many probes (`MAX_TCP_KEEPCNT`).
-const KEEPALIVE_COUNT: RangeInclusive<u64> = 1..=127;
-/// Up to what xDS carries in `max_request_headers_kb`.
-const HEADER_BYTES: RangeInclusive<u64> = 1 << 10..=8 << 20;
-/// As many as a head of the greatest size can hold.
-const HEADER_FIELDS: RangeInclusive<u64> = 1..=1 << 16;
-/// RFC 9113 6.9.1; less than HTTP/2 begins with (65,535) cannot be enforced from the first byte.
-const WINDOW: RangeInclusive<u64> = 65_535..=(1 << 31) - 1;
 /// For counts of the process.
-const COUNT: RangeInclusive<u64> = 1..=1 << 24;
+const COUNT: RangeInclusive<u32> = 1..=1 << 24;
 /// Less than a few reads would hold up traffic that nobody is slow for.
 const BUFFERED: RangeInclusive<u64> = 1 << 20..=1 << 40;
 /// The preface of a connection and its first requests need some; browsers begin with a few dozens.
-const CONTROL_FRAMES: RangeInclusive<u64> = 100..=1 << 24;
+const CONTROL_FRAMES: RangeInclusive<u32> = 100..=1 << 24;
 
 /// `limits:` of the document: what holds for traffic that says nothing of its own, and for the process.
 pub(super) fn of_document(place: Option<&Place<'_>>) -> (TrafficLimits, ProcessLimits) {
@@ -83,8 +80,8 @@ pub(super) fn of_port(place: Option<&Place<'_>>, base: TrafficLimits) -> Traffic
 
 fn traffic(fields: &Fields<'_>, base: TrafficLimits) -> TrafficLimits {
     let header_bytes = fields.optional("header_bytes").and_then(|place| {
-        let bytes = place.size(&HEADER_BYTES)?;
-        if bytes % 1024 == 0 {
+        let bytes = place.size(&wide(HEADER_BYTES))?;
+        if bytes % u64::from(HEADER_UNIT) == 0 {
             return Some(bytes as u32);
         }
         place.refuse("must be a whole number of KiB");
@@ -103,7 +100,7 @@ fn traffic(fields: &Fields<'_>, base: TrafficLimits) -> TrafficLimits {
         requests_per_connection: count_or_off(
             fields,
             "requests_per_connection",
-            1..=u64::from(u32::MAX),
+            REQUESTS,
             base.requests_per_connection,
         ),
         tcp: TcpOptions {
@@ -138,10 +135,10 @@ fn http2_of(place: &Place<'_>, base: Http2Options) -> Http2Options {
     let window = |key| {
         fields
             .optional(key)
-            .and_then(|place| place.size(&WINDOW))
+            .and_then(|place| place.size(&wide(WINDOW)))
             .map(|size| size as u32)
     };
-    let streams = count(&fields, "max_concurrent_streams", 1..=(1 << 31) - 1);
+    let streams = count(&fields, "max_concurrent_streams", STREAMS);
     Http2Options {
         max_concurrent_streams: streams.unwrap_or(base.max_concurrent_streams),
         stream_window: window("stream_window").unwrap_or(base.stream_window),
@@ -231,21 +228,27 @@ fn time_or_off(fields: &Fields<'_>, key: &str, base: Option<Duration>) -> Option
     }
 }
 
-fn count(fields: &Fields<'_>, key: &str, range: RangeInclusive<u64>) -> Option<u32> {
-    fields.optional(key)?.integer(range).map(|number| number as u32)
+fn count(fields: &Fields<'_>, key: &str, range: RangeInclusive<u32>) -> Option<u32> {
+    fields.optional(key)?.integer(wide(range)).map(|number| number as u32)
 }
 
 fn count_or_off(
     fields: &Fields<'_>,
     key: &str,
-    range: RangeInclusive<u64>,
+    range: RangeInclusive<u32>,
     base: Option<NonZeroU32>,
 ) -> Option<NonZeroU32> {
     match fields.optional(key) {
         None => base,
         Some(place) if place.is_word("off") => None,
         Some(place) => place
-            .integer_or(range, ", or off")
+            .integer_or(wide(range), ", or off")
             .map_or(base, |number| NonZeroU32::new(number as u32)),
     }
+}
+
+/// Numbers of a document are read as they are, whatever they are for.
+fn wide(range: RangeInclusive<u32>) -> RangeInclusive<u64> {
+    let (least, most) = range.into_inner();
+    least.into()..=most.into()
 }

@@ -247,16 +247,21 @@ fn list<T>(place: &Place<'_>, read: impl Fn(&str) -> Result<T, String>) -> Vec<T
 }
 
 fn startup_wait(text: &str) -> Result<Duration, String> {
-    let wait = scalar::duration(text)?;
+    let wait = duration(text)?;
     if wait > LONGEST_WAIT {
         return Err(format!("{text:?} is more than 10m"));
     }
     Ok(wait)
 }
 
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is not a whole number with ms, s, m or h, such as 30s");
+    evenkeel_control_api::mesh::scalar::duration(text).ok_or_else(wrong)
+}
+
 /// How long a drain may take.
 pub(in crate::inject) fn grace(text: &str) -> Result<Duration, String> {
-    let grace = scalar::duration(text)?;
+    let grace = duration(text)?;
     if grace < Duration::from_secs(1) || grace > LONGEST_GRACE {
         return Err(format!("{text:?} is not between 1s and 24h"));
     }

@@ -8,6 +8,7 @@ use super::Object;
 use super::written::Written;
 use crate::kubernetes::key::Key;
 use evenkeel_control_api::mesh::model::TrafficLimits;
+use evenkeel_control_api::mesh::model::ranges::CHOICES;
 use evenkeel_control_api::resource::cluster;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::jiff::Timestamp;
@@ -117,9 +118,10 @@ fn algorithm(balancer: &Balancer, faults: &mut Vec<String>) -> cluster::Algorith
     if balancer.choices.is_some() && balancer.algorithm != Algorithm::LeastRequest {
         faults.push("spec.balancer.choices: belongs to the algorithm least_request only".to_owned());
     }
-    let choices = balancer.choices.unwrap_or(2);
-    if !(2..=100).contains(&choices) {
-        faults.push(format!("spec.balancer.choices: {choices} is not in 2 to 100"));
+    let choices = balancer.choices.unwrap_or(*CHOICES.start());
+    if !CHOICES.contains(&choices) {
+        let (least, most) = CHOICES.into_inner();
+        faults.push(format!("spec.balancer.choices: {choices} is not in {least} to {most}"));
     }
     match balancer.algorithm {
         Algorithm::PeakEwma => cluster::Algorithm::PeakEwma,

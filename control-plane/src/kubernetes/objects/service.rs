@@ -8,10 +8,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::sync::Arc;
-use std::time::Duration;
 
-/// `sessionAffinityConfig.clientIP.timeoutSeconds`, where it is missing.
-const AFFINITY: Duration = Duration::from_hours(3);
+/// `sessionAffinityConfig.clientIP.timeoutSeconds`, which the API server fills in.
+const AFFINITY_SECONDS: i32 = 10_800;
 
 /// What is kept of a Service.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,8 +19,8 @@ pub struct Service {
     pub reach: Reach,
     /// Its TCP ports; their numbers are unique.
     pub ports: Vec<ServicePort>,
-    /// `sessionAffinity: ClientIP`: for how long a client stays with its endpoint.
-    pub affinity: Option<Duration>,
+    /// `sessionAffinity: ClientIP`: a client stays with its endpoint.
+    pub affinity: bool,
     /// `publishNotReadyAddresses`.
     pub publishes_not_ready: bool,
     /// Those of `evenkeel.io/`.
@@ -67,15 +66,18 @@ pub(crate) fn keep(service: v1::Service, faults: &mut Vec<String>) -> Object {
     let annotations = ours(service.metadata.annotations);
     let spec = service.spec.unwrap_or_default();
     let ports = ports(spec.ports.as_deref().unwrap_or_default(), &annotations, faults);
-    let affinity = (spec.session_affinity.as_deref() == Some("ClientIP")).then(|| {
-        let config = spec
-            .session_affinity_config
-            .as_ref()
-            .and_then(|config| config.client_ip.as_ref());
-        let seconds = config.and_then(|config| config.timeout_seconds);
-        let seconds = seconds.and_then(|seconds| u64::try_from(seconds).ok());
-        seconds.map_or(AFFINITY, Duration::from_secs)
-    });
+    let affinity = spec.session_affinity.as_deref() == Some("ClientIP");
+    let config = spec
+        .session_affinity_config
+        .as_ref()
+        .and_then(|config| config.client_ip.as_ref());
+    let seconds = config.and_then(|config| config.timeout_seconds);
+    if let Some(seconds) = seconds.filter(|seconds| affinity && *seconds != AFFINITY_SECONDS) {
+        faults.push(format!(
+            "spec.sessionAffinityConfig.clientIP.timeoutSeconds: {seconds} has no effect: a client stays with its endpoint \
+             for as long as that is there"
+        ));
+    }
     Object::Service(Service {
         reach: reach(&spec, faults),
         ports,

@@ -125,6 +125,22 @@ fn a_service_has_its_name_its_addresses_and_its_tcp_ports() {
 }
 
 #[test]
+fn a_time_for_which_a_client_should_stay_is_told_to_have_no_effect() {
+    let with = |seconds: u32| {
+        let mut spec = vip();
+        spec["sessionAffinity"] = "ClientIP".into();
+        spec["sessionAffinityConfig"] = json!({"clientIP": {"timeoutSeconds": seconds}});
+        Cluster::default().service(spec)
+    };
+    // The API server writes this one wherever nobody has said another.
+    assert_eq!(with(10_800).faults(Kind::Service, "web"), Vec::<String>::new());
+    let faults = with(60).faults(Kind::Service, "web");
+    assert!(faults[0].contains("timeoutSeconds: 60 has no effect"), "{faults:?}");
+    let web = with(60).served().unwrap().everywhere;
+    assert_eq!(web.ports[0].affinity, Affinity::ClientIp, "it stays all the same");
+}
+
+#[test]
 fn the_order_of_slices_and_an_endpoint_that_is_in_two_of_them_make_no_difference() {
     let one = || json!([ready("10.1.0.2"), ready("10.1.0.1")]);
     let moved = || json!([ready("10.1.0.1"), {"addresses": ["10.1.0.2"], "conditions": {"ready": false}}]);

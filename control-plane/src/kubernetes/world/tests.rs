@@ -33,7 +33,7 @@ fn service(port: u16) -> Kept {
             number: NonZeroU16::new(port).unwrap(),
             protocol: Protocol::Auto,
         }],
-        affinity: None,
+        affinity: false,
         publishes_not_ready: false,
         annotations: BTreeMap::new(),
     }))

@@ -11,9 +11,9 @@ use crate::mesh::model::HttpRule;
 use crate::mesh::model::HttpTimeouts;
 use crate::mesh::model::PathReplacement;
 use crate::mesh::model::RedirectStatus;
+use crate::mesh::model::ranges::SOME_TIME;
 use crate::mesh::place::Fields;
 use crate::mesh::place::Place;
-use crate::mesh::read::limits::SOME_TIME;
 use crate::mesh::translate::check_rule;
 
 const RULE: [&str; 9] = [

@@ -2,19 +2,12 @@
 
 use super::resource::{Http2, Keepalive, Limits};
 use crate::kubernetes::objects::place::duration;
-use evenkeel_control_api::mesh::model::TrafficLimits;
+use evenkeel_control_api::mesh::model::{TrafficLimits, ranges};
 use evenkeel_control_api::resource::cluster::TcpOptions;
 use evenkeel_control_api::resource::listener::Http2Options;
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::time::Duration;
-
-/// Sockets count a user timeout in milliseconds up to 2^31: 24 days and a bit.
-const SOME_TIME: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(24 * 24);
-/// What Linux allows for keepalive.
-const KEEPALIVE_TIME: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(32_767);
-/// What HTTP/2 allows (RFC 9113 6.9.1); less than it begins with cannot be enforced.
-const WINDOW: RangeInclusive<u32> = 65_535..=(1 << 31) - 1;
 
 /// The API server has checked most of it; what it does not check, or an older schema did not, is checked here.
 struct Check<'a>(&'a mut Vec<String>);
@@ -23,8 +16,8 @@ struct Check<'a>(&'a mut Vec<String>);
 pub(super) fn limits(limits: &Limits, faults: &mut Vec<String>) -> TrafficLimits {
     let base = TrafficLimits::default();
     let mut check = Check(faults);
-    let header_bytes = check.number("headerBytes", limits.header_bytes, 1024..=8 << 20);
-    if header_bytes.is_some_and(|bytes| bytes % 1024 != 0) {
+    let header_bytes = check.number("headerBytes", limits.header_bytes, ranges::HEADER_BYTES);
+    if header_bytes.is_some_and(|bytes| bytes % ranges::HEADER_UNIT != 0) {
         check.refuse("headerBytes", "must be a whole number of KiB");
     }
     let tcp = limits
@@ -33,23 +26,27 @@ pub(super) fn limits(limits: &Limits, faults: &mut Vec<String>) -> TrafficLimits
         .map_or(base.tcp, |keepalive| check.keepalive(keepalive, base.tcp));
     TrafficLimits {
         connect_timeout: check
-            .time("connectTimeout", limits.connect_timeout.as_ref(), &SOME_TIME)
+            .time("connectTimeout", limits.connect_timeout.as_ref(), &ranges::SOME_TIME)
             .unwrap_or(base.connect_timeout),
         upstream_idle: check
-            .time("upstreamIdle", limits.upstream_idle.as_ref(), &SOME_TIME)
+            .time("upstreamIdle", limits.upstream_idle.as_ref(), &ranges::SOME_TIME)
             .unwrap_or(base.upstream_idle),
         downstream_idle: check.time_or_off("downstreamIdle", limits.downstream_idle.as_ref(), base.downstream_idle),
         head_timeout: check.time_or_off("headTimeout", limits.head_timeout.as_ref(), base.head_timeout),
         header_bytes: header_bytes.unwrap_or(base.header_bytes),
         header_fields: check
-            .number("headerFields", limits.header_fields, 1..=1 << 16)
+            .number("headerFields", limits.header_fields, ranges::HEADER_FIELDS)
             .unwrap_or(base.header_fields),
         requests_per_connection: check
-            .number("requestsPerConnection", limits.requests_per_connection, 1..=u32::MAX)
+            .number(
+                "requestsPerConnection",
+                limits.requests_per_connection,
+                ranges::REQUESTS,
+            )
             .map_or(base.requests_per_connection, NonZeroU32::new),
         tcp: TcpOptions {
             user_timeout: check
-                .time("userTimeout", limits.user_timeout.as_ref(), &SOME_TIME)
+                .time("userTimeout", limits.user_timeout.as_ref(), &ranges::SOME_TIME)
                 .unwrap_or(base.tcp.user_timeout),
             ..tcp
         },
@@ -94,13 +91,13 @@ impl Check<'_> {
     fn time_or_off(&mut self, field: &str, text: Option<&String>, base: Option<Duration>) -> Option<Duration> {
         match text {
             Some(text) if text == "off" => None,
-            text => self.time(field, text, &SOME_TIME).or(base),
+            text => self.time(field, text, &ranges::SOME_TIME).or(base),
         }
     }
 
     fn keepalive(&mut self, keepalive: &Keepalive, base: TcpOptions) -> TcpOptions {
         let mut seconds = |field, text: &Option<String>| {
-            let time = self.time(field, text.as_ref(), &KEEPALIVE_TIME);
+            let time = self.time(field, text.as_ref(), &ranges::KEEPALIVE_TIME);
             if time.is_some_and(|time| time.subsec_nanos() != 0) {
                 self.refuse(field, "must be a whole number of seconds");
             }
@@ -110,7 +107,7 @@ impl Check<'_> {
             keepalive_idle: seconds("keepalive.idle", &keepalive.idle).unwrap_or(base.keepalive_idle),
             keepalive_interval: seconds("keepalive.interval", &keepalive.interval).unwrap_or(base.keepalive_interval),
             keepalive_count: self
-                .number("keepalive.count", keepalive.count, 1..=127)
+                .number("keepalive.count", keepalive.count, ranges::KEEPALIVE_COUNT)
                 .unwrap_or(base.keepalive_count),
             user_timeout: base.user_timeout,
         }
@@ -120,15 +117,15 @@ impl Check<'_> {
         let streams = self.number(
             "http2.maxConcurrentStreams",
             http2.max_concurrent_streams,
-            1..=(1 << 31) - 1,
+            ranges::STREAMS,
         );
         Http2Options {
             max_concurrent_streams: streams.unwrap_or(base.max_concurrent_streams),
             stream_window: self
-                .number("http2.streamWindow", http2.stream_window, WINDOW)
+                .number("http2.streamWindow", http2.stream_window, ranges::WINDOW)
                 .unwrap_or(base.stream_window),
             connection_window: self
-                .number("http2.connectionWindow", http2.connection_window, WINDOW)
+                .number("http2.connectionWindow", http2.connection_window, ranges::WINDOW)
                 .unwrap_or(base.connection_window),
         }
     }

@@ -1,6 +1,7 @@
 //! The custom resource `TrafficPolicy`, as users write it. Its definition in `charts/evenkeel/crds/` is generated from
 //! these types: what is said of a field here is what `kubectl explain` shows.
 
+use evenkeel_control_api::mesh::model::ranges;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::CustomResource;
 use schemars::JsonSchema;
@@ -92,7 +93,7 @@ pub struct Balancer {
     pub algorithm: Algorithm,
     /// So many random endpoints are compared; for `least_request` only (default 2).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 2, max = 100), extend("format" = "int64"))]
+    #[schemars(range(min = *ranges::CHOICES.start(), max = *ranges::CHOICES.end()), extend("format" = "int64"))]
     pub choices: Option<u32>,
 }
 
@@ -136,15 +137,15 @@ pub struct Limits {
     pub head_timeout: Option<String>,
     /// Of a request's head, in whole KiB (default 65536); more is answered with 431.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1024, max = 8_388_608), extend("format" = "int64", "multipleOf" = 1024))]
+    #[schemars(range(min = *ranges::HEADER_BYTES.start(), max = *ranges::HEADER_BYTES.end()), extend("format" = "int64", "multipleOf" = ranges::HEADER_UNIT))]
     pub header_bytes: Option<u32>,
     /// Of a request's head (default 100); more is answered with 431.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 65_536), extend("format" = "int64"))]
+    #[schemars(range(min = *ranges::HEADER_FIELDS.start(), max = *ranges::HEADER_FIELDS.end()), extend("format" = "int64"))]
     pub header_fields: Option<u32>,
     /// After so many a client is asked to open another connection (default: never).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 4_294_967_295_u64), extend("format" = "int64"))]
+    #[schemars(range(min = *ranges::REQUESTS.start(), max = *ranges::REQUESTS.end()), extend("format" = "int64"))]
     pub requests_per_connection: Option<u32>,
     /// TCP keepalive towards endpoints.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -172,7 +173,7 @@ pub struct Keepalive {
     pub interval: Option<String>,
     /// Probes without an answer before the connection is given up (default 3).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 127), extend("format" = "int64"))]
+    #[schemars(range(min = *ranges::KEEPALIVE_COUNT.start(), max = *ranges::KEEPALIVE_COUNT.end()), extend("format" = "int64"))]
     pub count: Option<u32>,
 }
 
@@ -182,15 +183,15 @@ pub struct Keepalive {
 pub struct Http2 {
     /// On one connection (default 1000).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 2_147_483_647), extend("format" = "int64"))]
+    #[schemars(range(min = *ranges::STREAMS.start(), max = *ranges::STREAMS.end()), extend("format" = "int64"))]
     pub max_concurrent_streams: Option<u32>,
     /// What the other side may send on a stream before we have read it, in bytes (default 1048576).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 65_535, max = 2_147_483_647), extend("format" = "int64"))]
+    #[schemars(range(min = *ranges::WINDOW.start(), max = *ranges::WINDOW.end()), extend("format" = "int64"))]
     pub stream_window: Option<u32>,
     /// The same for a whole connection (default 4194304).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 65_535, max = 2_147_483_647), extend("format" = "int64"))]
+    #[schemars(range(min = *ranges::WINDOW.start(), max = *ranges::WINDOW.end()), extend("format" = "int64"))]
     pub connection_window: Option<u32>,
 }
 
