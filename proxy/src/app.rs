@@ -15,6 +15,7 @@ use crate::net::options::{Keepalive, TcpOptions};
 use crate::net::original_dst::own_addresses;
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::log::LogHandle;
+use crate::telemetry::trace::{Exporter, Tracer};
 use crate::upstream::own::Own;
 use crate::upstream::shared::Registry;
 use crate::worker::{Common, Workers, cpu_limit};
@@ -28,8 +29,9 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::LocalOptions;
-use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, interval};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, interval, timeout};
 
 /// How often a draining process looks whether it is idle.
 const LOOK: Duration = Duration::from_millis(100);
@@ -38,6 +40,8 @@ const PRUNE: Duration = Duration::from_secs(10);
 const WORKER_ENDED: &str = "a worker has ended, or could not start; the log says why";
 /// How long the end waits for the last lines of the access log to be taken.
 const LAST_LINES: Duration = Duration::from_secs(1);
+/// And for the collector to take the last spans.
+const LAST_SPANS: Duration = Duration::from_secs(1);
 
 /// Runs a proxy until it is told to end.
 ///
@@ -60,12 +64,14 @@ pub fn run(document: &Place, log: LogHandle, held: Held) -> Result<(), String> {
     let listeners = Listeners::bind(&settings)?;
     let listening = listeners.listening();
     let access_log = access_log(&settings)?;
+    let (tracer, exporter) = runtime.block_on(async { tracing(&settings) })?.unzip();
     let (usage, told) = mpsc::unbounded_channel();
     let common = Arc::new(Common {
         registry: Arc::new(Registry::default()),
         own: Arc::new(own(&settings)?),
         lifecycle: Arc::new(Lifecycle::default()),
         access_log: access_log.clone(),
+        tracer,
         epoch: Instant::now(),
         limits: settings.limits.clone(),
         on_demand: on_demand(&settings).map(|settings| (settings, usage)),
@@ -85,18 +91,45 @@ pub fn run(document: &Place, log: LogHandle, held: Held) -> Result<(), String> {
             lifecycle: Arc::clone(&common.lifecycle),
             log,
             access_log: access_log.clone(),
+            spans: common.tracer.as_ref().map(|tracer| tracer.counts()),
             probes: Probes::default(),
             listening,
             settings: Arc::clone(&settings),
             epoch: common.epoch,
         });
-        control(origin, workers, &common, door, listeners.doors, signals).await
+        let exporting = exporter.map(Exporting::start);
+        let ended = control(origin, workers, &common, door, listeners.doors, signals).await;
+        if let Some(exporting) = exporting {
+            exporting.end().await;
+        }
+        ended
     });
     if let Some(log) = access_log {
         log.flush(LAST_LINES);
     }
     tracing::info!("the proxy ends");
     ended
+}
+
+/// The exporter of spans at its work.
+struct Exporting {
+    end: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Exporting {
+    fn start(exporter: Exporter) -> Self {
+        let (end, told) = oneshot::channel();
+        let task = tokio::task::spawn_local(exporter.run(told));
+        Self { end, task }
+    }
+
+    /// Lets the last spans go out, if the collector takes them soon.
+    async fn end(self) {
+        // It has ended already where there is nobody to be told.
+        let _ = self.end.send(());
+        let _ = timeout(LAST_SPANS, self.task).await;
+    }
 }
 
 /// Where the configuration comes from.
@@ -319,6 +352,15 @@ fn access_log(settings: &ProxySettings) -> Result<Option<Arc<AccessLog>>, String
     let log = log.map(|log| AccessLog::start(log, io::stdout()));
     log.transpose()
         .map_err(|error| format!("cannot start the access log: {error}"))
+}
+
+/// Must be called inside a runtime.
+fn tracing(settings: &ProxySettings) -> Result<Option<(Arc<Tracer>, Exporter)>, String> {
+    let Some(tracing) = &settings.tracing else {
+        return Ok(None);
+    };
+    let made = Tracer::new(tracing, settings.control_plane.as_ref());
+    made.map(Some).map_err(|error| format!("cannot export spans: {error}"))
 }
 
 fn worker_count(configured: settings::Workers) -> usize {

@@ -6,6 +6,7 @@
 use super::path::Path;
 use super::path::Step;
 use super::scalar;
+use super::settings::Share;
 use super::yaml::Entry;
 use super::yaml::Node;
 use super::yaml::Value;
@@ -206,6 +207,15 @@ impl<'a> Place<'a> {
             return None;
         }
         Some(size)
+    }
+
+    /// This as a share of many.
+    pub(super) fn share(&self) -> Option<Share> {
+        let share = self.scalar().and_then(scalar::share).and_then(Share::of_millionths);
+        if share.is_none() {
+            self.refuse_kind("a share such as 1% or 0.01%");
+        }
+        share
     }
 
     /// This as one of some words.

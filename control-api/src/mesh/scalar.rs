@@ -1,4 +1,4 @@
-//! Scalars with a unit: durations such as `500ms`, `4s`, `30m`, and sizes such as `65536`, `64KiB`, `1MiB`.
+//! Scalars with a unit: durations such as `500ms`, `4s`, `30m`, sizes such as `65536`, `64KiB`, `1MiB`, and shares such as `1%`.
 
 use std::time::Duration;
 
@@ -15,6 +15,20 @@ pub fn duration(text: &str) -> Option<Duration> {
 /// A whole number of bytes, KiB or MiB; `None` when it is not one.
 pub(super) fn size(text: &str) -> Option<u64> {
     measured(text, &SIZE_UNITS)
+}
+
+/// A share in millionths, of a percentage with at most four decimals; `None` when it is not one.
+pub(super) fn share(text: &str) -> Option<u32> {
+    let number = text.strip_suffix('%')?;
+    let (percents, decimals) = number.split_once('.').unwrap_or((number, "0"));
+    let digits = !decimals.is_empty() && decimals.len() <= 4 && decimals.bytes().all(|byte| byte.is_ascii_digit());
+    let decimals: u64 = if digits {
+        format!("{decimals:0<4}").parse().ok()?
+    } else {
+        return None;
+    };
+    let millionths = whole(percents)?.checked_mul(10_000)?.checked_add(decimals)?;
+    (millionths <= 1_000_000).then_some(millionths as u32)
 }
 
 /// A duration as [`duration`] reads it, in its largest whole unit.
@@ -97,6 +111,35 @@ mod tests {
             "17592186044416MiB",
         ] {
             assert_eq!(size(wrong), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_share_is_a_percentage() {
+        for (text, millionths) in [
+            ("0%", 0),
+            ("1%", 10_000),
+            ("0.0001%", 1),
+            ("12.50%", 125_000),
+            ("100%", 1_000_000),
+        ] {
+            assert_eq!(share(text), Some(millionths), "{text}");
+        }
+        for wrong in [
+            "",
+            "1",
+            "%",
+            "1.%",
+            ".5%",
+            "-1%",
+            "1 %",
+            "100.0001%",
+            "0.00001%",
+            "1e1%",
+            "01%",
+            "18446744073709551615%",
+        ] {
+            assert_eq!(share(wrong), None, "{wrong:?}");
         }
     }
 

@@ -1,11 +1,15 @@
-//! What belongs to one proxy process and does not travel through xDS: the `proxy:` section of a mesh document, and
-//! the limits that hold for the process as a whole.
+//! What belongs to one proxy process and does not travel through xDS: the `proxy:` and `tracing:` sections of a mesh document,
+//! and the limits that hold for the process as a whole.
 
 mod access_log;
 mod app_health;
+mod collector;
+mod tracing;
 
 pub use access_log::{AccessLog, Lines, LogFilter, StatusRange};
 pub use app_health::{AppProbe, HttpQuestion, Question};
+pub use collector::{Collector, Otlp};
+pub use tracing::{AttributeSource, Propagation, Share, SpanAttribute, Tracing};
 
 use crate::ads::bootstrap::Server;
 use crate::resource::listener::Prefix;
@@ -34,6 +38,8 @@ pub struct ProxySettings {
     pub access_log: Option<AccessLog>,
     /// Probes of the application that are made for the kubelet; their paths are unique.
     pub app_health: Vec<AppProbe>,
+    /// Spans of requests, from the section `tracing:`; `None`: there are none (default).
+    pub tracing: Option<Tracing>,
     /// Of the process.
     pub limits: ProcessLimits,
     /// Where the mesh comes from; `None`: from the document itself.
@@ -216,6 +222,7 @@ impl ProxySettings {
             telemetry: everywhere(15_020),
             access_log: None,
             app_health: Vec::new(),
+            tracing: None,
             limits,
             control_plane: None,
         }

@@ -15,6 +15,7 @@ use crate::telemetry::Form;
 use crate::telemetry::Metric;
 use crate::telemetry::Sample;
 use crate::telemetry::catalogue;
+use crate::telemetry::trace::Counts;
 use hyper::HeaderMap;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
@@ -45,6 +46,7 @@ pub(super) fn page(door: &Door, form: Form) -> String {
     families.extend(configuration(&status));
     families.extend(door.control_plane.iter().flat_map(control_plane::families));
     families.push(access_log(door));
+    families.extend(spans(door));
     families.extend(telemetry::process::families());
     let snapshot = status.snapshot.as_ref();
     let clusters = snapshot.map(|snapshot| endpoints::clusters(door, snapshot));
@@ -70,6 +72,22 @@ fn phase(now: Phase) -> Family {
 fn access_log(door: &Door) -> Family {
     let dropped = door.access_log.as_ref().map_or(0, |log| log.dropped());
     Family::of(catalogue::ACCESS_LOG_DROPPED, dropped as f64)
+}
+
+fn spans(door: &Door) -> [Family; 2] {
+    let spans = door.spans.as_deref();
+    let dropped = |reason: &str, count: fn(&Counts) -> u64| Sample {
+        labels: vec![("reason", reason.to_owned())],
+        value: spans.map_or(0, count) as f64,
+    };
+    let [full, failed] = catalogue::SPAN_LOSSES;
+    [
+        Family::of(catalogue::SPANS_EXPORTED, spans.map_or(0, Counts::exported) as f64),
+        Family {
+            metric: catalogue::SPANS_DROPPED,
+            samples: vec![dropped(full, Counts::overflowed), dropped(failed, Counts::failed)],
+        },
+    ]
 }
 
 fn configuration(status: &Status) -> [Family; 5] {

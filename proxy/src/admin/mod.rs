@@ -33,6 +33,7 @@ use crate::lifecycle::Phase;
 use crate::telemetry::Book;
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::log::LogHandle;
+use crate::telemetry::trace::Counts;
 use crate::upstream::shared::Registry;
 use bytes::Bytes;
 use evenkeel_control_api::ads;
@@ -89,6 +90,8 @@ pub struct Door {
     pub lifecycle: Arc<Lifecycle>,
     /// For what it could not write.
     pub access_log: Option<Arc<AccessLog>>,
+    /// What became of spans, if there are any.
+    pub spans: Option<Arc<Counts>>,
     /// To see and change the log level.
     pub log: LogHandle,
     /// So many may ask about the application.

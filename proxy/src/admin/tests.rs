@@ -82,6 +82,7 @@ impl House {
             lifecycle: Arc::clone(&lifecycle),
             log,
             access_log: None,
+            spans: None,
             probes: Probes::default(),
             listening: Vec::new(),
             settings: Arc::new(mesh::load(mesh).unwrap().settings),

@@ -5,6 +5,7 @@ use crate::control::asking::Asking;
 use crate::lifecycle::Lifecycle;
 use crate::snapshot::{Handling, Opening, Seen, Target};
 use crate::telemetry::access_log::{Entry, Origin, WorkerLog};
+use crate::telemetry::trace::Tracer;
 use crate::telemetry::{self, Book, Protocol, RequestRecord, ServiceSeries, TcpRecord};
 use crate::upstream::{Endpoint, Live, Upstreams};
 use evenkeel_control_api::resource::HashKey;
@@ -30,6 +31,8 @@ pub struct Context {
     pub book: Arc<Book>,
     /// Where this process tells of each request, if it does.
     pub access_log: Option<Rc<WorkerLog>>,
+    /// Who decides about traces and takes spans, if there are any.
+    pub tracer: Option<Arc<Tracer>>,
     /// Who asks for destinations on demand; `None`: everything is known.
     pub asking: Option<Rc<Asking>>,
     /// Whether to say goodbye.
@@ -165,14 +168,18 @@ impl Session {
         {
             return None;
         }
+        Some(Entry::new(Rc::clone(log), protocol, self.origin()))
+    }
+
+    /// Where this connection came from, and where to.
+    pub fn origin(&self) -> Origin {
         let handling = &self.view.borrow().target.handling;
-        let origin = Origin {
+        Origin {
             direction: label(handling.direction),
             service: Arc::clone(&handling.service),
             client: self.peer,
             destination: self.destination,
-        };
-        Some(Entry::new(Rc::clone(log), protocol, origin))
+        }
     }
 
     /// Tells the balancer how long an endpoint took to answer.

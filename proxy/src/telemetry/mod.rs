@@ -49,3 +49,4 @@ mod sums;
 #[cfg(test)]
 pub(crate) mod tests;
 mod totals;
+pub mod trace;

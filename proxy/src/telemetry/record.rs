@@ -17,6 +17,8 @@ use crate::telemetry::HttpSeries;
 use crate::telemetry::TcpSeries;
 use crate::telemetry::access_log::Entry;
 use crate::telemetry::access_log::Outcome;
+use crate::telemetry::trace::Span;
+use crate::telemetry::trace::TraceId;
 
 /// One request, from its head to the end of its response.
 #[derive(Debug)]
@@ -27,6 +29,7 @@ pub struct RequestRecord {
     grpc_status: Option<u32>,
     failure: Option<Reason>,
     entry: Option<Box<Entry>>,
+    span: Option<Box<Span>>,
 }
 
 impl RequestRecord {
@@ -40,6 +43,7 @@ impl RequestRecord {
             grpc_status: None,
             failure: None,
             entry: None,
+            span: None,
         }
     }
 
@@ -48,6 +52,24 @@ impl RequestRecord {
     pub fn logged(mut self, entry: Option<Box<Entry>>) -> Self {
         self.entry = entry;
         self
+    }
+
+    /// With this span, which goes to the collector when it ends; its trace, for who tells of the request as well.
+    pub fn trace(&mut self, trace: TraceId, span: Option<Box<Span>>) {
+        self.span = span;
+        if let Some(entry) = self.entry() {
+            entry.trace(trace);
+        }
+    }
+
+    /// The span in the making; nothing while the request is not recorded.
+    pub fn span(&mut self) -> Option<&mut Span> {
+        self.span.as_deref_mut()
+    }
+
+    /// The trace that the collector will have of it; nothing while the request is not recorded.
+    pub fn recorded_trace(&self) -> Option<TraceId> {
+        self.span.as_ref().map(|span| span.trace())
     }
 
     /// The line in the making; nothing while there is no access log.
@@ -145,13 +167,20 @@ impl Drop for RequestRecord {
         }
         let duration = self.started.elapsed();
         series.duration.observe(duration);
+        if self.entry.is_none() && self.span.is_none() {
+            return;
+        }
+        let outcome = Outcome {
+            status: self.status,
+            grpc_status: self.grpc_status,
+            failure: self.failure,
+            duration,
+        };
         if let Some(entry) = &self.entry {
-            entry.end(&Outcome {
-                status: self.status,
-                grpc_status: self.grpc_status,
-                failure: self.failure,
-                duration,
-            });
+            entry.end(&outcome);
+        }
+        if let Some(span) = self.span.take() {
+            span.end(outcome);
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::protocol::{Bounds, Context};
 use crate::snapshot::Snapshot;
 use crate::telemetry::Book;
 use crate::telemetry::access_log::AccessLog;
+use crate::telemetry::trace::Tracer;
 use crate::upstream::own::Own;
 use crate::upstream::shared::Registry;
 use crate::upstream::{Parts, Upstreams};
@@ -52,6 +53,8 @@ pub struct Common {
     pub lifecycle: Arc<Lifecycle>,
     /// Where requests are told of, if they are.
     pub access_log: Option<Arc<AccessLog>>,
+    /// Who decides about traces and takes spans, if there are any.
+    pub tracer: Option<Arc<Tracer>>,
     /// The zero of coarse time.
     pub epoch: Instant,
     /// Of the process.
@@ -227,6 +230,7 @@ fn context(common: &Common, book: Arc<Book>, bounds: Bounds) -> Rc<Context> {
         upstreams: Rc::new(upstreams),
         book,
         access_log: common.access_log.as_ref().map(AccessLog::worker),
+        tracer: common.tracer.clone(),
         asking: common
             .on_demand
             .clone()

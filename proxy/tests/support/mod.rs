@@ -20,6 +20,7 @@ use evenkeel_proxy::protocol::detect::Learnt;
 use evenkeel_proxy::snapshot::compile;
 use evenkeel_proxy::telemetry::Book;
 use evenkeel_proxy::telemetry::access_log::AccessLog;
+use evenkeel_proxy::telemetry::trace::Tracer;
 use evenkeel_proxy::upstream::Parts;
 use evenkeel_proxy::upstream::Upstreams;
 use evenkeel_proxy::upstream::own::Own;
@@ -169,6 +170,11 @@ impl Bench {
 
     /// The same with an access log.
     pub(crate) fn logging(document: &str, access_log: Option<&Arc<AccessLog>>) -> Self {
+        Self::observed(document, access_log, None)
+    }
+
+    /// The same with spans.
+    pub(crate) fn observed(document: &str, access_log: Option<&Arc<AccessLog>>, tracer: Option<Arc<Tracer>>) -> Self {
         let book = Book::new(0);
         let limits = mesh::load(document).unwrap().settings.limits;
         let speculative = limits.speculative;
@@ -186,6 +192,7 @@ impl Bench {
             upstreams: Rc::new(upstreams),
             book,
             access_log: access_log.map(AccessLog::worker),
+            tracer,
             asking: None,
             lifecycle: Arc::new(Lifecycle::default()),
             learnt: RefCell::new(Learnt::new(speculative)),

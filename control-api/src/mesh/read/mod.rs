@@ -7,6 +7,7 @@ mod access_log;
 mod address;
 mod app_health;
 mod balance;
+mod collector;
 mod control_plane;
 mod inbound;
 mod limits;
@@ -14,6 +15,7 @@ mod process;
 mod routes;
 mod seen;
 mod services;
+mod tracing;
 
 use super::model::MeshDocument;
 use super::model::Protocol;
@@ -37,7 +39,15 @@ const PROTOCOLS: [(&str, Protocol); 6] = [
 /// Reads a whole document. The result is right only when no fault was added.
 pub(super) fn document(root: &Node, faults: &FaultList) -> MeshDocument {
     let root = Place::root(root, faults);
-    let fields = root.fields(&["services", "inbound", "unknown", "limits", "proxy", "control_plane"]);
+    let fields = root.fields(&[
+        "services",
+        "inbound",
+        "unknown",
+        "limits",
+        "proxy",
+        "tracing",
+        "control_plane",
+    ]);
     let section = fields.optional("limits");
     let (limits, process) = limits::of_document(section.as_ref());
     let section = fields.optional("inbound");
@@ -48,6 +58,7 @@ pub(super) fn document(root: &Node, faults: &FaultList) -> MeshDocument {
         .unwrap_or(Unknown::Passthrough);
     let section = fields.optional("proxy");
     let mut settings = process::settings(section.as_ref(), process);
+    settings.tracing = fields.optional("tracing").and_then(|place| tracing::tracing(&place));
     if let Some(place) = fields.optional("control_plane") {
         settings.control_plane = control_plane::control_plane(&place);
         for own in ["services", "inbound", "unknown"] {

@@ -68,6 +68,7 @@ pub(super) fn settings(place: Option<&Place<'_>>, limits: ProcessLimits) -> Prox
         telemetry: telemetry.addresses,
         access_log,
         app_health: app_health.unwrap_or_default(),
+        tracing: None,
         limits: base.limits,
         control_plane: None,
     }

@@ -153,6 +153,9 @@ impl<'a> Attempts<'a> {
                 entry.speak(lease.version());
             }
         }
+        if let Some(span) = record.span() {
+            span.reach(self.newest, self.made);
+        }
         leased
     }
 
@@ -183,6 +186,7 @@ impl<'a> Attempts<'a> {
                 }
                 Err(unreached) => {
                     last = unreached.reason();
+                    self.tell_failed(last, record);
                     if !self.repeats(last, false, Repeatable::Unsent) {
                         break;
                     }
@@ -257,11 +261,19 @@ impl<'a> Attempts<'a> {
         request: Repeatable,
         record: &mut RequestRecord,
     ) -> bool {
+        self.tell_failed(reason, record);
         let again = self.repeats(reason, reused, request) && self.is_permitted(record);
         if again {
             record.retried();
         }
         again
+    }
+
+    /// The span of the request tells of each attempt that failed.
+    fn tell_failed(&self, reason: Reason, record: &mut RequestRecord) {
+        if let Some(span) = record.span() {
+            span.fail(self.newest, reason);
+        }
     }
 
     /// The head of an answer is here: what follows is a request like any other.

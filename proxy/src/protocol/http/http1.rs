@@ -11,6 +11,7 @@ use super::h1::{Asked, Fault, Framing, HeadLimits, RequestHead, Version};
 use super::outgoing::Outgoing;
 use super::own;
 use super::routing::{self, Lines, Refused, Routed};
+use super::traced::{self, Spoken};
 use super::verbatim::{self, Incoming, Terms};
 use crate::failure::Reason;
 use crate::net::relay::{self, Early, relay};
@@ -155,6 +156,16 @@ async fn exchange(
         head: request,
         bytes: &client.ahead,
     };
+    let spoken = Spoken {
+        protocol: Protocol::Http1,
+        version: if request.version == Version::Http11 {
+            "1.1"
+        } else {
+            "1.0"
+        },
+        traced: request.traced,
+    };
+    let onward = traced::begin(session, &mut record, spoken, &lines, || lines.ask());
     let routed = place
         .as_ref()
         .map_err(|reason| Refused::from(*reason))
@@ -167,6 +178,9 @@ async fn exchange(
     let clock = Clock::new(lines.limits(forward), started);
     let attempts = Attempts::begin(session, forward, cluster, &clock, &lines);
     let changed = attempts.and_then(|attempts| {
+        if let Some(onward) = onward {
+            request.carry(&client.ahead, onward);
+        }
         let changes = attempts
             .changes
             .map(|changes| routing::change_lines(changes, request, &client.ahead));

@@ -10,6 +10,7 @@ use super::own;
 use super::patience::Patience;
 use super::routing::{self, Refused, Routed};
 use super::streams::Streams;
+use super::traced::{self, Spoken};
 use super::verify::verify;
 use crate::failure::Reason;
 use crate::lifecycle::Phase;
@@ -204,6 +205,14 @@ async fn exchange(session: Rc<Session>, streams: Rc<Streams>, mut stream: Box<St
     if let Some(entry) = record.entry() {
         ask(entry, &stream.head);
     }
+    let spoken = Spoken {
+        protocol: if grpc { Protocol::Grpc } else { Protocol::Http2 },
+        version: "2",
+        traced: true,
+    };
+    stream.onward = traced::begin(&session, &mut record, spoken, &stream.head.headers, || {
+        routing::ask(&stream.head)
+    });
     let place = session.context.bounds.admit();
     let outcome = match (&place, &handling.http) {
         (Ok(_), Some(http)) => carry(&session, &live, http, &mut stream, (grpc, started), &mut record).await,
@@ -269,6 +278,9 @@ async fn carry(
     };
     let clock = Clock::new(routing::limits(&stream.head, grpc, forward), started);
     let mut attempts = Attempts::begin(session, forward, cluster, &clock, &stream.head.headers)?;
+    if let Some(onward) = stream.onward.take() {
+        onward.insert(&mut stream.head.headers);
+    }
     if let Some(changes) = attempts.changes {
         routing::change_parts(changes, &mut stream.head)?;
     }

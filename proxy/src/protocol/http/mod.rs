@@ -26,6 +26,7 @@ mod own;
 mod patience;
 mod routing;
 mod streams;
+mod traced;
 mod verbatim;
 mod verify;
 

@@ -6,6 +6,8 @@ use super::head::Told;
 use super::head::Wanted;
 use crate::failure::Reason;
 use crate::telemetry::Direction;
+use crate::telemetry::trace;
+use crate::telemetry::trace::TraceId;
 use http::HeaderMap;
 use http::StatusCode;
 use std::cell::Cell;
@@ -51,6 +53,7 @@ pub struct Entry {
     pub(super) way: Way,
     pub(super) answered: Option<Duration>,
     pub(super) told: [Told; 3],
+    trace: Option<[u8; 32]>,
 }
 
 /// What a request asks for, as bytes of the client, one behind the other.
@@ -141,7 +144,18 @@ impl Entry {
             way: Way::default(),
             answered: None,
             told: <[Told; 3]>::default(),
+            trace: None,
         })
+    }
+
+    /// The trace that the request belongs to, recorded or not.
+    pub fn trace(&mut self, trace: TraceId) {
+        self.trace = Some(trace::digits(trace));
+    }
+
+    /// That trace, in digits.
+    pub(super) fn trace_id(&self) -> Option<&str> {
+        str::from_utf8(self.trace.as_ref()?).ok()
     }
 
     /// What the request asks for, in which version of HTTP; what is too long is cut off.

@@ -39,6 +39,10 @@ pub(super) fn line(entry: &Entry, outcome: &Outcome, clock: &Clock, out: &mut Ve
         escape(name.as_bytes(), Inside::Json, out);
         out.push(b'"');
     }
+    if let Some(trace) = entry.trace_id() {
+        out.extend_from_slice(b",\"trace_id\":");
+        word(Some(trace), out);
+    }
     out.extend_from_slice(b",\"status\":");
     optional(outcome.status.map(|status| status.as_u16().into()), out);
     if let Some(status) = outcome.grpc_status {

@@ -103,10 +103,10 @@ impl Hole {
                 let value = value.or_else(|| field(second.as_ref()?, moment.entry));
                 value.map_or(Got::Nothing, Got::Theirs)
             }
-            Source::Trace(place) => moment.entry.told[0]
-                .value(*place)
-                .and_then(trace_id)
-                .map_or(Got::Nothing, Got::Word),
+            Source::Trace(place) => {
+                let came = || moment.entry.told[0].value(*place).and_then(trace_id);
+                moment.entry.trace_id().or_else(came).map_or(Got::Nothing, Got::Word)
+            }
             Source::Of(operator) => of(operator, moment),
         };
         match got {

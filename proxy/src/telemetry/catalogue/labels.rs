@@ -33,6 +33,9 @@ pub const STATES: [State; 5] = [
     State::Timeout,
 ];
 
+/// Why a span is lost.
+pub const SPAN_LOSSES: [&str; 2] = ["queue_full", "export_failed"];
+
 pub(super) const DIRECTION: Label = listed("direction", || Direction::ALL.map(|one| one.label().into()).into());
 pub(super) const SERVICE: Label = configured(
     "service",
@@ -55,6 +58,7 @@ pub(super) const LE: Label = listed("le", || {
 pub(super) const VERDICT: Label = listed("result", || Verdict::ALL.map(|one| one.label().into()).into());
 pub(super) const SPECULATION: Label = listed("result", || Speculation::ALL.map(|one| one.label().into()).into());
 pub(super) const UPDATE: Label = listed("result", || ["accepted", "refused"].map(str::to_owned).into());
+pub(super) const SPAN_LOSS: Label = listed("reason", || SPAN_LOSSES.map(str::to_owned).into());
 pub(super) const PHASE: Label = listed("phase", || PHASES.map(|one| one.label().into()).into());
 pub(super) const TYPE: Label = listed("type", || {
     resource::Kind::ALL.into_iter().map(|one| one.label().into()).collect()

@@ -11,6 +11,7 @@ mod state;
 mod traffic;
 
 pub use labels::PHASES;
+pub use labels::SPAN_LOSSES;
 pub use labels::STATES;
 pub use state::*;
 pub use traffic::*;

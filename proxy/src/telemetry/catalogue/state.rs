@@ -85,6 +85,10 @@ group! { PROCESS_METRICS "Process"
         "Accepted connections that are open, by worker."
     ACCESS_LOG_DROPPED Counter "evenkeel_access_log_dropped_total" []
         "Lines of the access log that stdout did not take in time."
+    SPANS_EXPORTED Counter "evenkeel_spans_exported_total" []
+        "Spans that the collector took."
+    SPANS_DROPPED Counter "evenkeel_spans_dropped_total" [SPAN_LOSS]
+        "Spans that nobody gets: the queue was full because the collector is slow, or it did not take them."
     PROCESS_CPU Counter "process_cpu_seconds_total" []
         "CPU time in user and system mode."
     PROCESS_RESIDENT_MEMORY Gauge "process_resident_memory_bytes" []

@@ -15,6 +15,7 @@ use crate::protocol::http::http1::{Failed, keep_for};
 use crate::protocol::http::routing::change_answer;
 use crate::protocol::{Interim, Session};
 use crate::telemetry::RequestRecord;
+use crate::telemetry::trace::Onward;
 use crate::upstream::{Http1, Http2};
 use ::http::header::{CONTENT_LENGTH, EXPECT};
 use ::http::{Method, Request, Response, Version, request};
@@ -31,6 +32,8 @@ use tokio::time::Instant;
 pub(in crate::protocol::http) struct Stream {
     /// The head of the request.
     pub(in crate::protocol::http) head: request::Parts,
+    /// What its head is told before it goes on.
+    pub(in crate::protocol::http) onward: Option<Onward>,
     /// The request's body, and later the answer's.
     near: Side<'static>,
     /// Sends the answer's head.
@@ -58,6 +61,7 @@ impl Stream {
         };
         Self {
             head,
+            onward: None,
             near: Side::Two(Two::receiving(receive)),
             respond,
             whole,

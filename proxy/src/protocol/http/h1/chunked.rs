@@ -5,8 +5,8 @@ use http::HeaderMap;
 use super::Fault;
 use super::body::take;
 use super::extension::Extension;
+use super::fields;
 use super::head;
-use super::request;
 use crate::failure::Reason;
 
 /// Bytes of one chunk's extensions. Nobody sends any; they are a way to make a server work for nothing.
@@ -155,7 +155,7 @@ impl Chunked {
         }
         if trailers == Trailers::Kept && !is_hop_by_hop(field.name) {
             let kept = self.trailers.get_or_insert_default();
-            request::append(field.name, field.value, kept).map_err(|fault| fault.detail)?;
+            fields::append(field.name, field.value, kept).map_err(|fault| fault.detail)?;
         }
         self.line.clear();
         Ok(State::Line)

@@ -21,12 +21,13 @@
 //!
 //! # Layout
 //! `octets` < `head` (lines) < `framing`, `connection`, `target` (fields that mean something) < `request`, `response`;
-//! `extension` < `chunked` < `body`; `write` for messages that do not come from HTTP/1.
+//! `fields` for header maps; `extension` < `chunked` < `body`; `write` for messages that do not come from HTTP/1.
 
 mod body;
 mod chunked;
 mod connection;
 mod extension;
+mod fields;
 mod forwarded_for;
 mod framing;
 mod head;

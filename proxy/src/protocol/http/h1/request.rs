@@ -2,8 +2,6 @@
 
 mod edits;
 
-use http::HeaderMap;
-use http::HeaderName;
 use http::HeaderValue;
 use http::Method;
 use http::uri::Authority;
@@ -14,6 +12,8 @@ use super::Fault;
 use super::Version;
 use super::connection;
 use super::connection::Options;
+use super::fields::append;
+use super::fields::copy_fields;
 use super::framing::Framing;
 use super::framing::FramingFields;
 use super::head::Cuts;
@@ -68,6 +68,8 @@ pub struct RequestHead {
     pub te_trailers: bool,
     /// Whether the content is gRPC's.
     pub grpc: bool,
+    /// Whether a line may tell of a trace.
+    pub traced: bool,
     /// The lines that are not forwarded as they stand.
     pub cuts: Cuts,
     /// Where the method begins: behind the empty line that may come first.
@@ -104,6 +106,7 @@ struct Gathered {
     expect_continue: bool,
     te_trailers: bool,
     grpc: bool,
+    traced: bool,
     cuts: Cuts,
 }
 
@@ -177,6 +180,7 @@ impl Gathered {
         let is = |name: &str| field.name.eq_ignore_ascii_case(name.as_bytes());
         // The length tells the names apart that we know, so that most fields cost one comparison of a number.
         match field.name.len() {
+            2 if is("b3") => self.traced = true,
             2 if is("te") => {
                 self.te_trailers |= octets::list(field.value).any(|coding| coding.eq_ignore_ascii_case(b"trailers"));
                 self.cuts.add(field.line);
@@ -205,10 +209,14 @@ impl Gathered {
                 return self.options.read(field.value);
             }
             10 if is("keep-alive") => self.cuts.add(field.line),
+            10 if is("tracestate") || is("x-b3-flags") => self.traced = true,
+            11 if is("traceparent") || is("x-b3-spanid") => self.traced = true,
+            12 if is("x-b3-traceid") || is("x-b3-sampled") => self.traced = true,
             12 if is("content-type") => self.grpc |= is_grpc(field.value),
             14 if is("content-length") => return self.framing.content_length(field.value),
             14 if is("http2-settings") => self.cuts.add(field.line),
             16 if is("proxy-connection") => self.cuts.add(field.line),
+            17 if is("x-b3-parentspanid") => self.traced = true,
             17 if is("transfer-encoding") => return self.framing.transfer_encoding(field.value),
             _ => {}
         }
@@ -265,6 +273,7 @@ impl Gathered {
             expect_continue: self.expect_continue,
             te_trailers: modern && self.te_trailers,
             grpc: self.grpc,
+            traced: self.traced,
             cuts: self.cuts,
             start: line.start,
             fields,
@@ -388,6 +397,9 @@ impl RequestHead {
             out.extend_from_slice(b"\r\n");
         }
         write::fields(self.added(), out);
+        if let Some(onward) = self.onward() {
+            onward.write_lines(out);
+        }
         out.extend_from_slice(b"\r\n");
     }
 
@@ -440,6 +452,9 @@ impl RequestHead {
         for (name, value) in self.added() {
             append(name.as_str().as_bytes(), value.as_bytes(), headers)?;
         }
+        if let Some(onward) = self.onward() {
+            onward.insert(headers);
+        }
         Ok(request)
     }
 
@@ -454,37 +469,6 @@ impl RequestHead {
             query @ [b'?', ..] => PathAndQuery::try_from([b"/", query].concat()).ok(),
             path => PathAndQuery::try_from(path).ok(),
         }
-    }
-}
-
-/// The field lines from `fields` on, without those that are cut or called as one of `dropped`. Left out rather than
-/// removed later, for a map's removal changes the order of what remains.
-pub(super) fn copy_fields(
-    head: &[u8],
-    fields: usize,
-    cuts: &Cuts,
-    dropped: &[&str],
-    map: &mut HeaderMap,
-) -> Result<(), Fault> {
-    for field in Lines::fields(head, fields).filter(|field| !cuts.contains(field.line)) {
-        if !dropped
-            .iter()
-            .any(|name| field.name.eq_ignore_ascii_case(name.as_bytes()))
-        {
-            append(field.name, field.value, map)?;
-        }
-    }
-    Ok(())
-}
-
-/// One field into a map; names become lower case.
-pub(super) fn append(name: &[u8], value: &[u8], map: &mut HeaderMap) -> Result<(), Fault> {
-    let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value)) else {
-        return Err(Fault::malformed("a field that HTTP/2 cannot carry"));
-    };
-    match map.try_append(name, value) {
-        Ok(_) => Ok(()),
-        Err(_) => Err(Fault::malformed("more fields than a header map holds")),
     }
 }
 

@@ -8,6 +8,7 @@ use crate::protocol::http::h1::head::Lines;
 use crate::route::Fields;
 use crate::route::Full;
 use crate::route::Head;
+use crate::telemetry::trace::Onward;
 use http::HeaderName;
 use http::HeaderValue;
 use http::Method;
@@ -23,6 +24,8 @@ pub(super) struct Edits {
     pub(super) host: Option<HeaderValue>,
     /// Behind the lines that came.
     pub(super) added: Vec<(HeaderName, HeaderValue)>,
+    /// The trace that it belongs to, behind those.
+    pub(super) onward: Option<Onward>,
 }
 
 /// A head whose fields can be changed, with the bytes that it was parsed from.
@@ -44,6 +47,18 @@ impl RequestHead {
         let came = lines.filter(|field| !self.cuts.contains(field.line));
         self.forwarded_for = Some(forwarded_for(came.map(|field| field.value), client).into());
         self.cut(bytes, FORWARDED_FOR);
+    }
+
+    /// Tells the next one which trace this belongs to, in the place of what came of that.
+    pub fn carry(&mut self, bytes: &[u8], onward: Onward) {
+        if self.traced {
+            for field in Lines::fields(&bytes[..self.length], self.fields) {
+                if onward.replaces(field.name) {
+                    self.cuts.add(field.line);
+                }
+            }
+        }
+        self.edits.get_or_insert_default().onward = Some(onward);
     }
 
     /// The list of clients that is written in the place of the lines that came.
@@ -101,6 +116,10 @@ impl RequestHead {
         self.edits.as_ref()?.target.as_deref()
     }
 
+    pub(super) fn onward(&self) -> Option<&Onward> {
+        self.edits.as_ref()?.onward.as_ref()
+    }
+
     pub(super) fn added(&self) -> &[(HeaderName, HeaderValue)] {
         self.edits.as_ref().map_or(&[], |edits| &edits.added)
     }
@@ -139,6 +158,10 @@ impl Head for RequestFields<'_> {
         }
         if let Some(edits) = &mut self.head.edits {
             edits.added.retain(|(added, _)| added != name);
+            edits.onward = edits
+                .onward
+                .take()
+                .filter(|onward| !onward.replaces(name.as_str().as_bytes()));
         }
     }
 

@@ -1,0 +1,159 @@
+//! Contexts in the heads of requests: read as the configuration says, and written so.
+
+use super::b3;
+use super::context::Context;
+use super::context::Decision;
+use super::context::Incoming;
+use super::w3c;
+use evenkeel_control_api::mesh::settings::Propagation;
+use http::HeaderMap;
+use http::HeaderName;
+use http::HeaderValue;
+
+/// How contexts are written, and in which order they are looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Formats([Option<Propagation>; 3]);
+
+impl Formats {
+    /// These; what is there twice counts once.
+    pub fn new(configured: &[Propagation]) -> Self {
+        let mut formats = [None; 3];
+        let mut free = formats.iter_mut();
+        for (place, format) in configured.iter().enumerate() {
+            if !configured[..place].contains(format)
+                && let Some(free) = free.next()
+            {
+                *free = Some(*format);
+            }
+        }
+        Self(formats)
+    }
+
+    fn iter(self) -> impl Iterator<Item = Propagation> {
+        self.0.into_iter().flatten()
+    }
+
+    fn is_one(self) -> bool {
+        self.0[1].is_none()
+    }
+}
+
+/// What a head says, and what becomes of the rest of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) incoming: Incoming,
+    /// There is a `tracestate`, and it belongs to the parent.
+    pub(super) has_state: bool,
+    /// There is one that must not go on.
+    pub(super) drops_state: bool,
+}
+
+/// Reads a head; `field` has the value of the line of a name that has so many others of it before it.
+pub(super) fn read<'a>(formats: Formats, field: impl Fn(&HeaderName, usize) -> Option<&'a [u8]>) -> Found {
+    let once = |name: &HeaderName| field(name, 0).filter(|_| field(name, 1).is_none());
+    let found = formats.iter().find_map(|format| {
+        let incoming = match format {
+            Propagation::W3c => w3c::read(once(&w3c::TRACEPARENT)?),
+            Propagation::B3 => b3::read(once(&b3::SINGLE)?),
+            Propagation::B3Multi => b3::read_several(once),
+        };
+        Some((format, incoming?))
+    });
+    let writes_state = formats.iter().any(|format| format == Propagation::W3c);
+    let state = writes_state && field(&w3c::TRACESTATE, 0).is_some();
+    let lines = || (0..).map_while(|before| field(&w3c::TRACESTATE, before));
+    let has_state = state && matches!(found, Some((Propagation::W3c, _))) && w3c::is_state(lines());
+    Found {
+        incoming: found.map(|(_, incoming)| incoming).unwrap_or_default(),
+        has_state,
+        drops_state: state && !has_state,
+    }
+}
+
+/// The lines of a `tracestate` as one.
+pub(super) fn state<'a>(field: impl Fn(&HeaderName, usize) -> Option<&'a [u8]>) -> String {
+    let lines = (0..).map_while(|before| field(&w3c::TRACESTATE, before));
+    String::from_utf8_lossy(&lines.collect::<Vec<_>>().join(&b',')).into_owned()
+}
+
+/// What is written into a head before it goes on.
+#[derive(Clone, Debug)]
+pub struct Onward {
+    context: Context,
+    formats: Formats,
+    drops_state: bool,
+}
+
+/// Appends a value.
+type Write = fn(&Context, &mut Vec<u8>);
+
+impl Onward {
+    /// `None`: the head says so already, and stays as it is.
+    pub(super) fn new(context: Context, formats: Formats, found: &Found) -> Option<Self> {
+        let said = found.incoming.decision == Some(Decision::Drop);
+        let stays = said && formats.is_one() && !found.drops_state;
+        (!stays).then_some(Self {
+            context,
+            formats,
+            drops_state: found.drops_state,
+        })
+    }
+
+    /// Whether a field of the head is replaced by what is written, or goes.
+    pub fn replaces(&self, name: &[u8]) -> bool {
+        let is = |other: &HeaderName| name.eq_ignore_ascii_case(other.as_str().as_bytes());
+        let several = [b3::TRACE, b3::SPAN, b3::PARENT, b3::SAMPLED, b3::FLAGS];
+        self.formats.iter().any(|format| match format {
+            Propagation::W3c => is(&w3c::TRACEPARENT) || (self.drops_state && is(&w3c::TRACESTATE)),
+            Propagation::B3 => is(&b3::SINGLE),
+            Propagation::B3Multi => several.iter().any(is),
+        })
+    }
+
+    /// Appends the lines to a head of HTTP/1.
+    pub fn write_lines(&self, out: &mut Vec<u8>) {
+        self.each(|name, write| {
+            out.extend_from_slice(name.as_str().as_bytes());
+            out.extend_from_slice(b": ");
+            write(&self.context, out);
+            out.extend_from_slice(b"\r\n");
+        });
+    }
+
+    /// Puts the fields into a head of HTTP/2. One that is full keeps what it has.
+    pub fn insert(&self, head: &mut HeaderMap) {
+        let several = [b3::TRACE, b3::SPAN, b3::PARENT, b3::SAMPLED, b3::FLAGS];
+        for format in self.formats.iter() {
+            match format {
+                Propagation::W3c if self.drops_state => drop(head.remove(w3c::TRACESTATE)),
+                Propagation::W3c | Propagation::B3 => {}
+                Propagation::B3Multi => several.iter().for_each(|name| drop(head.remove(name))),
+            }
+        }
+        self.each(|name, write| {
+            let mut value = Vec::with_capacity(64);
+            write(&self.context, &mut value);
+            if let Ok(value) = HeaderValue::try_from(value) {
+                let _ = head.try_insert(name, value);
+            }
+        });
+    }
+
+    fn each(&self, mut put: impl FnMut(HeaderName, Write)) {
+        for format in self.formats.iter() {
+            match format {
+                Propagation::W3c => put(w3c::TRACEPARENT, w3c::write),
+                Propagation::B3 => put(b3::SINGLE, b3::write),
+                Propagation::B3Multi => {
+                    put(b3::TRACE, |context, out| b3::write_trace(context.trace, out));
+                    put(b3::SPAN, |context, out| b3::write_span(context.span, out));
+                    match self.context.decision {
+                        Decision::Drop => put(b3::SAMPLED, |_, out| out.push(b'0')),
+                        Decision::Sample => put(b3::SAMPLED, |_, out| out.push(b'1')),
+                        Decision::Debug => put(b3::FLAGS, |_, out| out.push(b'1')),
+                    }
+                }
+            }
+        }
+    }
+}
