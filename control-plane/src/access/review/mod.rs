@@ -9,6 +9,7 @@
 mod cache;
 mod token;
 
+use crate::outage::Outage;
 use cache::{Cache, Known};
 use evenkeel_control_api::serve::{Denied, Peer};
 use hyper::HeaderMap;
@@ -72,6 +73,8 @@ struct State {
     /// Each token is asked about once at a time.
     asked: HashMap<Digest, Asked>,
     counts: Counts,
+    /// Of the API server.
+    away: Outage,
 }
 
 impl Reviews {
@@ -186,13 +189,24 @@ impl Shared {
             Ok(Err(error)) => told(&error),
             Err(_) => format!("it has not answered within {ANSWER:?}"),
         };
-        tracing::warn!(reason, "the API server does not say whom a token is from");
+        // A thousand proxies may ask while it is away.
+        if self.state().away.begins() {
+            tracing::warn!(
+                reason,
+                "the API server does not say whom tokens are from; asked again until it does"
+            );
+        }
         Err(Denied::Unavailable("the token cannot be looked into now".to_owned()))
     }
 
     fn learn(&self, digest: Digest, expires: SystemTime, verdict: &Verdict) {
         let now = SystemTime::now();
-        let State { cache, asked, counts } = &mut *self.state();
+        let State {
+            cache,
+            asked,
+            counts,
+            away,
+        } = &mut *self.state();
         asked.remove(&digest);
         match verdict {
             Ok(peer) => cache.good(digest, peer.clone(), expires, now),
@@ -203,6 +217,10 @@ impl Shared {
             Err(denied) => cache.bad(digest, denied.to_string(), now),
         }
         counts.answered += 1;
+        if let Some(since) = away.ends() {
+            let outage = since.elapsed();
+            tracing::info!(?outage, "the API server says again whom tokens are from");
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -6,6 +6,7 @@ use crate::kubernetes::events::Told;
 use crate::kubernetes::kind::Kind;
 use crate::kubernetes::lease::Election;
 use crate::kubernetes::verdict::{Board, Subject, Verdict};
+use crate::outage::Outage;
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
@@ -28,18 +29,18 @@ const ANSWER: Duration = Duration::from_secs(10);
 const ATTEMPTS: usize = 4;
 
 /// How a write went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Went {
     /// It is there, or nobody can be told.
     Done,
-    /// It is to be tried again.
-    Failed,
+    /// It is to be tried again; why.
+    Failed(String),
 }
 
 /// Writes what the board says, whenever we lead. `instance` is the name of our pod. Never ends.
 pub async fn write(client: Client, mut election: Election, board: Arc<Board>, instance: String) {
     let mut revision = board.revision();
-    let (mut due, mut told) = (BTreeSet::new(), Told::default());
+    let (mut due, mut told, mut away) = (BTreeSet::new(), Told::default(), Outage::default());
     loop {
         election.led().await;
         revision.mark_unchanged();
@@ -47,11 +48,23 @@ pub async fn write(client: Client, mut election: Election, board: Arc<Board>, in
         // One that fails must not keep the others waiting.
         for subject in std::mem::take(&mut due) {
             // Whoever leads no longer writes no more.
-            if !election.leads() || all(&client, &board, &subject, &instance, &mut told).await == Went::Failed {
+            if !election.leads() {
                 due.insert(subject);
-            } else {
-                sleep(PACE).await;
+                continue;
             }
+            match all(&client, &board, &subject, &instance, &mut told).await {
+                Went::Done => sleep(PACE).await,
+                Went::Failed(error) => {
+                    let Subject { kind, key } = &subject;
+                    if away.begins() {
+                        tracing::warn!(%kind, %key, error, "status and Events cannot be written; tried again until they can");
+                    }
+                    due.insert(subject);
+                }
+            }
+        }
+        if due.is_empty() && away.ends().is_some() {
+            tracing::info!("status and Events can be written again");
         }
         let pause = if due.is_empty() { AGAIN } else { RETRY };
         if timeout(pause, revision.changed()).await.is_err() && due.is_empty() {
@@ -66,7 +79,7 @@ async fn all(client: &Client, board: &Board, subject: &Subject, instance: &str, 
     match shape(subject.kind) {
         Some(shape) => match status(client, board, subject, shape).await {
             Went::Done => events,
-            Went::Failed => Went::Failed,
+            failed @ Went::Failed(_) => failed,
         },
         None => events,
     }
@@ -83,8 +96,8 @@ async fn events(client: &Client, board: &Board, subject: &Subject, instance: &st
             // It was told by another replica, or by us in an earlier life.
             Ok(Err(kube::Error::Api(status))) if status.code == 409 => {}
             other => {
-                if failed(subject, "an Event", other) == Went::Failed {
-                    return Went::Failed;
+                if let failed @ Went::Failed(_) = went(subject, "an Event", other) {
+                    return failed;
                 }
             }
         }
@@ -119,7 +132,7 @@ async fn status(client: &Client, board: &Board, subject: &Subject, shape: Shape)
                     // It is gone.
                     None => return Went::Done,
                 },
-                other => return failed(subject, "a status", other.map(|read| read.map(drop))),
+                other => return went(subject, "a status", other.map(|read| read.map(drop))),
             }
         };
         let (said, generation) = said(board, subject);
@@ -139,10 +152,10 @@ async fn status(client: &Client, board: &Board, subject: &Subject, shape: Shape)
         match timeout(ANSWER, api.patch_status(&subject.key.name, &params, &patch)).await {
             // Somebody else has written it meanwhile.
             Ok(Err(kube::Error::Api(status))) if status.code == 409 => {}
-            other => return failed(subject, "a status", other.map(|written| written.map(drop))),
+            other => return went(subject, "a status", other.map(|written| written.map(drop))),
         }
     }
-    Went::Failed
+    Went::Failed("others write it all the time".to_owned())
 }
 
 /// What is to be said of an object about each parent or target, and of which generation of it.
@@ -177,7 +190,7 @@ fn entries(object: &Value, shape: Shape) -> Vec<Value> {
     list.and_then(Value::as_array).cloned().unwrap_or_default()
 }
 
-fn failed(subject: &Subject, what: &str, why: Result<kube::Result<()>, tokio::time::error::Elapsed>) -> Went {
+fn went(subject: &Subject, what: &str, why: Result<kube::Result<()>, tokio::time::error::Elapsed>) -> Went {
     let Subject { kind, key } = subject;
     match why {
         Ok(Ok(())) => Went::Done,
@@ -188,13 +201,7 @@ fn failed(subject: &Subject, what: &str, why: Result<kube::Result<()>, tokio::ti
             tracing::warn!(%kind, %key, error = %status, "{what} was refused");
             Went::Done
         }
-        Ok(Err(error)) => {
-            tracing::warn!(%kind, %key, %error, "{what} could not be written");
-            Went::Failed
-        }
-        Err(_) => {
-            tracing::warn!(%kind, %key, "{what} could not be written: no answer in time");
-            Went::Failed
-        }
+        Ok(Err(error)) => Went::Failed(error.to_string()),
+        Err(_) => Went::Failed("no answer in time".to_owned()),
     }
 }
