@@ -120,7 +120,7 @@ impl Chart {
     }
 
     /// What becomes of the Service: a slice with its endpoints, and addresses that the node translates.
-    fn expose(&self, api: &ApiServer, pod: &Pod) -> Result<()> {
+    pub(super) fn expose(&self, api: &ApiServer, pod: &Pod) -> Result<()> {
         let service = self.find("Service")?;
         let selector = Selector::of_labels(&json!({"matchLabels": service["spec"]["selector"]}));
         let pods = api.all("pods");

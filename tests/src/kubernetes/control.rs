@@ -8,11 +8,14 @@ use std::time::Duration;
 
 use anyhow::Context;
 use anyhow::Result;
+use anyhow::ensure;
+use nix::sys::signal::Signal;
 use serde_json::Value;
 use serde_json::json;
 
 use super::api::ApiServer;
 use super::chart::Chart;
+use super::chart::NAMESPACE;
 use super::chart::container_port;
 use super::world::Request;
 use crate::cluster::Family;
@@ -100,6 +103,17 @@ impl ControlPlane {
     /// Starts it again after it has ended, without waiting.
     pub fn restart(&self) -> Result<()> {
         self.running().restart(CONTAINER)
+    }
+
+    /// Ends it as a rolling update does, where another is there: nobody is led to it any more, and it is told to end.
+    pub fn retire(&self, api: &ApiServer) -> Result<()> {
+        api.delete("pods", NAMESPACE, self.identity());
+        self.chart.expose(api, &self.pod)?;
+        let process = self.process()?;
+        process.signal(Signal::SIGTERM)?;
+        let status = process.wait(START)?;
+        ensure!(status.success(), "{status}: {}", process.said());
+        Ok(())
     }
 
     fn running(&self) -> MutexGuard<'_, Running> {

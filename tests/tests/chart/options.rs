@@ -5,6 +5,10 @@ use std::collections::BTreeSet;
 use anyhow::Context;
 use anyhow::Result;
 use anyhow::ensure;
+use evenkeel_control_plane::app::SECRET;
+use evenkeel_control_plane::app::SERVICE;
+use evenkeel_control_plane::app::WEBHOOKS;
+use evenkeel_control_plane::inject::labels;
 use evenkeel_tests::helm;
 use serde_json::Value;
 use serde_json::json;
@@ -12,11 +16,9 @@ use serde_json::json;
 use crate::matrix;
 use crate::matrix::find;
 
-const NAME: &str = "evenkeel-control";
-
 /// What the pods of the control plane are made of.
 fn pod(objects: &[Value]) -> Result<&Value> {
-    Ok(&find(objects, "Deployment", NAME)?["spec"]["template"]["spec"])
+    Ok(&find(objects, "Deployment", SERVICE)?["spec"]["template"]["spec"])
 }
 
 /// Kind and name of what one set of values makes and the other does not.
@@ -74,7 +76,7 @@ fn what_is_asked_for_is_made_and_nothing_else() -> Result<()> {
 #[test]
 fn an_update_never_has_fewer_replicas_than_wanted() -> Result<()> {
     matrix::each(|_, objects| {
-        let spec = &find(objects, "Deployment", NAME)?["spec"];
+        let spec = &find(objects, "Deployment", SERVICE)?["spec"];
         ensure!(
             spec["strategy"]["rollingUpdate"]["maxUnavailable"] == 0,
             "{}",
@@ -92,7 +94,7 @@ fn an_update_never_has_fewer_replicas_than_wanted() -> Result<()> {
 #[test]
 fn in_the_values_for_high_availability_replicas_never_share_a_node() -> Result<()> {
     let objects = helm::render(&helm::file("values-ha.yaml")?)?;
-    let deployment = find(&objects, "Deployment", NAME)?;
+    let deployment = find(&objects, "Deployment", SERVICE)?;
     assert!(deployment["spec"]["replicas"].as_u64() >= Some(3));
     let constraints = &pod(&objects)?["topologySpreadConstraints"];
     assert_eq!(constraints[0]["topologyKey"], "kubernetes.io/hostname");
@@ -105,7 +107,7 @@ fn in_the_values_for_high_availability_replicas_never_share_a_node() -> Result<(
 fn the_api_server_trusts_what_signs_the_certificate() -> Result<()> {
     let webhook = |values: Value| -> Result<(Value, Value)> {
         let objects = helm::render(&values)?;
-        let webhook = find(&objects, "MutatingWebhookConfiguration", "evenkeel-injector")?;
+        let webhook = find(&objects, "MutatingWebhookConfiguration", WEBHOOKS)?;
         let injected = webhook["metadata"]["annotations"]["cert-manager.io/inject-ca-from"].clone();
         let bundles = [0, 1].map(|index| webhook["webhooks"][index]["clientConfig"]["caBundle"].clone());
         ensure!(bundles[0] == bundles[1], "{bundles:?}");
@@ -125,8 +127,8 @@ fn the_api_server_trusts_what_signs_the_certificate() -> Result<()> {
 #[test]
 fn the_certificate_names_the_address_that_proxies_and_the_api_server_call() -> Result<()> {
     let objects = helm::render(&json!({"certificates": {"mode": "certManager"}, "clusterDomain": "mesh.example"}))?;
-    let spec = &find(&objects, "Certificate", NAME)?["spec"];
-    let host = "evenkeel-control.evenkeel-system.svc";
+    let spec = &find(&objects, "Certificate", SERVICE)?["spec"];
+    let host = format!("{SERVICE}.{}.svc", helm::NAMESPACE);
     assert_eq!(spec["dnsNames"], json!([host, format!("{host}.mesh.example")]));
     // Signed by the authority, which is signed by itself.
     let issuer = &find(
@@ -145,8 +147,8 @@ fn the_secret_that_is_served_is_the_one_that_may_be_read() -> Result<()> {
     matrix::each(|case, objects| {
         let mode = case.values["certificates"]["mode"].as_str().unwrap_or("self");
         let (flag, secret) = match mode {
-            "self" => ("self".to_owned(), "evenkeel-control-tls"),
-            "certManager" => ("secret:evenkeel-control-tls".to_owned(), "evenkeel-control-tls"),
+            "self" => ("self".to_owned(), SECRET),
+            "certManager" => (format!("secret:{SECRET}"), SECRET),
             _ => ("secret:from-vault".to_owned(), "from-vault"),
         };
         let arguments = pod(objects)?["containers"][0]["args"].as_array().context("arguments")?;
@@ -154,7 +156,7 @@ fn the_secret_that_is_served_is_the_one_that_may_be_read() -> Result<()> {
             arguments.contains(&json!(format!("--certificates={flag}"))),
             "{arguments:?}"
         );
-        let rules = find(objects, "Role", NAME)?["rules"].as_array().context("rules")?;
+        let rules = find(objects, "Role", SERVICE)?["rules"].as_array().context("rules")?;
         let of_secrets = rules.iter().filter(|rule| rule["resources"][0] == "secrets");
         for rule in of_secrets.clone() {
             // Names cannot limit what is created.
@@ -177,7 +179,7 @@ fn the_secret_that_is_served_is_the_one_that_may_be_read() -> Result<()> {
 fn rights_are_no_more_than_reading_the_mesh_and_telling_people() -> Result<()> {
     matrix::each(|_, objects| {
         let words = |rule: &Value, key: &str| -> Result<Vec<String>> { Ok(serde_json::from_value(rule[key].clone())?) };
-        let rules = find(objects, "ClusterRole", NAME)?["rules"]
+        let rules = find(objects, "ClusterRole", SERVICE)?["rules"]
             .as_array()
             .context("rules")?;
         for rule in rules {
@@ -189,7 +191,7 @@ fn rights_are_no_more_than_reading_the_mesh_and_telling_people() -> Result<()> {
                 ensure!(resource != "secrets" && !resource.contains('*'), "{rule}");
                 let may_be_written = resource.ends_with("/status")
                     || ["events", "tokenreviews"].contains(&resource.as_str())
-                    || rule["resourceNames"] == json!(["evenkeel-injector"]);
+                    || rule["resourceNames"] == json!([WEBHOOKS]);
                 ensure!(reads || may_be_written, "{rule}");
             }
             ensure!(!verbs.iter().any(|verb| verb == "delete" || verb == "*"), "{rule}");
@@ -203,10 +205,10 @@ fn a_namespace_asks_for_its_pods_which_may_refuse_or_a_pod_asks_for_itself() -> 
     let expression =
         |key: &str, operator: &str, value: &str| json!({"key": key, "operator": operator, "values": [value]});
     matrix::each(|case, objects| {
-        let webhooks = &find(objects, "MutatingWebhookConfiguration", "evenkeel-injector")?["webhooks"];
+        let webhooks = &find(objects, "MutatingWebhookConfiguration", WEBHOOKS)?["webhooks"];
         for (webhook, of_namespace, of_pod) in [(&webhooks[0], "In", "NotIn"), (&webhooks[1], "NotIn", "In")] {
             let namespaces = &webhook["namespaceSelector"]["matchExpressions"];
-            let asking = expression("evenkeel.io/injection", of_namespace, "enabled");
+            let asking = expression(labels::INJECTION, of_namespace, "enabled");
             ensure!(namespaces[0] == asking, "{namespaces}");
             let excluded = &namespaces[1];
             ensure!(
@@ -219,10 +221,7 @@ fn a_namespace_asks_for_its_pods_which_may_refuse_or_a_pod_asks_for_itself() -> 
             }
             let word = if of_pod == "In" { "true" } else { "false" };
             let pods = &webhook["objectSelector"]["matchExpressions"];
-            ensure!(
-                *pods == json!([expression("evenkeel.io/inject", of_pod, word)]),
-                "{pods}"
-            );
+            ensure!(*pods == json!([expression(labels::INJECT, of_pod, word)]), "{pods}");
             ensure!(
                 webhook["reinvocationPolicy"] == "IfNeeded" && webhook["sideEffects"] == "None",
                 "{webhook}"
@@ -255,7 +254,7 @@ fn images_come_from_the_registry_by_tag_or_digest() -> Result<()> {
 fn everything_that_is_given_reaches_the_pods() -> Result<()> {
     let values = matrix::everything();
     let objects = helm::render(&values)?;
-    let template = &find(&objects, "Deployment", NAME)?["spec"]["template"];
+    let template = &find(&objects, "Deployment", SERVICE)?["spec"]["template"];
     let spec = pod(&objects)?;
     for key in ["nodeSelector", "affinity", "tolerations", "priorityClassName"] {
         assert_eq!(spec[key], values[key], "{key}");
@@ -282,7 +281,7 @@ fn everything_that_is_given_reaches_the_pods() -> Result<()> {
     ] {
         assert!(arguments.contains(&json!(argument)), "{arguments:?}");
     }
-    for monitor in [NAME, "evenkeel-proxy"] {
+    for monitor in [SERVICE, "evenkeel-proxy"] {
         let monitor = find(&objects, "PodMonitor", monitor)?;
         assert_eq!(monitor["metadata"]["labels"]["release"], "prometheus");
         assert_eq!(monitor["spec"]["podMetricsEndpoints"][0]["interval"], "15s");

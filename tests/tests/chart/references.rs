@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 use anyhow::Context;
 use anyhow::Result;
 use anyhow::ensure;
+use evenkeel_control_plane::app::SERVICE;
+use evenkeel_control_plane::app::WEBHOOKS;
 use serde_json::Value;
 
 use crate::matrix;
 use crate::matrix::find;
 
-const NAME: &str = "evenkeel-control";
-
 fn pod_template(objects: &[Value]) -> Result<&Value> {
-    Ok(&find(objects, "Deployment", NAME)?["spec"]["template"])
+    Ok(&find(objects, "Deployment", SERVICE)?["spec"]["template"])
 }
 
 fn of_kind<'a>(objects: &'a [Value], kind: &str) -> impl Iterator<Item = &'a Value> {
@@ -40,13 +40,13 @@ fn whatever_selects_the_control_plane_selects_its_pods_and_no_test() -> Result<(
         let labels = &pod_template(objects)?["metadata"]["labels"];
         let test = &find(objects, "Pod", "evenkeel-test-ready")?["metadata"]["labels"];
         let mut selectors = vec![
-            &find(objects, "Deployment", NAME)?["spec"]["selector"]["matchLabels"],
-            &find(objects, "Service", NAME)?["spec"]["selector"],
+            &find(objects, "Deployment", SERVICE)?["spec"]["selector"]["matchLabels"],
+            &find(objects, "Service", SERVICE)?["spec"]["selector"],
         ];
         selectors
             .extend(of_kind(objects, "PodDisruptionBudget").map(|object| &object["spec"]["selector"]["matchLabels"]));
         selectors.extend(of_kind(objects, "NetworkPolicy").map(|object| &object["spec"]["podSelector"]["matchLabels"]));
-        let monitors = of_kind(objects, "PodMonitor").filter(|object| object["metadata"]["name"] == NAME);
+        let monitors = of_kind(objects, "PodMonitor").filter(|object| object["metadata"]["name"] == SERVICE);
         selectors.extend(monitors.map(|object| &object["spec"]["selector"]["matchLabels"]));
         let spread = items(&pod_template(objects)?["spec"]["topologySpreadConstraints"]);
         selectors.extend(spread.map(|constraint| &constraint["labelSelector"]["matchLabels"]));
@@ -65,13 +65,13 @@ fn every_port_that_is_named_is_one_of_the_container() -> Result<()> {
         let ports = names(&container["ports"]);
         ensure!(ports.len() == 3, "{ports:?}");
         let mut named: Vec<&Value> = Vec::new();
-        named.extend(items(&find(objects, "Service", NAME)?["spec"]["ports"]).map(|port| &port["targetPort"]));
+        named.extend(items(&find(objects, "Service", SERVICE)?["spec"]["ports"]).map(|port| &port["targetPort"]));
         named.extend(["livenessProbe", "readinessProbe"].map(|probe| &container[probe]["httpGet"]["port"]));
         for policy in of_kind(objects, "NetworkPolicy") {
             let rules = items(&policy["spec"]["ingress"]);
             named.extend(rules.flat_map(|rule| items(&rule["ports"])).map(|port| &port["port"]));
         }
-        for monitor in of_kind(objects, "PodMonitor").filter(|object| object["metadata"]["name"] == NAME) {
+        for monitor in of_kind(objects, "PodMonitor").filter(|object| object["metadata"]["name"] == SERVICE) {
             named.extend(items(&monitor["spec"]["podMetricsEndpoints"]).map(|endpoint| &endpoint["port"]));
         }
         for port in named {
@@ -97,7 +97,7 @@ fn a_network_policy_lets_every_port_in() -> Result<()> {
 #[test]
 fn the_webhook_leads_to_the_service() -> Result<()> {
     matrix::each(|_, objects| {
-        let webhooks = &find(objects, "MutatingWebhookConfiguration", "evenkeel-injector")?["webhooks"];
+        let webhooks = &find(objects, "MutatingWebhookConfiguration", WEBHOOKS)?["webhooks"];
         ensure!(names(webhooks).len() == 2, "{webhooks}");
         for webhook in items(webhooks) {
             let service = &webhook["clientConfig"]["service"];
@@ -117,7 +117,7 @@ fn roles_are_bound_to_the_account_that_the_pods_use() -> Result<()> {
         let account = &pod_template(objects)?["spec"]["serviceAccountName"];
         let account = find(objects, "ServiceAccount", account.as_str().context("an account")?)?;
         for (binding, role) in [("ClusterRoleBinding", "ClusterRole"), ("RoleBinding", "Role")] {
-            let binding = find(objects, binding, NAME)?;
+            let binding = find(objects, binding, SERVICE)?;
             ensure!(binding["roleRef"]["kind"] == role, "{binding}");
             find(objects, role, binding["roleRef"]["name"].as_str().context("a role")?)?;
             let subjects = &binding["subjects"];
@@ -166,7 +166,7 @@ fn the_quota_is_of_the_priority_class_and_leaves_room_for_a_rolling_update() -> 
             "{spec}"
         );
         let room: u64 = spec["hard"]["pods"].as_str().context("pods")?.parse()?;
-        let replicas = find(objects, "Deployment", NAME)?["spec"]["replicas"]
+        let replicas = find(objects, "Deployment", SERVICE)?["spec"]["replicas"]
             .as_u64()
             .context("replicas")?;
         ensure!(room > replicas, "{room} {replicas}");

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use anyhow::ensure;
 use evenkeel_tests::cluster::Family;
+use evenkeel_tests::kubernetes::control::ControlPlane;
 use evenkeel_tests::kubernetes::object;
 use evenkeel_tests::wait;
 use hyper::StatusCode;
@@ -12,6 +13,7 @@ use crate::world::SHOP;
 use crate::world::World;
 use crate::world::goes_on;
 use crate::world::nothing_failed;
+use crate::world::start_idle;
 
 #[test]
 fn a_control_plane_that_dies_and_returns_costs_no_request() -> Result<()> {
@@ -26,6 +28,25 @@ fn a_control_plane_that_dies_and_returns_costs_no_request() -> Result<()> {
         for client in 0..world.clients.len() {
             world.settles(client, 10, &[1])?;
         }
+        nothing_failed(loads)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn an_update_of_the_control_plane_costs_no_request_and_everybody_goes_over_to_the_new_replica() -> Result<()> {
+    for family in Family::BOTH {
+        let world = World::new(family)?;
+        let loads = world.loads()?;
+        let new = ControlPlane::start(&world.cluster.pod("control-2")?, &world.api)?;
+        world.control.retire(&world.api)?;
+        world.api.put([world.slice("web", "web-1", &[1])]);
+        for client in 0..world.clients.len() {
+            world.settles(client, 10, &[1])?;
+        }
+        // So does the API server.
+        let _fourth = start_idle(&world.cluster, &world.api, &new, "client-4", "node-a")?;
+        new.wait_for_metrics(|metrics| metrics.value("evenkeel_control_streams", &[]) > 3.5)?;
         nothing_failed(loads)?;
     }
     Ok(())

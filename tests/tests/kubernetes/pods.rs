@@ -8,6 +8,7 @@ use evenkeel_tests::cluster::Family;
 use evenkeel_tests::kubelet::Probe;
 use evenkeel_tests::kubelet::Running;
 use evenkeel_tests::kubernetes::object;
+use evenkeel_tests::pod::Pod;
 use evenkeel_tests::wait;
 use serde_json::Value;
 use serde_json::json;
@@ -24,7 +25,7 @@ use crate::world::SHOP;
 const ORDERS: &str = "shop.Orders";
 
 /// As `written`, with an application that speaks HTTPS and has gRPC's health service, and probes that ask these.
-fn probed(name: &str, pod: &evenkeel_tests::pod::Pod, service: &str) -> Value {
+fn probed(name: &str, pod: &Pod, service: &str) -> Value {
     let mut object = written(name, pod);
     let container = &mut object["spec"]["containers"][0];
     if let Some(command) = container["command"].as_array_mut() {
@@ -93,7 +94,7 @@ fn probes_by_grpc_and_by_https_are_asked_of_the_application_itself() -> Result<(
 }
 
 /// A pod of a job that asks the Service `web`, in an init container and in its container.
-fn job(town: &Town, name: &str, pod: &evenkeel_tests::pod::Pod) -> Value {
+fn job(town: &Town, name: &str, pod: &Pod) -> Value {
     let ips = Family::BOTH.map(|family| pod.ip(family));
     let mut object = object::pod(SHOP, name, name, &ips);
     object["spec"]["restartPolicy"] = json!("Never");
@@ -129,12 +130,8 @@ fn a_job_asks_through_the_mesh_and_completes_and_its_proxy_ends_after_it() -> Re
             let status = process.wait(DEADLINE)?;
             ensure!(status.success(), "{container}: {status}: {}", process.said());
         }
+        // Nothing but a proxy knows the Service's address here.
         ensure!(job.process("app")?.said().trim_end() == "web-0");
-        // Both requests were the proxy's.
-        let metrics = evenkeel_tests::metrics::Metrics::parse(
-            &evenkeel_tests::http::get(web.pod().node(), web.pod().at(Family::V4, TELEMETRY), "/metrics")?.body,
-        )?;
-        ensure!(metrics.value("evenkeel_requests_total", &[("direction", "inbound")]) > 1.5);
     }
     Ok(())
 }
