@@ -16,6 +16,7 @@ use crate::net::original_dst::own_addresses;
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::log::LogHandle;
 use crate::telemetry::trace::{Exporter, Tracer};
+use crate::telemetry::{Book, Idle, Roster};
 use crate::upstream::own::Own;
 use crate::upstream::shared::Registry;
 use crate::worker::{Common, Workers, cpu_limit};
@@ -37,6 +38,8 @@ use tokio::time::{Instant, interval, timeout};
 const LOOK: Duration = Duration::from_millis(100);
 /// How often endpoints that are gone are forgotten.
 const PRUNE: Duration = Duration::from_secs(10);
+/// How often in their patience services are looked at.
+const LOOKS: u32 = 4;
 const WORKER_ENDED: &str = "a worker has ended, or could not start; the log says why";
 /// How long the end waits for the last lines of the access log to be taken.
 const LAST_LINES: Duration = Duration::from_secs(1);
@@ -72,6 +75,7 @@ pub fn run(document: &Place, log: LogHandle, held: Held) -> Result<(), String> {
         lifecycle: Arc::new(Lifecycle::default()),
         access_log: access_log.clone(),
         tracer,
+        roster: Arc::new(Roster::new(settings.metrics.clone())),
         epoch: Instant::now(),
         limits: settings.limits.clone(),
         on_demand: on_demand(&settings).map(|settings| (settings, usage)),
@@ -174,12 +178,13 @@ async fn control(
         tokio::task::spawn_local(admin::serve(listener, Arc::clone(&door), face));
     }
     let (lifecycle, applied) = (&common.lifecycle, watch::Sender::new(0));
-    let status = origin.subscribe();
+    let (status, idle) = (origin.subscribe(), door.settings.metrics.idle);
     tokio::task::spawn_local(origin.follow(applied.subscribe()));
     tokio::task::spawn_local(signals.obey(Arc::clone(lifecycle)));
     let outcome = tokio::select! {
         () = keep_publishing(&workers, lifecycle, status, applied) => Err(WORKER_ENDED.to_owned()),
         () = prune(&common.registry) => Ok(()),
+        () = forget(workers.books(), idle) => Ok(()),
         () = end(&workers, lifecycle, common.limits.drain) => Ok(()),
     };
     lifecycle.enter(Phase::Quitting);
@@ -219,6 +224,21 @@ async fn prune(registry: &Registry) {
     loop {
         moments.tick().await;
         registry.prune();
+    }
+}
+
+/// Forgets the series of services that nobody has used for so long. Never ends.
+async fn forget(books: &[Arc<Book>], patience: Option<Duration>) {
+    let Some(patience) = patience else {
+        return std::future::pending().await;
+    };
+    let (mut idle, mut moments) = (Idle::default(), interval(patience / LOOKS));
+    loop {
+        let now = moments.tick().await;
+        let forgotten = idle.evict(books, patience, now);
+        if forgotten > 0 {
+            tracing::debug!(forgotten, "series of services that nobody uses are forgotten");
+        }
     }
 }
 

@@ -22,7 +22,7 @@ use evenkeel_tests::replica::Replica;
 use evenkeel_tests::service::Port;
 use evenkeel_tests::service::Service;
 
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 /// A service of every kind, and one that nobody serves.
 fn services(cluster: &Cluster, replicas: &[Replica], family: Family) -> Result<Vec<Service>> {
@@ -95,5 +95,58 @@ fn a_running_control_plane_exposes_what_the_page_says() -> Result<()> {
     // All that it lists is shown from the beginning.
     differences.extend(catalogue.unseen_values(&pages));
     ensure!(differences.is_empty(), "{}", differences.join("\n"));
+    Ok(())
+}
+
+#[test]
+fn series_say_what_is_configured_are_bounded_and_go_when_nobody_uses_them() -> Result<()> {
+    let family = Family::V4;
+    let cluster = Cluster::new()?;
+    let replicas = cluster.replicas(1)?;
+    let names = ["one.front.svc.cluster.local", "two.front.svc.cluster.local", "three"];
+    let service = |(name, number)| Service::new(name, family.vip(number)).with(Port::http(80, &replicas, family));
+    let services: Vec<_> = names.into_iter().zip(10..).map(service).collect();
+    services.iter().try_for_each(|service| cluster.expose(service))?;
+    let known: Vec<_> = services.iter().collect();
+    let document = Document::of(&known).with(
+        "proxy: {metrics: {labels: [source_namespace, source_zone, destination_namespace], namespace: shop, services: 2, idle: 20s}}",
+    );
+    let client = cluster.pod("client")?;
+    let mesh = client.mesh(&document)?;
+    let labels = |service, namespace| {
+        [
+            ("service", service),
+            ("source_namespace", "shop"),
+            ("source_zone", "unknown"),
+            ("destination_namespace", namespace),
+        ]
+    };
+    // One after the other, so that it is known who has a place; each is asked until its series are seen.
+    for (service, (name, namespace)) in services.iter().zip([
+        ("one.front.svc.cluster.local:80", "front"),
+        ("two.front.svc.cluster.local:80", "front"),
+        ("other", "unknown"),
+    ]) {
+        ensure!(clients::ab(&client, service.at(80), 5)?.failed == 0);
+        let asked = |page: &Metrics| page.value("evenkeel_requests_total", &labels(name, namespace)) > 4.5;
+        mesh.wait_for_metrics(DEADLINE, asked)?;
+    }
+    ensure!(mesh.metrics()?.value("evenkeel_metrics_others_total", &[]) > 0.5);
+    let said = mesh.proxy().said();
+    ensure!(
+        said.matches("more services than proxy.metrics.services").count() == 1,
+        "{said}"
+    );
+
+    let gone = |page: &Metrics| {
+        page.series("evenkeel_requests_total", &[("direction", "outbound")])
+            .count()
+            == 0
+    };
+    mesh.wait_for_metrics(DEADLINE, gone)?;
+    // There is room again for the one that had none.
+    ensure!(clients::ab(&client, services[2].at(80), 5)?.failed == 0);
+    let asked = |page: &Metrics| page.value("evenkeel_requests_total", &labels("three:80", "unknown")) > 4.5;
+    mesh.wait_for_metrics(DEADLINE, asked)?;
     Ok(())
 }

@@ -4,11 +4,13 @@
 mod access_log;
 mod app_health;
 mod collector;
+mod metrics;
 mod tracing;
 
 pub use access_log::{AccessLog, Lines, LogFilter, StatusRange};
 pub use app_health::{AppProbe, HttpQuestion, Question};
 pub use collector::{Collector, Otlp};
+pub use metrics::{Metrics, SeriesLabel};
 pub use tracing::{AttributeSource, Propagation, Share, SpanAttribute, Tracing};
 
 use crate::ads::bootstrap::Server;
@@ -36,6 +38,8 @@ pub struct ProxySettings {
     pub telemetry: Vec<SocketAddr>,
     /// What is written to stdout of each request and opaque connection (default nothing).
     pub access_log: Option<AccessLog>,
+    /// Which series there are of services.
+    pub metrics: Metrics,
     /// Probes of the application that are made for the kubelet; their paths are unique.
     pub app_health: Vec<AppProbe>,
     /// Spans of requests, from the section `tracing:`; `None`: there are none (default).
@@ -221,6 +225,7 @@ impl ProxySettings {
             admin: loopback(15_000),
             telemetry: everywhere(15_020),
             access_log: None,
+            metrics: Metrics::default(),
             app_health: Vec::new(),
             tracing: None,
             limits,

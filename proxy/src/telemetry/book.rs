@@ -13,11 +13,14 @@ use tokio::runtime::RuntimeMetrics;
 
 use crate::telemetry::Counter;
 use crate::telemetry::Direction;
+use crate::telemetry::Roster;
 use crate::telemetry::ServiceSeries;
 use crate::telemetry::Speculation;
 use crate::telemetry::UpDown;
 use crate::telemetry::Verdict;
 use crate::telemetry::Version;
+use crate::telemetry::roster;
+use crate::telemetry::roster::OTHER;
 use crate::telemetry::series::Closed;
 
 /// Services that left the configuration and whose series are still shown. They come back when a bad update is
@@ -41,6 +44,7 @@ pub struct Book {
     /// What this worker holds for readers that are behind, as of the last look.
     pub buffered_bytes: UpDown,
     runtime: OnceLock<RuntimeMetrics>,
+    roster: Arc<Roster>,
     services: Mutex<Services>,
 }
 
@@ -84,7 +88,8 @@ impl Drop for Waiting<'_> {
     }
 }
 
-type Key = (Direction, Arc<str>);
+/// A service in a direction.
+pub(super) type Key = (Direction, Arc<str>);
 
 #[derive(Debug, Default)]
 struct Services {
@@ -100,10 +105,16 @@ struct Entry {
 }
 
 impl Book {
-    /// An empty book of the worker with this number.
+    /// An empty book of the worker with this number, that has nothing to do with others.
     pub fn new(worker: usize) -> Arc<Self> {
+        Self::with(worker, Arc::default())
+    }
+
+    /// The same with services that are counted as this says, for all workers.
+    pub fn with(worker: usize, roster: Arc<Roster>) -> Arc<Self> {
         Arc::new(Self {
             worker,
+            roster,
             connections: Default::default(),
             pools: Default::default(),
             verdicts: Default::default(),
@@ -131,25 +142,51 @@ impl Book {
     /// The series of one service, new or as it stands. It takes a lock: keep the result, do not ask for each request.
     /// Names come from the configuration, never from clients.
     pub fn service(&self, direction: Direction, service: &str) -> Arc<ServiceSeries> {
+        let mut services = self.services();
+        let wanted = roster::key(direction, service);
+        if let Some(entry) = services.entries.get(&wanted) {
+            return Arc::clone(&entry.series);
+        }
+        let key = if self.roster.admits(&wanted) {
+            wanted
+        } else {
+            roster::key(direction, OTHER)
+        };
         let entry = || Entry {
             series: Arc::default(),
             retired: None,
         };
-        Arc::clone(
-            &self
-                .services()
-                .entries
-                .entry((direction, service.into()))
-                .or_insert_with(entry)
-                .series,
-        )
+        Arc::clone(&services.entries.entry(key).or_insert_with(entry).series)
     }
 
     /// Tells which services the configuration has. The others stay, so that what they count is not lost, until 256
     /// more have left; one that is still written to is never forgotten. Every worker is told the same in the same
     /// order, and so they forget alike: no sum over workers goes back while its service exists.
     pub fn retain(&self, is_configured: impl Fn(Direction, &str) -> bool) {
-        self.services().retain(is_configured);
+        let is_configured = |direction, service: &str| service == OTHER || is_configured(direction, service);
+        for key in self.services().retain(is_configured) {
+            self.roster.forget(&key);
+        }
+    }
+
+    /// Forgets a service in all books, which are of one process, if nobody uses it and it has done nothing but this.
+    pub(super) fn forget(books: &[Arc<Self>], key: &Key, activity: u64) -> bool {
+        let mut all: Vec<_> = books.iter().map(|book| book.services()).collect();
+        let known = || all.iter().filter_map(|services| services.entries.get(key));
+        let done = known().map(|entry| entry.series.activity());
+        if known().any(Entry::is_in_use) || done.fold(0, u64::wrapping_add) != activity {
+            return false;
+        }
+        for (services, book) in all.iter_mut().zip(books) {
+            services.entries.remove(key);
+            book.roster.forget(key);
+        }
+        true
+    }
+
+    /// Who is counted how.
+    pub(super) fn roster(&self) -> &Roster {
+        &self.roster
     }
 
     /// The accepted connections of one direction.
@@ -207,7 +244,8 @@ impl Book {
 }
 
 impl Services {
-    fn retain(&mut self, is_configured: impl Fn(Direction, &str) -> bool) {
+    /// Returns those that are forgotten.
+    fn retain(&mut self, is_configured: impl Fn(Direction, &str) -> bool) -> Vec<Key> {
         for ((direction, service), entry) in &mut self.entries {
             if is_configured(*direction, service) {
                 entry.retired = None;
@@ -219,13 +257,14 @@ impl Services {
         let mut retired: Vec<u64> = self.entries.values().filter_map(|entry| entry.retired).collect();
         retired.sort_unstable();
         let Some(surplus) = retired.len().checked_sub(RETIRED_KEPT + 1) else {
-            return;
+            return Vec::new();
         };
         let newest_forgotten = retired[surplus];
-        self.entries.retain(|_, entry| match entry.retired {
-            Some(retired) if retired <= newest_forgotten => entry.is_in_use(),
-            _ => true,
-        });
+        let is_old = |entry: &mut Entry| entry.retired.is_some_and(|retired| retired <= newest_forgotten);
+        let forgotten = self
+            .entries
+            .extract_if(.., |_, entry| is_old(entry) && !entry.is_in_use());
+        forgotten.map(|(key, _)| key).collect()
     }
 }
 

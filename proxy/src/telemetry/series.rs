@@ -50,6 +50,20 @@ impl ServiceSeries {
         requests.chain(self.tcp_if_used().map(|tcp| tcp.open.value())).sum()
     }
 
+    /// A number that changes whenever something has ended here.
+    pub(super) fn activity(&self) -> u64 {
+        let bytes = |http: &Arc<HttpSeries>| http.request_bytes.value().wrapping_add(http.response_bytes.value());
+        let requests = self.http.iter().filter_map(OnceLock::get);
+        let requests = requests.map(|http| http.duration.nanos().wrapping_add(bytes(http)));
+        let connections = self.tcp_if_used().map_or(0, |tcp| {
+            let bytes = tcp.received_bytes.value().wrapping_add(tcp.sent_bytes.value());
+            bytes
+                .wrapping_add(tcp.opened.value())
+                .wrapping_add(tcp.duration.nanos())
+        });
+        requests.fold(connections, u64::wrapping_add)
+    }
+
     /// Whether a request or connection still writes here.
     pub(super) fn is_in_use(&self) -> bool {
         let in_use = |http: &Arc<HttpSeries>| Arc::strong_count(http) > 1;

@@ -8,6 +8,7 @@ use crate::telemetry::Direction;
 use crate::telemetry::Histogram;
 use crate::telemetry::HttpSeries;
 use crate::telemetry::Protocol;
+use crate::telemetry::Roster;
 use crate::telemetry::ServiceSeries;
 use crate::telemetry::TcpSeries;
 use crate::telemetry::catalogue;
@@ -46,8 +47,15 @@ pub(super) fn write(page: &mut Page, books: &[Arc<Book>]) {
     for (key, series) in books.iter().flat_map(|book| book.all_services()) {
         services.entry(key).or_default().push(series);
     }
-    requests(page, &http_rows(&services));
-    tcp_connections(page, &tcp_rows(&services));
+    let Some(roster) = books.first().map(|book| book.roster()) else {
+        return;
+    };
+    requests(page, &http_rows(roster, &services));
+    tcp_connections(page, &tcp_rows(roster, &services));
+    page.family(catalogue::METRICS_SERVICES);
+    page.sample("", &Labels::default(), roster.len());
+    page.family(catalogue::METRICS_OTHERS);
+    page.sample("", &Labels::default(), roster.turned_away());
 }
 
 fn requests(page: &mut Page, rows: &[Row<'_, HttpSeries>]) {
@@ -103,10 +111,10 @@ fn tcp_connections(page: &mut Page, rows: &[Row<'_, TcpSeries>]) {
     }
 }
 
-fn http_rows(services: &Services) -> Vec<Row<'_, HttpSeries>> {
+fn http_rows<'a>(roster: &Roster, services: &'a Services) -> Vec<Row<'a, HttpSeries>> {
     let rows = services.iter().flat_map(|(key, series)| {
         Protocol::ALL.map(|protocol| Row {
-            labels: service_labels(key).with("protocol", protocol.label()),
+            labels: roster.labels(key).with("protocol", protocol.label()),
             parts: series
                 .iter()
                 .filter_map(|series| series.http_if_used(protocol))
@@ -116,16 +124,10 @@ fn http_rows(services: &Services) -> Vec<Row<'_, HttpSeries>> {
     rows.filter(|row| !row.parts.is_empty()).collect()
 }
 
-fn tcp_rows(services: &Services) -> Vec<Row<'_, TcpSeries>> {
+fn tcp_rows<'a>(roster: &Roster, services: &'a Services) -> Vec<Row<'a, TcpSeries>> {
     let rows = services.iter().map(|(key, series)| Row {
-        labels: service_labels(key),
+        labels: roster.labels(key),
         parts: series.iter().filter_map(|series| series.tcp_if_used()).collect(),
     });
     rows.filter(|row| !row.parts.is_empty()).collect()
-}
-
-fn service_labels((direction, service): &(Direction, Arc<str>)) -> Labels {
-    Labels::default()
-        .with("direction", direction.label())
-        .with("service", service)
 }

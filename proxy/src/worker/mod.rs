@@ -18,9 +18,9 @@ use crate::net::backlog;
 use crate::protocol::detect::Learnt;
 use crate::protocol::{Bounds, Context};
 use crate::snapshot::Snapshot;
-use crate::telemetry::Book;
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::trace::Tracer;
+use crate::telemetry::{Book, Roster};
 use crate::upstream::own::Own;
 use crate::upstream::shared::Registry;
 use crate::upstream::{Parts, Upstreams};
@@ -55,6 +55,8 @@ pub struct Common {
     pub access_log: Option<Arc<AccessLog>>,
     /// Who decides about traces and takes spans, if there are any.
     pub tracer: Option<Arc<Tracer>>,
+    /// Which services are counted each for itself.
+    pub roster: Arc<Roster>,
     /// The zero of coarse time.
     pub epoch: Instant,
     /// Of the process.
@@ -96,7 +98,7 @@ impl Workers {
                 open: Arc::new(AtomicUsize::new(0)),
             });
             workers.orders.push(sender);
-            workers.books.push(Book::new(number));
+            workers.books.push(Book::with(number, Arc::clone(&common.roster)));
             inboxes.push(inbox);
         }
         let mut listeners = Some((listeners, hands));

@@ -11,6 +11,7 @@ mod collector;
 mod control_plane;
 mod inbound;
 mod limits;
+mod metrics;
 mod process;
 mod routes;
 mod seen;

@@ -3,6 +3,7 @@
 use super::access_log;
 use super::address;
 use super::app_health;
+use super::metrics;
 use crate::mesh::place::Fields;
 use crate::mesh::place::Place;
 use crate::mesh::settings::ProcessLimits;
@@ -35,6 +36,7 @@ pub(super) fn settings(place: Option<&Place<'_>>, limits: ProcessLimits) -> Prox
         "admin",
         "telemetry",
         "access_log",
+        "metrics",
         "app_health",
     ]);
     let workers = fields
@@ -50,6 +52,7 @@ pub(super) fn settings(place: Option<&Place<'_>>, limits: ProcessLimits) -> Prox
     refuse_overlaps(place, &doors);
     let access_log = fields.optional("access_log");
     let access_log = access_log.and_then(|place| access_log::access_log(&place));
+    let metrics = fields.optional("metrics").map(|place| metrics::metrics(&place));
     let own = doors.each_ref().map(|door| door.addresses.as_slice());
     let app_health = fields
         .optional("app_health")
@@ -67,6 +70,7 @@ pub(super) fn settings(place: Option<&Place<'_>>, limits: ProcessLimits) -> Prox
         admin: admin.addresses,
         telemetry: telemetry.addresses,
         access_log,
+        metrics: metrics.unwrap_or(base.metrics),
         app_health: app_health.unwrap_or_default(),
         tracing: None,
         limits: base.limits,

@@ -40,7 +40,7 @@ pub(super) const DIRECTION: Label = listed("direction", || Direction::ALL.map(|o
 pub(super) const SERVICE: Label = configured(
     "service",
     "the name of a service and its port, as `web:80`; `inbound:PORT` and `inbound` for the application's own ports, \
-     `passthrough` for addresses that no service has; with a control plane of others the `stat_prefix` of the filter",
+     `passthrough` for addresses that no service has, `other` for services beyond `proxy.metrics.services`; with a control plane of others the `stat_prefix` of the filter",
 );
 pub(super) const PROTOCOL: Label = listed("protocol", || Protocol::ALL.map(|one| one.label().into()).into());
 pub(super) const VERSION: Label = listed("protocol", || Version::ALL.map(|one| one.label().into()).into());

@@ -89,6 +89,10 @@ group! { PROCESS_METRICS "Process"
         "Spans that the collector took."
     SPANS_DROPPED Counter "evenkeel_spans_dropped_total" [SPAN_LOSS]
         "Spans that nobody gets: the queue was full because the collector is slow, or it did not take them."
+    METRICS_SERVICES Gauge "evenkeel_metrics_services" []
+        "Services that are counted each for itself, of both directions."
+    METRICS_OTHERS Counter "evenkeel_metrics_others_total" []
+        "How often a service was counted as `other`, because there are more than `proxy.metrics.services`."
     PROCESS_CPU Counter "process_cpu_seconds_total" []
         "CPU time in user and system mode."
     PROCESS_RESIDENT_MEMORY Gauge "process_resident_memory_bytes" []

@@ -1,0 +1,85 @@
+//! `proxy.metrics:`, which series there are of services.
+
+use crate::mesh::place::Place;
+use crate::mesh::settings::Metrics;
+use crate::mesh::settings::SeriesLabel;
+use std::time::Duration;
+
+/// More services than any mesh has.
+const MOST_SERVICES: u64 = 1_000_000;
+/// Shorter, and series would come and go between two scrapes.
+const LEAST_IDLE: Duration = Duration::from_secs(1);
+/// Longer than a process lives.
+const MOST_IDLE: Duration = Duration::from_hours(30 * 24);
+
+pub(super) fn metrics(place: &Place<'_>) -> Metrics {
+    let base = Metrics::default();
+    let fields = place.fields(&["labels", "workload", "namespace", "zone", "services", "idle"]);
+    let text = |name| fields.optional(name).and_then(|place| place.text().map(str::to_owned));
+    let services = fields
+        .optional("services")
+        .and_then(|place| place.integer(1..=MOST_SERVICES));
+    Metrics {
+        labels: fields.optional("labels").map_or(base.labels, |place| labels(&place)),
+        workload: text("workload"),
+        namespace: text("namespace"),
+        zone: text("zone"),
+        services: services.map_or(base.services, |services| services as usize),
+        idle: fields.optional("idle").map_or(base.idle, |place| idle(&place)),
+    }
+}
+
+fn labels(place: &Place<'_>) -> Vec<SeriesLabel> {
+    let words = SeriesLabel::ALL.map(|label| (label.label(), label));
+    let mut labels: Vec<SeriesLabel> = Vec::new();
+    for place in place.items() {
+        let Some(label) = place.word(&words) else { continue };
+        if labels.contains(&label) {
+            place.refuse(format!("{} stands here twice", label.label()));
+        } else {
+            labels.push(label);
+        }
+    }
+    labels
+}
+
+fn idle(place: &Place<'_>) -> Option<Duration> {
+    if place.is_word("off") {
+        return None;
+    }
+    place.duration_or(&(LEAST_IDLE..=MOST_IDLE), ", or off")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mesh;
+
+    #[test]
+    fn what_is_not_said_is_the_default() {
+        assert_eq!(mesh::load("").unwrap().settings.metrics, Metrics::default());
+        let loaded = mesh::load("proxy: {metrics: {labels: [source_zone, destination_namespace], zone: a, idle: off}}");
+        let expected = Metrics {
+            labels: vec![SeriesLabel::SourceZone, SeriesLabel::DestinationNamespace],
+            zone: Some("a".to_owned()),
+            idle: None,
+            ..Metrics::default()
+        };
+        assert_eq!(loaded.unwrap().settings.metrics, expected);
+    }
+
+    #[test]
+    fn every_fault_says_where_it_is() {
+        let document = "proxy:\n  metrics:\n    labels: [source_zone, pod, source_zone]\n    services: 0\n    idle: 1ms\n    series: 3\n";
+        let faults = mesh::load(document).unwrap_err().to_string();
+        for fault in [
+            "3:27: proxy.metrics.labels[1]: expected one of source_workload,",
+            "3:32: proxy.metrics.labels[2]: source_zone stands here twice",
+            "4:15: proxy.metrics.services: expected a whole number from 1 to 1000000, found \"0\"",
+            "5:11: proxy.metrics.idle: must be from 1s to 720h, or off",
+            "6:5: proxy.metrics.series: ",
+        ] {
+            assert!(faults.contains(fault), "{fault} is not in\n{faults}");
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Scraping a hundred thousand series does not hold traffic up.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::io::Write;
+use std::net::Ipv4Addr;
+use std::net::SocketAddr;
+use std::net::TcpStream;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
+use std::time::Instant;
+
+use anyhow::Result;
+use anyhow::ensure;
+use evenkeel_tests::cluster::Cluster;
+use evenkeel_tests::cluster::Family;
+use evenkeel_tests::document::Document;
+use evenkeel_tests::mesh::Mesh;
+use evenkeel_tests::pod::Pod;
+use evenkeel_tests::service::Port;
+use evenkeel_tests::service::Service;
+
+/// Of each endpoint there are eight series before it was used.
+const SERVICES: u16 = 1_300;
+const ENDPOINTS: u16 = 10;
+const SERIES: usize = 100_000;
+/// Between two requests.
+const PACE: Duration = Duration::from_millis(4);
+/// Of one round.
+const REQUESTS: usize = 500;
+/// A busy machine disturbs some rounds; in one of these it does not.
+const ROUNDS: usize = 12;
+
+/// Services that nobody asks.
+fn crowd() -> Vec<Service> {
+    let service = |number: u16| {
+        let [high, low] = number.to_be_bytes();
+        let endpoints = (0..ENDPOINTS).map(|index| {
+            let address = Ipv4Addr::new(10, 98, high, low);
+            SocketAddr::from((address, 1_000 + index))
+        });
+        let vip = Ipv4Addr::new(10, 97, high, low);
+        Service::new(&format!("s{number}"), vip.into()).with(Port::new(80, endpoints))
+    };
+    (0..SERVICES).map(service).collect()
+}
+
+/// Asks on one connection at a steady pace until it is enough; the duration of which a hundredth took longer. A request that
+/// had to wait for the one before has begun when it should have.
+fn p99(client: &Pod, to: SocketAddr, enough: impl Fn(usize) -> bool + Sync) -> Result<Duration> {
+    let mut durations = client.enter(|| {
+        let mut stream = TcpStream::connect(to)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+        let (request, start) = (format!("GET / HTTP/1.1\r\nhost: {to}\r\n\r\n"), Instant::now());
+        let mut durations = Vec::new();
+        while !enough(durations.len()) {
+            let due = start + PACE * durations.len() as u32;
+            thread::sleep(due.saturating_duration_since(Instant::now()));
+            stream.write_all(request.as_bytes())?;
+            answer(&mut stream)?;
+            durations.push(due.elapsed());
+        }
+        Ok::<_, anyhow::Error>(durations)
+    })??;
+    durations.sort();
+    Ok(durations[durations.len() * 99 / 100])
+}
+
+/// Reads one whole answer.
+fn answer(stream: &mut TcpStream) -> Result<()> {
+    let (mut bytes, mut piece) = (Vec::new(), [0; 4096]);
+    loop {
+        let length = stream.read(&mut piece)?;
+        ensure!(
+            length > 0,
+            "the connection was closed: {}",
+            String::from_utf8_lossy(&bytes)
+        );
+        bytes.extend_from_slice(&piece[..length]);
+        let text = String::from_utf8_lossy(&bytes);
+        let Some((head, body)) = text.split_once("\r\n\r\n") else {
+            continue;
+        };
+        ensure!(head.starts_with("HTTP/1.1 200"), "{head}");
+        let fields: BTreeMap<_, _> = head.lines().filter_map(|line| line.split_once(": ")).collect();
+        let length = fields
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+        let length: usize = length.map_or(Ok(0), |(_, length)| length.parse())?;
+        if body.len() >= length {
+            return Ok(());
+        }
+    }
+}
+
+/// The same while somebody scrapes without a pause, for two scrapes at least.
+fn p99_while_scraped(client: &Pod, to: SocketAddr, mesh: &Mesh) -> Result<Duration> {
+    let (scrapes, ended) = (AtomicU32::new(0), AtomicBool::new(false));
+    thread::scope(|scope| {
+        let scraper = scope.spawn(|| -> Result<()> {
+            while !ended.load(Ordering::Relaxed) {
+                let lines = mesh
+                    .telemetry("/metrics")?
+                    .body
+                    .lines()
+                    .filter(|line| !line.starts_with('#'))
+                    .count();
+                ensure!(lines >= SERIES, "only {lines} series");
+                scrapes.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok(())
+        });
+        let p99 = p99(client, to, |asked| {
+            asked >= REQUESTS && scrapes.load(Ordering::Relaxed) >= 2 || scraper.is_finished()
+        });
+        ended.store(true, Ordering::Relaxed);
+        match scraper.join() {
+            Ok(scraped) => scraped?,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+        p99
+    })
+}
+
+#[test]
+#[allow(clippy::print_stdout)] // the figures are what somebody wants to read
+fn requests_do_not_wait_while_a_hundred_thousand_series_are_scraped() -> Result<()> {
+    let cluster = Cluster::new()?;
+    let replicas = cluster.replicas(1)?;
+    let client = cluster.pod("client")?;
+    let web = Service::new("web", Family::V4.vip(10)).with(Port::http(80, &replicas, Family::V4));
+    cluster.expose(&web)?;
+    let crowd = crowd();
+    let services: Vec<_> = crowd.iter().chain([&web]).collect();
+    let mesh = client.mesh(&Document::of(&services))?.quiet();
+    let (mut alone, mut scraped) = (Duration::MAX, Duration::MAX);
+    for _ in 0..ROUNDS {
+        alone = alone.min(p99(&client, web.at(80), |asked| asked >= REQUESTS)?);
+        scraped = scraped.min(p99_while_scraped(&client, web.at(80), &mesh)?);
+        // A scrape on the thread that carries traffic would be felt by far more than a hundredth, for as long as it takes.
+        if scraped <= 2 * alone + Duration::from_millis(5) {
+            println!("99 of 100 requests take at most {alone:?}, and {scraped:?} while {SERIES} series are scraped");
+            return Ok(());
+        }
+    }
+    anyhow::bail!("99 of 100 requests take at most {alone:?} alone, and {scraped:?} while somebody scrapes")
+}
