@@ -99,7 +99,7 @@ fn answer(stream: &mut TcpStream) -> Result<()> {
 
 /// The same while somebody scrapes without a pause, for two scrapes at least.
 fn p99_while_scraped(client: &Pod, to: SocketAddr, mesh: &Mesh) -> Result<Duration> {
-    let (scrapes, ended) = (AtomicU32::new(0), AtomicBool::new(false));
+    let (pages, ended) = (AtomicU32::new(0), AtomicBool::new(false));
     thread::scope(|scope| {
         let scraper = scope.spawn(|| -> Result<()> {
             while !ended.load(Ordering::Relaxed) {
@@ -110,16 +110,16 @@ fn p99_while_scraped(client: &Pod, to: SocketAddr, mesh: &Mesh) -> Result<Durati
                     .filter(|line| !line.starts_with('#'))
                     .count();
                 ensure!(lines >= SERIES, "only {lines} series");
-                scrapes.fetch_add(1, Ordering::Relaxed);
+                pages.fetch_add(1, Ordering::Relaxed);
             }
             Ok(())
         });
         let p99 = p99(client, to, |asked| {
-            asked >= REQUESTS && scrapes.load(Ordering::Relaxed) >= 2 || scraper.is_finished()
+            asked >= REQUESTS && pages.load(Ordering::Relaxed) >= 2 || scraper.is_finished()
         });
         ended.store(true, Ordering::Relaxed);
         match scraper.join() {
-            Ok(scraped) => scraped?,
+            Ok(outcome) => outcome?,
             Err(panic) => std::panic::resume_unwind(panic),
         }
         p99
