@@ -6,7 +6,7 @@ use crate::service::Service;
 #[derive(Debug, Clone, Default)]
 pub struct Document {
     services: Vec<Service>,
-    settings: Vec<&'static str>,
+    settings: Vec<String>,
     control_plane: Option<String>,
 }
 
@@ -31,8 +31,8 @@ impl Document {
 
     /// With a line of YAML at the top level, such as `unknown: refuse`.
     #[must_use]
-    pub fn with(mut self, setting: &'static str) -> Self {
-        self.settings.push(setting);
+    pub fn with(mut self, setting: impl Into<String>) -> Self {
+        self.settings.push(setting.into());
         self
     }
 

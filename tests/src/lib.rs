@@ -10,6 +10,8 @@
 //!  kubernetes an API server that a test scripts                                       kubernetes/*
 //!  clients    ab, h2load, curl and the `client` program in a pod                          answers
 //!  forward    an application between two others
+//!  passing    one that passes the headers of traces on
+//!  collector  where spans go, over OTLP
 //!  load       requests at a steady rate, for what must not fail meanwhile                 answers
 //!  script     a server that misbehaves on purpose
 //!  soak       every kind of traffic at once, for minutes                                  usage
@@ -46,6 +48,7 @@ pub mod binaries;
 pub mod catalogue;
 pub mod clients;
 pub mod cluster;
+pub mod collector;
 pub mod control;
 pub mod counts;
 pub mod document;
@@ -62,6 +65,7 @@ pub mod load;
 pub mod mesh;
 pub mod metrics;
 pub mod namespace;
+pub mod passing;
 pub mod pod;
 pub mod process;
 pub mod prometheus;

@@ -186,6 +186,14 @@ fn the_example_of_a_control_plane_is_read() -> Result<()> {
 }
 
 #[test]
+fn the_example_of_tracing_is_read() -> Result<()> {
+    let page = read("docs/tracing.md")?;
+    let document = mesh::parse(between(&page, "```yaml\n", "```")?)?;
+    assert!(document.settings().tracing.is_some());
+    Ok(())
+}
+
+#[test]
 fn the_ports_are_those_of_an_empty_mesh_document() -> Result<()> {
     let document = mesh::parse("")?;
     let settings = document.settings();
@@ -267,7 +275,7 @@ fn every_behaviour_has_tests_and_every_test_that_is_named_exists() -> Result<()>
         })
         .collect();
     let numbers: Vec<u32> = rows.iter().map(|(number, _)| *number).collect();
-    assert_eq!(numbers, (1..=32).collect::<Vec<_>>());
+    assert_eq!(numbers, (1..=33).collect::<Vec<_>>());
 
     let mut missing = Vec::new();
     for (number, row) in rows {

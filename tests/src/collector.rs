@@ -1,0 +1,268 @@
+//! A collector of OTLP in a pod, over gRPC and over HTTP on one port, that keeps what it gets.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::Context;
+use anyhow::Result;
+use anyhow::ensure;
+use http::Request;
+use http::Response;
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::TokioIo;
+use hyper_util::server::conn::auto;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::TraceService;
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::TraceServiceServer;
+use opentelemetry_proto::tonic::common::v1::AnyValue;
+use opentelemetry_proto::tonic::common::v1::KeyValue;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::trace::v1::Span;
+use prost::Message;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::sync::watch;
+use tonic::Status;
+use tonic::body::Body;
+use tonic::codegen::Service;
+
+use crate::pod::Pod;
+use crate::wait;
+
+/// A running one, until it is told to stop.
+#[derive(Debug)]
+pub struct Collector {
+    kept: Kept,
+    answers: watch::Sender<bool>,
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<Result<()>>,
+}
+
+/// A span as it came, with what stood around it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Received {
+    /// It.
+    pub span: Span,
+    /// Who sent it.
+    pub resource: BTreeMap<String, String>,
+    /// The name of the scope, and the conventions that it follows.
+    pub scope: (String, String),
+    /// Whether it came over gRPC.
+    pub grpc: bool,
+}
+
+/// What all connections share.
+#[derive(Clone, Debug)]
+struct Kept {
+    spans: Arc<Mutex<Vec<Received>>>,
+    answers: watch::Receiver<bool>,
+}
+
+// === impl Collector ===
+
+impl Collector {
+    /// Listens in the pod.
+    pub fn start(pod: &Pod, at: SocketAddr) -> Result<Self> {
+        let listener = pod.listen(at)?;
+        listener.set_nonblocking(true)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (answers, told) = watch::channel(true);
+        let (stop, stopped) = oneshot::channel();
+        let kept = Kept {
+            spans: Arc::default(),
+            answers: told,
+        };
+        let own = kept.clone();
+        let thread = std::thread::spawn(move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    served = serve(TcpListener::from_std(listener)?, own) => served,
+                    _ = stopped => Ok(()),
+                }
+            })
+        });
+        Ok(Self {
+            kept,
+            answers,
+            stop,
+            thread,
+        })
+    }
+
+    /// Answers nobody from now on, or everybody again.
+    pub fn answer(&self, answers: bool) {
+        self.answers.send_replace(answers);
+    }
+
+    /// What has come so far.
+    pub fn spans(&self) -> Vec<Received> {
+        self.kept.lock().clone()
+    }
+
+    /// Waits until what has come is enough.
+    pub fn wait_for(&self, deadline: Duration, enough: impl Fn(&[Received]) -> bool) -> Result<Vec<Received>> {
+        let found = wait::until(deadline, || Some(self.spans()).filter(|spans| enough(spans)));
+        found.with_context(|| format!("the collector has {:#?}", self.spans()))
+    }
+
+    /// Ends it and all of its connections.
+    pub fn stop(self) -> Result<()> {
+        // Nobody listens any more where it has failed, which the thread tells.
+        let _ = self.stop.send(());
+        match self.thread.join() {
+            Ok(ended) => ended,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+}
+
+// === impl Received ===
+
+impl Received {
+    /// The service that sent it.
+    pub fn service(&self) -> &str {
+        self.resource.get("service.name").map_or("", String::as_str)
+    }
+
+    /// The text of an attribute.
+    pub fn attribute(&self, name: &str) -> Option<String> {
+        texts(&self.span.attributes).remove(name)
+    }
+
+    /// The attributes of its events, by the name of the event.
+    pub fn events(&self) -> Vec<(&str, BTreeMap<String, String>)> {
+        let events = self.span.events.iter();
+        events
+            .map(|event| (event.name.as_str(), texts(&event.attributes)))
+            .collect()
+    }
+}
+
+/// An identity, as headers have it.
+pub fn hex(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
+}
+
+fn texts(attributes: &[KeyValue]) -> BTreeMap<String, String> {
+    let text = |value: Option<&AnyValue>| match value.and_then(|value| value.value.as_ref()) {
+        Some(Value::StringValue(text)) => text.clone(),
+        Some(Value::IntValue(number)) => number.to_string(),
+        other => format!("{other:?}"),
+    };
+    let attributes = attributes.iter();
+    attributes
+        .map(|pair| (pair.key.clone(), text(pair.value.as_ref())))
+        .collect()
+}
+
+// === impl Kept ===
+
+impl Kept {
+    fn lock(&self) -> MutexGuard<'_, Vec<Received>> {
+        self.spans.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps a message, once there are answers.
+    async fn keep(&self, message: ExportTraceServiceRequest, grpc: bool) {
+        // An error: the test has ended.
+        let _ = self.answers.clone().wait_for(|answers| *answers).await;
+        let mut spans = self.lock();
+        for from in message.resource_spans {
+            let resource = from
+                .resource
+                .map(|resource| texts(&resource.attributes))
+                .unwrap_or_default();
+            for scoped in from.scope_spans {
+                let scope = (
+                    scoped.scope.map(|scope| scope.name).unwrap_or_default(),
+                    scoped.schema_url,
+                );
+                spans.extend(scoped.spans.into_iter().map(|span| Received {
+                    span,
+                    resource: resource.clone(),
+                    scope: scope.clone(),
+                    grpc,
+                }));
+            }
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl TraceService for Kept {
+    async fn export(
+        &self,
+        request: tonic::Request<ExportTraceServiceRequest>,
+    ) -> Result<tonic::Response<ExportTraceServiceResponse>, Status> {
+        self.keep(request.into_inner(), true).await;
+        Ok(tonic::Response::new(ExportTraceServiceResponse::default()))
+    }
+}
+
+async fn serve(listener: TcpListener, kept: Kept) -> Result<()> {
+    loop {
+        let (socket, _) = listener.accept().await?;
+        let kept = kept.clone();
+        let service = service_fn(move |request: Request<Incoming>| {
+            let kept = kept.clone();
+            async move { Ok::<_, Infallible>(answer(kept, request).await) }
+        });
+        // A connection that breaks is the client's to tell.
+        tokio::spawn(async move {
+            let server = auto::Builder::new(TokioExecutor::new());
+            let _ = server.serve_connection(TokioIo::new(socket), service).await;
+        });
+    }
+}
+
+async fn answer(kept: Kept, request: Request<Incoming>) -> Response<Body> {
+    let content = request
+        .headers()
+        .get(CONTENT_TYPE)
+        .map(|value| value.as_bytes().to_vec());
+    if content.is_some_and(|content| content.starts_with(b"application/grpc")) {
+        let Ok(response) = TraceServiceServer::new(kept).call(request).await;
+        return response;
+    }
+    match take(&kept, request).await {
+        Ok(()) => Response::new(Body::empty()),
+        Err(error) => {
+            let mut response = Response::new(Body::new(error.to_string()));
+            *response.status_mut() = StatusCode::BAD_REQUEST;
+            response
+        }
+    }
+}
+
+async fn take(kept: &Kept, request: Request<Incoming>) -> Result<()> {
+    ensure!(
+        request.method() == "POST" && request.uri().path() == "/v1/traces",
+        "{} {}",
+        request.method(),
+        request.uri()
+    );
+    ensure!(
+        request
+            .headers()
+            .get(CONTENT_TYPE)
+            .is_some_and(|content| content == "application/x-protobuf"),
+        "no protobuf"
+    );
+    let body = request.into_body().collect().await?.to_bytes();
+    kept.keep(ExportTraceServiceRequest::decode(body)?, false).await;
+    Ok(())
+}
