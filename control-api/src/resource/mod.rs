@@ -4,6 +4,7 @@
 
 pub mod cluster;
 pub mod endpoint;
+mod filters;
 mod hash;
 mod http_options;
 mod kind;

@@ -3,6 +3,7 @@
 mod clusters;
 mod faults;
 mod fields;
+mod filters;
 mod mesh_routes;
 mod properties;
 mod refusals;

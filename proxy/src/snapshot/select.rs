@@ -276,6 +276,23 @@ mod tests {
     }
 
     #[test]
+    fn a_port_of_the_source_is_more_specific_than_none() {
+        let from = |ports: &[u16]| ChainMatch {
+            source_ports: ports.to_vec(),
+            ..ChainMatch::default()
+        };
+        let chains = [from(&[]), from(&[1, 40_000]), from(&[50_000])];
+        let coming = |source: &str| Seen {
+            source: Some(source.parse().unwrap()),
+            ..seen(Opening::Opaque)
+        };
+        assert_eq!(select(chains.iter(), &coming("10.9.9.9:40000")), Some(1));
+        assert_eq!(select(chains.iter(), &coming("10.9.9.9:50000")), Some(2));
+        assert_eq!(select(chains.iter(), &coming("10.9.9.9:50001")), Some(0));
+        assert_eq!(select(chains[1..].iter(), &coming("10.9.9.9:50001")), None);
+    }
+
+    #[test]
     fn sources_are_told_apart_last() {
         let near = ChainMatch {
             source_type: SourceType::SameIpOrLoopback,

@@ -326,15 +326,40 @@ fn check_resolver(message: Option<core::TypedExtensionConfig>, report: &mut Repo
 
 fn check_typed_resolver(any: &Any, report: &mut Report) {
     if any.type_url == CaresDnsResolverConfig::type_url() {
-        let Some(CaresDnsResolverConfig { resolvers, .. }) = report.open(any) else {
-            return;
-        };
-        refuse_set!(report; resolvers);
-    } else if any.type_url != GetAddrInfoDnsResolverConfig::type_url() {
+        let Some(message) = report.open(any) else { return };
+        cares(message, report);
+    } else if any.type_url == GetAddrInfoDnsResolverConfig::type_url() {
+        let Some(message) = report.open(any) else { return };
+        let GetAddrInfoDnsResolverConfig {
+            num_retries,
+            num_resolver_threads,
+        } = message;
+        note_set!(report; num_retries, num_resolver_threads);
+    } else {
         report.refuse(format!("{:?} is not supported", any.type_url));
-        return;
     }
-    report.note_field("typed_config", "has no effect: the system's resolver is asked");
+}
+
+/// The system's resolver is asked instead, which has all of this in its own configuration.
+fn cares(message: CaresDnsResolverConfig, report: &mut Report) {
+    let CaresDnsResolverConfig {
+        resolvers,
+        use_resolvers_as_fallback,
+        filter_unroutable_families,
+        dns_resolver_options,
+        udp_max_queries,
+        query_timeout_seconds,
+        query_tries,
+        rotate_nameservers,
+        edns0_max_payload_size,
+        max_udp_channel_duration,
+        reinit_channel_on_timeout,
+        qcache_max_ttl,
+    } = message;
+    refuse_set!(report; resolvers);
+    note_set!(report; use_resolvers_as_fallback, filter_unroutable_families, dns_resolver_options, udp_max_queries);
+    note_set!(report; query_timeout_seconds, query_tries, rotate_nameservers, edns0_max_payload_size);
+    note_set!(report; max_udp_channel_duration, reinit_channel_on_timeout, qcache_max_ttl);
 }
 
 #[cfg(test)]

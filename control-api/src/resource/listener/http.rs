@@ -8,12 +8,17 @@ use crate::defaults;
 use crate::report::Report;
 use crate::report::note_set;
 use crate::report::refuse_set;
+use crate::resource::filters;
+use crate::resource::filters::Missing;
+use crate::resource::filters::Wanted;
 use crate::resource::http_options;
 use crate::resource::route;
 use crate::resource::value;
 use envoy_types::pb::envoy::extensions::filters::http::router::v3::Router;
 use envoy_types::pb::envoy::extensions::filters::network::http_connection_manager::v3 as proto;
+use envoy_types::pb::google::protobuf::Any;
 use envoy_types::pb::google::protobuf::BoolValue;
+use prost::Name;
 use proto::http_connection_manager::CodecType;
 use proto::http_connection_manager::RouteSpecifier;
 use proto::http_connection_manager::ServerHeaderTransformation;
@@ -225,36 +230,61 @@ fn routes(specifier: Option<RouteSpecifier>, report: &mut Report) -> Option<Rout
     }
 }
 
-/// Exactly one, and that is the router.
+/// The router ends the list. Before it there may be filters that we do not have, where they may be missing.
 fn http_filters_of(filters: Vec<proto::HttpFilter>, report: &mut Report) {
     if filters.is_empty() {
         report.refuse_field("http_filters", "is empty: the router is missing");
     }
-    let count = filters.len();
+    let mut left = filters.len();
     report.check_each("http_filters", filters, |message, report| {
         let proto::HttpFilter {
-            name: _,
-            is_optional: _,
+            name,
+            is_optional,
             disabled,
             config_type,
         } = message;
-        refuse_set!(report; disabled);
-        let config = match config_type {
-            Some(ConfigType::TypedConfig(any)) => Some(any),
-            Some(ConfigType::ConfigDiscovery(_)) | None => None,
-        };
-        let Some(any) = value::typed_config(config, report) else {
-            return;
-        };
-        report.within("typed_config", |report| {
-            if let Some(message) = report.open(&any) {
-                router(message, report);
-            }
-        });
+        left -= 1;
+        let Some(any) = typed(config_type, report) else { return };
+        if left > 0 {
+            return absent_filter(&name, &any, Wanted::of(is_optional, disabled), report);
+        }
+        if disabled {
+            report.refuse_field("disabled", "cannot be true of the last filter");
+        }
+        report.within("typed_config", |report| last_filter(&any, report));
     });
-    if count > 1 {
-        report.refuse_field("http_filters", "only the router is supported, and it ends the list");
+}
+
+fn last_filter(any: &Any, report: &mut Report) {
+    if any.type_url != Router::type_url() {
+        let found = filters::short(&any.type_url);
+        report.refuse(format!("the router must end the list, and this is {found}"));
+    } else if let Some(message) = report.open(any) {
+        router(message, report);
     }
+}
+
+/// A filter that we do not have.
+fn absent_filter(name: &str, any: &Any, wanted: Wanted, report: &mut Report) {
+    if any.type_url == Router::type_url() {
+        report.refuse_field("typed_config", "the router must end the list, and more filters follow");
+        return;
+    }
+    match Missing::of(&any.type_url).verdict(wanted) {
+        Ok(note) => report.note_field("typed_config", note),
+        Err(reason) => {
+            let found = filters::short(&any.type_url);
+            report.refuse_field("typed_config", format!("the filter {name:?}, {found}, {reason}"));
+        }
+    }
+}
+
+fn typed(config_type: Option<ConfigType>, report: &mut Report) -> Option<Any> {
+    let config = match config_type {
+        Some(ConfigType::TypedConfig(any)) => Some(any),
+        Some(ConfigType::ConfigDiscovery(_)) | None => None,
+    };
+    value::typed_config(config, report)
 }
 
 fn router(message: Router, report: &mut Report) {

@@ -14,6 +14,8 @@ use super::response::LARGEST_BODY;
 use crate::report::Report;
 use crate::report::note_set;
 use crate::report::refuse_set;
+use crate::resource::filters::Missing;
+use crate::resource::filters::Wanted;
 use crate::resource::value;
 use envoy_types::pb::envoy::config::route::v3 as proto;
 use envoy_types::pb::google::protobuf::Any;
@@ -193,8 +195,8 @@ fn route(message: proto::Route, largest_body: u32, report: &mut Report) -> Optio
     })
 }
 
-/// What a route says to a filter, of which there are none: refused, unless it says that the filter may be missing or is not
-/// to run.
+/// What a route says to a filter that we do not have: refused, unless the filter may be missing or is not to run. A route can
+/// enable what a listener has disabled, so that what it says weighs as much as the filter itself.
 pub(super) fn refuse_filters(configs: HashMap<String, Any>, report: &mut Report) {
     let mut configs: Vec<_> = configs.into_iter().collect();
     configs.sort_unstable_by(|one, other| one.0.cmp(&other.0));
@@ -203,13 +205,17 @@ pub(super) fn refuse_filters(configs: HashMap<String, Any>, report: &mut Report)
         let wrapped = any.type_url == proto::FilterConfig::type_url();
         let open = |report: &mut Report| wrapped.then(|| report.open(&any)).flatten();
         let config: Option<proto::FilterConfig> = report.within(&field, open);
-        match config {
+        let (is_optional, disabled, inner) = match config {
             Some(proto::FilterConfig {
-                config: _,
+                config,
                 is_optional,
                 disabled,
-            }) if is_optional || disabled => report.note_field(&field, "has no effect"),
-            Some(_) | None => report.refuse_field(&field, "is not supported"),
+            }) => (is_optional, disabled, config.unwrap_or_default().type_url),
+            None => (false, false, any.type_url),
+        };
+        match Missing::of(&inner).verdict(Wanted::of(is_optional, disabled)) {
+            Ok(note) => report.note_field(&field, note),
+            Err(reason) => report.refuse_field(&field, reason),
         }
     }
 }

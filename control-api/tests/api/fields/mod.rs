@@ -66,13 +66,9 @@ fn the_page_is_written_anew() {
 fn every_message_is_taken_apart_as_a_whole() {
     let messages = messages(&decoder::decoders());
     assert!(messages.len() > 60, "only {} messages were found", messages.len());
-    // Its other fields are noted together, with the message that holds it.
     let in_part: Vec<_> = messages.iter().filter(|message| message.in_part).collect();
     let names: Vec<_> = in_part.iter().map(|message| message.name.as_str()).collect();
-    assert_eq!(
-        names,
-        ["envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig"]
-    );
+    assert_eq!(names, [""; 0]);
 }
 
 #[test]

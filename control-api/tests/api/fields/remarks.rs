@@ -66,7 +66,12 @@ const VALUES: &[(&str, &str, &str)] = &[
         "server_header_transformation",
         "`PASS_THROUGH`; `OVERWRITE` is the default, and does the same",
     ),
-    (MANAGER, "http_filters", "the router only"),
+    (
+        MANAGER,
+        "http_filters",
+        "the router ends the list; others are noted where they are disabled, where they are `cors`, `buffer` or `grpc_stats`, or where they are \
+         optional and do not decide who may send what",
+    ),
     (
         MANAGER,
         "use_remote_address",
