@@ -123,8 +123,12 @@ fn config(type_url: &str, name: &str, entry: &Entry, clock: Clock) -> GenericXds
         name: name.to_owned(),
         version_info: entry.version().to_owned(),
         xds_config: None,
-        // After a refusal it is the time of the refusal, which `error_state` has.
-        last_updated: (entry.state() == State::Acked).then(|| clock.at(entry.since())),
+        last_updated: match entry.state() {
+            // Of what does not exist, it is when that was said, or believed.
+            State::Acked | State::DoesNotExist | State::Timeout => Some(clock.at(entry.since())),
+            // The time of a refusal is in `error_state`.
+            State::Requested | State::Nacked => None,
+        },
         config_status: ConfigStatus::Unknown.into(),
         client_status: client_status(entry.state()).into(),
         error_state: entry.refusal().map(|refusal| error_state(refusal, clock)),

@@ -9,6 +9,7 @@
 //! Everything costs what changed, not what there is: [`Machine::settle`] looks at resources that may have to change, and
 //! at those that wait for them.
 
+mod aside;
 mod closed;
 
 use crate::ads::interest::Clusters;
@@ -38,6 +39,7 @@ use crate::fault::Note;
 use crate::resource::Kind;
 use crate::resource::Resource;
 use crate::resource::Update;
+use aside::Aside;
 use closed::Closed;
 pub use closed::Doors;
 use std::collections::BTreeMap;
@@ -86,6 +88,7 @@ pub(crate) struct Machine {
     references: References,
     warming: Warming,
     stream: Option<Stream>,
+    aside: Aside,
     /// What may have to change, the smallest first: what is named comes before what names it.
     dirty: BTreeSet<(Kind, Text)>,
     pending: Pending,
@@ -121,6 +124,7 @@ impl Machine {
             references: References::default(),
             warming: Warming::default(),
             stream: None,
+            aside: Aside::default(),
             dirty: BTreeSet::new(),
             pending: Pending::default(),
             asked: BTreeSet::new(),
@@ -141,6 +145,7 @@ impl Machine {
     /// The stream has ended. What is in force stays.
     pub(crate) fn disconnected(&mut self, now: Instant) {
         self.stream = None;
+        self.aside.clear();
         self.store.disconnected();
         for kind in Kind::ALL {
             self.interest.names[kind].end();
@@ -335,7 +340,13 @@ impl Machine {
 
     fn obey(&mut self, wish: Wish, kind: Kind, name: &Text, now: Instant) {
         match wish {
-            Wish::Request => self.store.request(kind, name, now),
+            Wish::Request => match self.aside.take(kind, name) {
+                Some(entry) if self.store.entry(kind, name).is_none() => {
+                    let changed = self.store.restore(kind, name, entry);
+                    self.candidate(changed, now);
+                }
+                Some(_) | None => self.store.request(kind, name, now),
+            },
             // What the server was told stays until it is told otherwise: whoever wants it again meanwhile has it.
             Wish::Forget if self.names(kind).is_told(name) => {}
             Wish::Forget => self.drop_resource(kind, name, now),
@@ -354,6 +365,10 @@ impl Machine {
         let stays = names.wanted().contains(name) || names.is_wildcard() && self.store.resource(kind, name).is_some();
         if stays {
             return;
+        }
+        let in_part = self.stream.as_ref().is_some_and(Stream::is_told_in_part) && !kind.allows_wildcard();
+        if in_part && let Some(entry) = self.store.entry(kind, name).filter(|entry| entry.is_lasting()) {
+            self.aside.keep(kind, name, entry.clone());
         }
         if let Some(changed) = self.store.forget(kind, name) {
             self.candidate(changed, now);

@@ -5,10 +5,14 @@
 
 use crate::ads::message::Text;
 use std::collections::BTreeSet;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// How a wildcard is written where names stand beside it.
 const EVERYTHING: &str = "*";
+
+/// How many names that were left out are remembered: what may be given up while a message is on its way.
+const LEFT_OUT: usize = 1_000;
 
 /// The subscription to one type.
 #[derive(Clone, Debug, Default)]
@@ -32,6 +36,8 @@ struct Told {
     /// State of the world only: names that a list left out. The server may not know: it drops a list that crosses a
     /// response of its own.
     left_out: BTreeSet<Text>,
+    /// The same in the order in which they were left out; some are wanted again.
+    order: VecDeque<Text>,
 }
 
 /// What a delta server has to be told.
@@ -156,7 +162,7 @@ impl Names {
                 self.told.names.insert(name);
             } else {
                 self.told.names.remove(&name);
-                self.told.left_out.insert(Arc::clone(&name));
+                self.told.leave_out(&name);
                 self.dropped.push(name);
             }
         }
@@ -169,6 +175,18 @@ impl Names {
             self.changed.remove(name);
         } else {
             self.changed.insert(Arc::clone(name));
+        }
+    }
+}
+
+impl Told {
+    fn leave_out(&mut self, name: &Text) {
+        self.left_out.insert(Arc::clone(name));
+        self.order.push_back(Arc::clone(name));
+        if self.order.len() > LEFT_OUT
+            && let Some(first) = self.order.pop_front()
+        {
+            self.left_out.remove(&first);
         }
     }
 }
@@ -248,6 +266,21 @@ mod tests {
         assert!(names.cover("a") && !names.cover("never asked for"));
         assert!(names.has_change() && names.tell_all().is_empty());
         assert!(!names.cover("a"));
+    }
+
+    #[test]
+    fn names_that_were_left_out_long_ago_are_forgotten() {
+        let mut names = Names::default();
+        for number in 0..=LEFT_OUT {
+            let name = name(&number.to_string());
+            names.want(&name);
+            names.tell_all();
+            names.forget(&name);
+            names.tell_all();
+        }
+        names.was_sent("0");
+        names.was_sent("1");
+        assert!(!names.cover("0") && names.cover("1"));
     }
 
     #[test]

@@ -133,6 +133,12 @@ impl Store {
         Some(Changed::new(kind, name, entry.resource))
     }
 
+    /// A resource that was given up is wanted again, and is what it was.
+    pub(crate) fn restore(&mut self, kind: Kind, name: &Text, entry: Entry) -> Changed {
+        self.tables[kind].entries.insert(Arc::clone(name), entry);
+        Changed::new(kind, name, None)
+    }
+
     /// Requests for these names were written: from now on an answer is waited for.
     pub(crate) fn asked<'a>(&mut self, kind: Kind, names: impl IntoIterator<Item = &'a Text>, now: Instant) {
         for name in names {

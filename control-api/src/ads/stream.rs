@@ -58,6 +58,11 @@ impl Stream {
         }
     }
 
+    /// Whether a response may hold a part of what there is without saying of what: endpoints and routes in the state of the world.
+    pub(crate) fn is_told_in_part(&self) -> bool {
+        self.mode == Mode::Sotw
+    }
+
     /// A response came and will be answered. One without a nonce cannot be: the server would take the answer for a request.
     pub(crate) fn answer(&mut self, answer: Answer) {
         if let Some(kind) = Kind::of_type_url(&answer.type_url) {

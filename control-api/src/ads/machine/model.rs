@@ -17,9 +17,18 @@ use std::collections::BTreeSet;
 /// Everything that the server has, each with its version.
 pub(super) type World = PerKind<BTreeMap<String, (u64, Any)>>;
 
+/// What a server of the state of the world sends of endpoints and routes. Of clusters and listeners it sends all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    All,
+    /// What is new to the client, as Istiod does.
+    Changes,
+}
+
 /// A server and its one stream.
 pub(super) struct Server {
     mode: Mode,
+    extent: Extent,
     pub(super) world: World,
     clock: u64,
     introduced: bool,
@@ -49,9 +58,10 @@ struct Watch {
 }
 
 impl Server {
-    pub(super) fn new(mode: Mode) -> Self {
+    pub(super) fn new(mode: Mode, extent: Extent) -> Self {
         Self {
             mode,
+            extent,
             world: World::default(),
             clock: 0,
             introduced: false,
@@ -199,6 +209,7 @@ impl Server {
         watch.named |= !names.is_empty();
         let wildcard = star || everything;
         watch.due |= begins || listed != watch.names || wildcard != watch.wildcard;
+        watch.sent.retain(|name, _| wildcard || listed.contains(name));
         (watch.names, watch.wildcard) = (listed, wildcard);
     }
 
@@ -216,10 +227,14 @@ impl Server {
             ..Response::default()
         };
         let wanted = |name: &String| watch.wildcard || watch.names.contains(name);
+        let whole = self.mode == Mode::Sotw && (self.extent == Extent::All || kind.allows_wildcard());
         for (name, (version, any)) in self.world[kind].iter().filter(|(name, _)| wanted(name)) {
-            if self.mode == Mode::Sotw || watch.sent.get(name) != Some(version) {
+            if whole || watch.sent.get(name) != Some(version) {
                 response.resources.push(wrap(self.mode, name, *version, any));
             }
+        }
+        if self.mode == Mode::Sotw && !whole && response.resources.is_empty() {
+            return None;
         }
         if self.mode == Mode::Delta {
             let here = watch

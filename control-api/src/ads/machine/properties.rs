@@ -1,5 +1,6 @@
 //! Whatever happens, and in whichever order: both protocols say nothing wrong, and end with the same.
 
+use super::model::Extent;
 use super::model::Server;
 use super::*;
 use crate::ads::intake;
@@ -80,12 +81,12 @@ struct Run {
 }
 
 impl Run {
-    fn new(mode: Mode, listeners: &Listeners, clusters: Clusters, now: Instant) -> Self {
+    fn new((mode, extent): (Mode, Extent), listeners: &Listeners, clusters: Clusters, now: Instant) -> Self {
         let mut machine = Machine::new(listeners, clusters, 100, now);
         machine.connected(mode, Versions::Shared);
         Self {
             machine,
-            server: Server::new(mode),
+            server: Server::new(mode, extent),
             mode,
             now,
             on_the_way: VecDeque::new(),
@@ -290,8 +291,13 @@ fn wanted(steps: &[Step]) -> BTreeSet<usize> {
 
 fn both_agree(steps: &[Step], listeners: &Listeners, clusters: Clusters) {
     let now = Instant::now();
-    let ends = [Mode::Delta, Mode::Sotw].map(|mode| {
-        let mut run = Run::new(mode, listeners, clusters, now);
+    let ways = [
+        (Mode::Delta, Extent::Changes),
+        (Mode::Sotw, Extent::All),
+        (Mode::Sotw, Extent::Changes),
+    ];
+    let ends = ways.map(|way| {
+        let mut run = Run::new(way, listeners, clusters, now);
         for step in steps {
             run.step(step);
         }
@@ -299,16 +305,18 @@ fn both_agree(steps: &[Step], listeners: &Listeners, clusters: Clusters) {
         run.assert_complete(&wanted(steps), *listeners == Listeners::Wildcard);
         run
     });
-    let [delta, sotw] = &ends;
-    assert_eq!(delta.catalog, sotw.catalog);
-    for kind in Kind::ALL {
-        let contents = |run: &Run| {
-            let entries = run.machine.store().table(kind).entries();
-            let good =
-                entries.filter_map(|(name, entry)| Some((name.clone(), entry.resource()?.clone(), entry.state())));
-            good.collect::<Vec<_>>()
-        };
-        assert_eq!(contents(delta), contents(sotw), "{kind}");
+    let [delta, rest @ ..] = &ends;
+    for sotw in rest {
+        assert_eq!(delta.catalog, sotw.catalog);
+        for kind in Kind::ALL {
+            let contents = |run: &Run| {
+                let entries = run.machine.store().table(kind).entries();
+                let good =
+                    entries.filter_map(|(name, entry)| Some((name.clone(), entry.resource()?.clone(), entry.state())));
+                good.collect::<Vec<_>>()
+            };
+            assert_eq!(contents(delta), contents(sotw), "{kind}");
+        }
     }
 }
 
@@ -324,4 +332,58 @@ proptest! {
     fn both_protocols_end_with_the_same_on_demand(steps in vec(step(), 0..80)) {
         both_agree(&steps, &Listeners::Named(Vec::new()), Clusters::Referenced);
     }
+}
+
+/// A list that gives endpoints up crosses a response, and is dropped by the server; the answer to that response already wants
+/// them again, so that for the server nothing has happened.
+#[test]
+fn endpoints_that_a_lost_list_gave_up_are_there_when_they_are_wanted_again() {
+    let listeners = Listeners::Named(Vec::new());
+    let mut run = Run::new(
+        (Mode::Sotw, Extent::Changes),
+        &listeners,
+        Clusters::Referenced,
+        Instant::now(),
+    );
+    for index in [0, 1] {
+        for (kind, variant) in [
+            (Kind::Listener, 2 * index),
+            (Kind::Cluster, index),
+            (Kind::Assignment, 0),
+        ] {
+            run.step(&Step::Set(kind, index, variant));
+        }
+        run.step(&Step::Want(index));
+    }
+    run.settle();
+    let crossing = [
+        Step::Set(Kind::Assignment, 1, 1),
+        Step::Push(Kind::Assignment),
+        Step::Forget(0),
+        Step::Requests(9),
+    ];
+    let meanwhile = [
+        Step::Want(0),
+        Step::Requests(9),
+        Step::Push(Kind::Listener),
+        Step::Responses(2),
+        Step::Requests(1),
+        Step::Push(Kind::Cluster),
+        Step::Responses(1),
+    ];
+    let endpoints = name(Kind::Assignment, 0);
+    for step in &crossing {
+        run.step(step);
+    }
+    assert!(!run.machine.names(Kind::Assignment).is_asked(&endpoints));
+    for step in &meanwhile {
+        run.step(step);
+    }
+    assert!(run.machine.names(Kind::Assignment).is_asked(&endpoints));
+    run.settle();
+    assert!(
+        run.catalog.assignments.contains_key(endpoints.as_str()),
+        "they are waited for"
+    );
+    assert!(run.catalog.listeners.contains_key(name(Kind::Listener, 0).as_str()));
 }

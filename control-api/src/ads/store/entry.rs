@@ -59,7 +59,7 @@ pub struct Entry {
 
 impl Entry {
     /// A resource that was asked for.
-    pub(super) fn requested(now: Instant) -> Self {
+    pub(in crate::ads) fn requested(now: Instant) -> Self {
         Self {
             state: State::Requested,
             since: now,
@@ -72,6 +72,11 @@ impl Entry {
             answer_due: None,
             expires: None,
         }
+    }
+
+    /// Whether the server has said something of it that holds until it says something else.
+    pub(in crate::ads) fn is_lasting(&self) -> bool {
+        matches!(self.state, State::Acked | State::Nacked) && self.expires.is_none()
     }
 
     /// What became of it.
