@@ -9,6 +9,8 @@ Commands come over the unix socket, a line of JSON each, and are answered in the
     {"do": "break", "how": "garbage_resource", ...}      see broken.py
     {"do": "hang"}, {"do": "go_on"}                      nothing is sent meanwhile
     {"do": "end"}                                        every stream ends
+    {"do": "multiply", "resources": [...], "count": 1000}  so many of each, clusters and assignments: NAME-0 and so on
+    {"do": "divide", "type": "Cluster", "name": NAME, "count": 1000}   they are there no more
     {"do": "storm", "resources": [...], "rate": 1000, "seconds": 2}   sets these in turn
 
 An answer names the nonces of what was sent for it. What clients say is printed, a line of JSON each.
@@ -21,6 +23,9 @@ import json
 import time
 
 import grpc
+from envoy.config.cluster.v3 import cluster_pb2
+from envoy.config.endpoint.v3 import endpoint_pb2
+from google.protobuf import any_pb2
 
 from broken import WAYS
 from stock import TYPES, Stock, any_of, name_of, type_url
@@ -33,6 +38,23 @@ OPTIONS = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_leng
 
 def log(**entry):
     print(json.dumps(entry), flush=True)
+
+
+def copies(packed, count):
+    """The same cluster, or the same assignment, under many names."""
+    is_cluster = packed.type_url == TYPES["Cluster"]
+    message = cluster_pb2.Cluster() if is_cluster else endpoint_pb2.ClusterLoadAssignment()
+    packed.Unpack(message)
+    field = "name" if is_cluster else "cluster_name"
+    before = getattr(message, field)
+    for number in range(count):
+        name = f"{before}-{number}"
+        setattr(message, field, name)
+        if is_cluster and message.HasField("load_assignment"):
+            message.load_assignment.cluster_name = name
+        copy = any_pb2.Any()
+        copy.Pack(message)
+        yield copy, name
 
 
 class Server:
@@ -105,6 +127,15 @@ class Server:
             case "end":
                 for stream in self.streams:
                     stream.queue.put_nowait(None)
+            case "multiply":
+                for resource in command["resources"]:
+                    for packed, name in copies(any_of(resource), command["count"]):
+                        self.stock.set(packed, name)
+                return self.tell()
+            case "divide":
+                for number in range(command["count"]):
+                    self.stock.remove(type_url(command["type"]), f"{command['name']}-{number}")
+                return self.tell()
             case "storm":
                 return await self.storm(command)
             case other:

@@ -92,7 +92,9 @@ impl Session<'_> {
                 response = responses.recv() => match response {
                     Some(Ok(response)) => {
                         shared.servers()[server].responses += 1;
-                        take(shared, options, (&source, mode), response).await;
+                        if take(shared, options, (&source, mode), response).await == Taken::Refused {
+                            shared.servers()[server].refused += 1;
+                        }
                     }
                     Some(Err(status)) if status.code() == Code::Unimplemented => {
                         return End::Unimplemented(with_causes(&status));
@@ -109,15 +111,23 @@ impl Session<'_> {
     }
 }
 
+/// What became of a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Taken {
+    Whole,
+    /// Or a part of it was.
+    Refused,
+}
+
 /// Looks into a response, in slices, and hands it over whole.
-async fn take(shared: &Shared, options: &Options, (source, mode): (&Text, Mode), response: Response) {
+async fn take(shared: &Shared, options: &Options, (source, mode): (&Text, Mode), response: Response) -> Taken {
     let Some(kind) = response.kind() else {
         tracing::warn!(
             type_url = response.type_url,
             "a response of a type that was not asked for"
         );
         shared.step(|machine| machine.refuse(response.type_url, response.nonce));
-        return;
+        return Taken::Refused;
     };
     let mut resources = Vec::with_capacity(response.resources.len());
     let mut began = Instant::now();
@@ -140,6 +150,10 @@ async fn take(shared: &Shared, options: &Options, (source, mode): (&Text, Mode),
     };
     let received = shared.step(|machine| machine.receive(delivery, Instant::now()));
     tell(kind, &received);
+    match received.refusal {
+        Some(_) => Taken::Refused,
+        None => Taken::Whole,
+    }
 }
 
 fn tell(kind: Kind, received: &Received) {

@@ -25,6 +25,8 @@ pub struct ServerStatus {
     pub streams: u64,
     /// Responses that came.
     pub responses: u64,
+    /// Of these, those that were refused, in whole or in part.
+    pub refused: u64,
     /// Attempts that ended without a response.
     pub failures: u64,
     /// Why the last stream ended, or did not begin.
@@ -83,6 +85,7 @@ impl ServerStatus {
             connection: Connection::Idle,
             streams: 0,
             responses: 0,
+            refused: 0,
             failures: 0,
             last_end: None,
         }

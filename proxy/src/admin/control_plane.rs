@@ -32,6 +32,7 @@ fn server(server: &ServerStatus, now: Instant) -> Value {
         connection,
         streams,
         responses,
+        refused,
         failures,
         last_end,
     } = server;
@@ -47,6 +48,7 @@ fn server(server: &ServerStatus, now: Instant) -> Value {
         "connected_for_seconds": since.map(|since| seconds(since, now)),
         "streams": streams,
         "responses": responses,
+        "refused": refused,
         "failures": failures,
         "last_end": last_end.as_ref().map(|end| json!({
             "seconds_ago": seconds(end.when, now),

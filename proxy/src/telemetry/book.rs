@@ -41,6 +41,8 @@ pub struct Book {
     pub accept_errors: Counter,
     /// Which snapshot of the configuration this worker uses.
     pub generation: UpDown,
+    /// The most processor time that putting a snapshot in force has taken, in nanoseconds.
+    longest_apply: UpDown,
     /// What this worker holds for readers that are behind, as of the last look.
     pub buffered_bytes: UpDown,
     runtime: OnceLock<RuntimeMetrics>,
@@ -121,6 +123,7 @@ impl Book {
             speculations: Default::default(),
             accept_errors: Counter::default(),
             generation: UpDown::default(),
+            longest_apply: UpDown::default(),
             buffered_bytes: UpDown::default(),
             runtime: OnceLock::new(),
             services: Mutex::default(),
@@ -207,6 +210,17 @@ impl Book {
     /// A connection dialled ahead of its need came to something.
     pub fn speculated(&self, speculation: Speculation) {
         self.speculations[speculation as usize].increment();
+    }
+
+    /// A snapshot was put in force, which took so much processor time: nothing else was done meanwhile.
+    pub fn applied(&self, took: Duration) {
+        let nanoseconds = i64::try_from(took.as_nanos()).unwrap_or(i64::MAX);
+        self.longest_apply.set(self.longest_apply.value().max(nanoseconds));
+    }
+
+    /// The longest of those times.
+    pub(super) fn longest_apply(&self) -> Duration {
+        Duration::from_nanos(self.longest_apply.value().unsigned_abs())
     }
 
     /// The number of the worker.

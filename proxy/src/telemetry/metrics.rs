@@ -68,6 +68,10 @@ fn workers(page: &mut Page, books: &[Arc<Book>]) {
     for book in books {
         page.sample("", &labels(book), book.buffered_bytes.value());
     }
+    page.family(catalogue::WORKER_LONGEST_APPLY);
+    for book in books {
+        page.sample("", &labels(book), book.longest_apply().as_secs_f64());
+    }
     counters(
         page,
         &[together(books)],

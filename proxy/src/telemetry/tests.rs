@@ -226,6 +226,8 @@ fn a_page_with_everything_on_it_reads() {
     book.pool(Version::Http1).reused.increment();
     book.accept_errors.increment();
     book.generation.set(3);
+    book.applied(Duration::from_millis(2));
+    book.applied(Duration::from_millis(1));
 
     let page = read(&render(&[book], [], Form::Prometheus));
     let grpc = [SHOP[0], SHOP[1], ("protocol", "grpc")];
@@ -270,6 +272,10 @@ fn a_page_with_everything_on_it_reads() {
         Some(1.0)
     );
     assert_eq!(page.value("evenkeel_accept_errors_total", &[]), Some(1.0));
+    assert_eq!(
+        page.value("evenkeel_worker_longest_apply_seconds", &[("worker", "0")]),
+        Some(0.002)
+    );
     assert_eq!(
         page.value("evenkeel_worker_snapshot_generation", &[("worker", "0")]),
         Some(3.0)

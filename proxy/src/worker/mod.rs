@@ -27,6 +27,7 @@ use crate::upstream::{Parts, Upstreams};
 use dealing::Hand;
 use evenkeel_control_api::mesh::settings::{OnDemand, ProcessLimits};
 use evenkeel_control_api::resource::listener::Direction;
+use nix::time::{ClockId, clock_gettime};
 use std::cell::RefCell;
 use std::io;
 use std::net::{TcpListener, TcpStream};
@@ -253,6 +254,7 @@ fn apply(context: &Context, snapshot: Arc<Snapshot>) {
     use crate::telemetry::Direction as Label;
     let configured = Arc::clone(&snapshot);
     let generation = snapshot.generation;
+    let began = processor_time();
     context.upstreams.apply(snapshot);
     context.book.generation.set(generation as i64);
     if let Some(asking) = &context.asking {
@@ -265,6 +267,12 @@ fn apply(context: &Context, snapshot: Arc<Snapshot>) {
         };
         configured.knows(direction, service)
     });
+    context.book.applied(processor_time().saturating_sub(began));
+}
+
+/// Of this thread; nothing where the kernel does not count it.
+fn processor_time() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }
 
 fn serve(context: &Rc<Context>, socket: TcpStream, origin: flow::Origin, card: dealing::Card) {

@@ -1,6 +1,7 @@
 //! The control plane is down, dies, hangs, and returns: what is known is served on.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::Result;
 use anyhow::ensure;
@@ -20,6 +21,9 @@ use crate::world::Protocol;
 use crate::world::World;
 use crate::world::goes_on;
 use crate::world::nothing_failed;
+
+/// What a black hole takes to be noticed, twice.
+const BLACK_HOLE: Duration = Duration::from_secs(80);
 
 #[test]
 fn a_proxy_is_ready_once_its_control_plane_is_there() -> Result<()> {
@@ -106,6 +110,41 @@ fn a_proxy_goes_on_while_its_control_plane_hangs_and_obeys_it_afterwards() -> Re
         loads.into_iter().try_for_each(nothing_failed)?;
     }
     Ok(())
+}
+
+/// Nothing is refused and nothing is reset: what is sent to it vanishes. HTTP/2 asks every 30 s, and waits for 10.
+#[test]
+fn a_control_plane_behind_a_black_hole_is_noticed_and_the_next_one_obeyed() -> Result<()> {
+    let world = World::new(Family::V4)?;
+    let (first, second) = (
+        SocketAddr::from(CONTROL_PLANE),
+        SocketAddr::from(([127, 0, 0, 2], 15011)),
+    );
+    let server = world.server()?;
+    let section = format!("{{servers: [\"{first}\", \"{second}\"], node: {{id: test}}, subscribe: everything}}");
+    let mesh = world.client.mesh(&Document::under(&section))?.quiet();
+    wait::until(DEADLINE, || world.answers().ok())?;
+    let loads = loads(&world)?;
+    for side in ["--dport", "--sport"] {
+        let port = first.port().to_string();
+        world
+            .client
+            .exec(&["iptables", "-I", "INPUT", "-p", "tcp", side, &port, "-j", "DROP"])?;
+    }
+    mesh.wait_for_metrics(BLACK_HOLE, |metrics| {
+        metrics.value("evenkeel_control_plane_connected", &[("server", &first.to_string())]) < 0.5
+    })?;
+    loads.iter().try_for_each(goes_on)?;
+    // The other one is on an address of its own.
+    server.process().kill();
+    let next = XdsServer::start(&world.client, second)?;
+    next.set(&world.resources())?;
+    next.wait_for(|request| request.r#type == "RouteConfiguration")?;
+    next.apply(&[world.web(&[1])])?;
+    wait::until(DEADLINE, || {
+        Some(()).filter(|()| world.http_answers().is_ok_and(|by| by == "r2"))
+    })?;
+    loads.into_iter().try_for_each(nothing_failed)
 }
 
 #[test]

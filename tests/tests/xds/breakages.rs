@@ -5,6 +5,7 @@ use anyhow::Result;
 use anyhow::ensure;
 use evenkeel_tests::cluster::Family;
 use evenkeel_tests::load::Spoken;
+use evenkeel_tests::mesh::Mesh;
 use evenkeel_tests::wait;
 use evenkeel_tests::xds::Verdict;
 use evenkeel_tests::xds::XdsServer;
@@ -26,6 +27,8 @@ struct Breakage {
     command: Value,
     delta: &'static str,
     state_of_the_world: &'static str,
+    /// How many resources are counted as refused.
+    resources: u32,
 }
 
 impl Breakage {
@@ -34,7 +37,12 @@ impl Breakage {
             command,
             delta: words,
             state_of_the_world: words,
+            resources: 1,
         }
+    }
+
+    fn of(self, resources: u32) -> Self {
+        Self { resources, ..self }
     }
 
     fn words(&self, protocol: Protocol) -> &'static str {
@@ -48,8 +56,9 @@ impl Breakage {
 #[test]
 fn responses_that_make_no_sense_are_refused_by_name_and_what_was_good_serves_on() -> Result<()> {
     for (family, protocol) in Family::BOTH.into_iter().zip(Protocol::BOTH) {
-        let (world, server, _mesh) = World::meshed(family, protocol)?;
+        let (world, server, mesh) = World::meshed(family, protocol)?;
         let load = world.load(Spoken::Http1)?;
+        let mut before = Counts::of(&mesh)?;
         for breakage in refused(&world) {
             let nonces = server.command(&breakage.command)?;
             let reason = server
@@ -57,12 +66,46 @@ fn responses_that_make_no_sense_are_refused_by_name_and_what_was_good_serves_on(
                 .with_context(|| breakage.command["how"].to_string())?;
             let words = breakage.words(protocol);
             ensure!(reason.contains(words), "{words:?} is not in {reason:?}");
+            let after = Counts::of(&mesh)?;
+            let expected = Counts {
+                responses: before.responses + 1,
+                resources: before.resources + breakage.resources,
+                ..before
+            };
+            ensure!(
+                after == expected,
+                "{}: {before:?} became {after:?}",
+                breakage.command["how"]
+            );
+            before = after;
             works(&world, &server)?;
         }
         ensure!(server.streams()? == 1, "one stream lives through all of it");
         nothing_failed(load)?;
     }
     Ok(())
+}
+
+/// What metrics say of what was refused, and of the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Counts {
+    responses: u32,
+    resources: u32,
+    streams: u32,
+    connected: u32,
+}
+
+impl Counts {
+    fn of(mesh: &Mesh) -> Result<Self> {
+        let metrics = mesh.metrics()?;
+        let value = |name: &str| metrics.value(&format!("evenkeel_{name}"), &[]) as u32;
+        Ok(Self {
+            responses: value("control_plane_refused_responses_total"),
+            resources: value("xds_refused_total"),
+            streams: value("control_plane_streams_total"),
+            connected: value("control_plane_connected"),
+        })
+    }
 }
 
 fn refused(world: &World) -> Vec<Breakage> {
@@ -78,14 +121,16 @@ fn refused(world: &World) -> Vec<Breakage> {
             delta: "1 resource refused: web: ",
             // Nobody can tell its name there.
             state_of_the_world: "1 resource refused: resources[0]: ",
+            resources: 1,
         },
         Breakage::new(half, "1 resource refused: "),
         Breakage::new(
             json!({"do": "break", "how": "unknown_type"}),
             "nobody.knows.v3.Resource\" is not a type that was asked for",
-        ),
+        )
+        .of(0),
         Breakage::new(foreign, "1 resource refused: web: "),
-        Breakage::new(twice, "2 resources refused: web: is there twice; web: is there twice"),
+        Breakage::new(twice, "2 resources refused: web: is there twice; web: is there twice").of(2),
         Breakage::new(
             huge,
             "1 resource refused: web: is 100000011 bytes long, which is more than 16777216",
@@ -188,6 +233,8 @@ fn a_response_that_cannot_be_answered_is_obeyed_and_one_that_is_no_response_cost
         again.with_context(|| mesh.proxy().said())?;
         server.wait_for(|request| request.stream == 2 && request.r#type == "RouteConfiguration")?;
         works(&world, &server)?;
+        let counts = Counts::of(&mesh)?;
+        ensure!((counts.streams, counts.connected) == (2, 1), "{counts:?}");
         nothing_failed(load)?;
     }
     Ok(())

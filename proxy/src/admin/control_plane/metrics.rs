@@ -31,12 +31,13 @@ pub(in crate::admin) fn families(status: &Status) -> Vec<Family> {
 type OfServer = (&'static Metric, fn(&ServerStatus) -> f64);
 
 fn servers(servers: &[ServerStatus]) -> Vec<Family> {
-    let readings: [OfServer; 4] = [
+    let readings: [OfServer; 5] = [
         (catalogue::CONTROL_PLANE_CONNECTED, |server| {
             f64::from(matches!(server.connection, Connection::Connected { .. }))
         }),
         (catalogue::CONTROL_PLANE_STREAMS, |server| server.streams as f64),
         (catalogue::CONTROL_PLANE_RESPONSES, |server| server.responses as f64),
+        (catalogue::CONTROL_PLANE_REFUSED, |server| server.refused as f64),
         (catalogue::CONTROL_PLANE_FAILURES, |server| server.failures as f64),
     ];
     let family = |(metric, read): OfServer| Family {

@@ -51,6 +51,7 @@ mod tests {
             connection,
             streams: 0,
             responses: 0,
+            refused: 0,
             failures: 0,
             last_end,
         }

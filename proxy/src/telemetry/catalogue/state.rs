@@ -47,6 +47,8 @@ group! { CONFIGURATION_METRICS "Configuration"
         "When the last update with this result came, since 1970."
     WORKER_GENERATION Gauge "evenkeel_worker_snapshot_generation" [WORKER]
         "Configuration that each worker uses."
+    WORKER_LONGEST_APPLY Gauge "evenkeel_worker_longest_apply_seconds" [WORKER]
+        "The most processor time that a worker has spent at once on putting a configuration in force."
 }
 
 group! { CONTROL_PLANE_METRICS "Control plane"
@@ -56,6 +58,8 @@ group! { CONTROL_PLANE_METRICS "Control plane"
         "Streams that were opened."
     CONTROL_PLANE_RESPONSES Counter "evenkeel_control_plane_responses_total" [SERVER]
         "Responses that came."
+    CONTROL_PLANE_REFUSED Counter "evenkeel_control_plane_refused_responses_total" [SERVER]
+        "Responses that were refused, in whole or in part."
     CONTROL_PLANE_FAILURES Counter "evenkeel_control_plane_failures_total" [SERVER]
         "Attempts that ended without a response."
     XDS_RESOURCES Gauge "evenkeel_xds_resources" [TYPE STATE]
