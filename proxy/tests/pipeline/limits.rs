@@ -4,6 +4,8 @@ use crate::support::Bench;
 use crate::support::ask::PAIRINGS;
 use crate::support::ask::Version;
 use crate::support::document;
+use crate::support::family::anywhere;
+use crate::support::frames;
 use crate::support::over_both_families;
 use crate::support::server::Server;
 use crate::support::settle;
@@ -60,7 +62,7 @@ fn limited(protocol: &str, server: &Server, limits: &str) -> Bench {
 
 /// A client, and how the proxy ends its connection.
 async fn client(bench: &Bench) -> (TcpStream, JoinHandle<Result<(), Reason>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind(anywhere()).await.unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (accepted, peer) = listener.accept().await.unwrap();
     let context = Rc::clone(&bench.context);
@@ -517,6 +519,34 @@ async fn slowly(near: Version, far: Version, limit: Duration) -> (u16, Duration)
     };
     rested();
     (status, silence)
+}
+
+#[test]
+fn more_streams_than_a_client_may_open_are_refused_and_the_others_served() {
+    over_both_families(async || {
+        let (server, gate) = held("http2").await;
+        let bench = limited("http2", &server, "http2: {max_concurrent_streams: 3}");
+        let mut client = bench.http1().await;
+        client.begin_http2().await;
+        let get = [
+            (":method", "GET"),
+            (":scheme", "http"),
+            (":path", "/"),
+            (":authority", "a"),
+        ];
+        for stream in [1, 3, 5, 7] {
+            client.send(frames::head(frames::END_STREAM, stream, &get)).await;
+        }
+        let refused = client.next(frames::RST_STREAM).await;
+        assert_eq!((refused.stream, &refused.payload[..]), (7, &[0, 0, 0, 7][..]));
+        gate.add_permits(3);
+        let mut served = Vec::new();
+        while served.len() < 3 {
+            served.push(client.next(frames::HEADERS).await.stream);
+        }
+        served.sort_unstable();
+        assert_eq!(served, [1, 3, 5]);
+    });
 }
 
 #[test]

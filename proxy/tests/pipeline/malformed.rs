@@ -15,6 +15,7 @@ use crate::support::frames::frame;
 use crate::support::frames::head;
 use crate::support::over_both_families;
 use crate::support::server::Server;
+use crate::support::settle;
 use crate::support::wire::Wire;
 use std::cell::Cell;
 use std::rc::Rc;
@@ -88,6 +89,99 @@ fn a_malformed_request_reaches_no_upstream() {
     });
 }
 
+/// Requests whose target is none of their method, or that are for nobody (RFC 9113 8.3.1, 8.5).
+const TARGETS: [Fields; 7] = [
+    &[
+        (":method", "GET"),
+        (":scheme", "http"),
+        (":path", "*"),
+        (":authority", "web.test"),
+    ],
+    &[
+        (":method", "GET"),
+        (":scheme", "http"),
+        (":path", "?a"),
+        (":authority", "web.test"),
+    ],
+    &[
+        (":method", "GET"),
+        (":scheme", "http"),
+        (":path", ""),
+        (":authority", "web.test"),
+    ],
+    &[(":method", "GET"), (":scheme", "http"), (":path", "/")],
+    &[(":method", "GET"), (":scheme", "http")],
+    &[(":method", "CONNECT")],
+    &[(":method", "CONNECT"), (":authority", "web.test")],
+];
+
+#[test]
+fn a_target_that_fits_no_method_reaches_no_upstream() {
+    over_both_families(async || {
+        for endpoint in [Version::One, Version::Two] {
+            let seen = Rc::new(Cell::new(0));
+            let count = Rc::clone(&seen);
+            let server = Server::answering(endpoint, move |_| {
+                count.set(count.get() + 1);
+                Answer::new(Content::default())
+            });
+            let server = server.await;
+            let bench = Bench::before(endpoint.protocol(), &server);
+            for fields in TARGETS {
+                let mut client = bench.http1().await;
+                client.begin_http2().await;
+                client.send(head(END_STREAM, 1, fields)).await;
+                let outcome = outcome(&mut client, 1).await;
+                assert_ne!(outcome, "answered", "{fields:?} to {endpoint:?}");
+                assert_eq!(seen.get(), 0, "{fields:?} to {endpoint:?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn malformed_trailers_are_no_clean_end() {
+    over_both_families(async || {
+        for endpoint in [Version::One, Version::Two] {
+            let whole = Rc::new(Cell::new(0));
+            let count = Rc::clone(&whole);
+            let server = Server::answering(endpoint, move |_| {
+                count.set(count.get() + 1);
+                Answer::new(Content::default())
+            });
+            let server = server.await;
+            let bench = Bench::before(endpoint.protocol(), &server);
+            let mut client = bench.http1().await;
+            client.begin_http2().await;
+            client.send(head(0, 1, &REQUEST)).await;
+            client.send(frame(DATA, 0, 1, b"some")).await;
+            client.send(head(END_STREAM, 1, &[("x-sum", " 1")])).await;
+            assert_ne!(outcome(&mut client, 1).await, "answered", "{endpoint:?}");
+            assert_eq!(whole.get(), 0, "{endpoint:?}");
+        }
+        // An answer that ends so is no whole answer either.
+        let server = Server::raw(async |stream, _| {
+            let mut wire = Wire::new(stream);
+            wire.accept_http2().await;
+            let asked = wire.next(HEADERS).await.stream;
+            wire.send(head(0, asked, &[(":status", "200")])).await;
+            wire.send(frame(DATA, 0, asked, b"some")).await;
+            wire.send(head(END_STREAM, asked, &[("x-sum", "1 ")])).await;
+            while wire.next_frame().await.is_some() {}
+        });
+        let server = server.await;
+        let bench = Bench::before("http2", &server);
+        let mut client = bench.http1().await;
+        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        let all = client.rest_lossy().await;
+        assert!(
+            all.starts_with(b"HTTP/1.1 200") && !all.ends_with(b"0\r\n\r\n"),
+            "{}",
+            all.escape_ascii()
+        );
+    });
+}
+
 #[test]
 fn a_body_that_disagrees_with_its_length_is_no_request() {
     over_both_families(async || {
@@ -115,7 +209,10 @@ fn a_body_that_disagrees_with_its_length_is_no_request() {
 }
 
 /// Fields that make an answer malformed.
-const ANSWERS: [Fields; 5] = [
+const ANSWERS: [Fields; 7] = [
+    // Nothing can be switched to (RFC 9113 8.6).
+    &[(":status", "101")],
+    &[(":status", "200"), ("x-padded", " a")],
     &[(":status", "200"), ("connection", "x-secret")],
     &[(":status", "200"), ("transfer-encoding", "chunked")],
     &[(":status", "200"), ("X-Upper", "a")],
@@ -180,11 +277,14 @@ const DOUBTFUL: [&str; 8] = [
 fn an_http1_answer_whose_framing_is_doubtful_is_a_502() {
     over_both_families(async || {
         for fields in DOUBTFUL {
+            let closed = Rc::new(Cell::new(0));
+            let count = Rc::clone(&closed);
             let server = Server::h1(async move |mut wire, _| {
                 wire.message().await;
                 wire.send(format!("HTTP/1.1 200 OK\r\n{fields}\r\n2\r\nok\r\n0\r\n\r\n"))
                     .await;
                 wire.rest_lossy().await;
+                count.set(count.get() + 1);
             });
             let server = server.await;
             let bench = Bench::before("http", &server);
@@ -200,6 +300,11 @@ fn an_http1_answer_whose_framing_is_doubtful_is_a_502() {
             );
             let answer = bench.http2().await.get("/").await.unwrap();
             assert_eq!(answer.status(), 502, "{fields:?}");
+            // Neither connection is used again, nor kept.
+            while closed.get() < 2 {
+                settle().await;
+            }
+            assert_eq!(server.accepted(), 2, "{fields:?}");
         }
     });
 }

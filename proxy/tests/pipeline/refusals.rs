@@ -76,6 +76,12 @@ fn heads_beyond_the_limits_are_refused_in_both_versions() {
         let mut client = bench.http2().await;
         let (response, _) = client.open(request, true).await;
         assert_eq!(response.await.unwrap().status(), 431);
+        let mut request = two::get("/");
+        for _ in 0..101 {
+            request.headers_mut().append("x", "1".parse().unwrap());
+        }
+        let (response, _) = client.open(request, true).await;
+        assert_eq!(response.await.unwrap().status(), 431);
         assert_eq!(client.get("/").await.unwrap().status(), 200);
     });
 }

@@ -3,12 +3,20 @@
 use crate::support::Bench;
 use crate::support::ask::Ask;
 use crate::support::ask::Content;
+use crate::support::ask::PAIRINGS;
 use crate::support::ask::Version;
 use crate::support::document;
+use crate::support::frames;
+use crate::support::frames::END_STREAM;
+use crate::support::frames::GOAWAY;
+use crate::support::frames::HEADERS;
+use crate::support::frames::RST_STREAM;
+use crate::support::frames::frame;
 use crate::support::over_both_families;
 use crate::support::server::Server;
 use crate::support::settle;
 use crate::support::two;
+use crate::support::wire::Wire;
 use bytes::Bytes;
 use evenkeel_control_api::mesh;
 use evenkeel_control_api::resource::Resources;
@@ -20,6 +28,9 @@ use h2::Reason;
 use http::HeaderMap;
 use http::Request;
 use http::Response;
+use std::cell::Cell;
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// When a server refuses its first stream.
@@ -181,5 +192,78 @@ fn an_answer_that_does_not_end_in_time_is_cut_off_and_nothing_is_put_into_it() {
         let bench = Bench::new(&text);
         bench.enforce(&with_timeout(&text, Duration::from_millis(250)));
         assert!(bench.http2().await.get("/").await.expect_err("a reset").is_reset());
+    });
+}
+
+/// Two servers of which whoever is asked first fails so; and who was asked.
+async fn failing_first(failure: Failure) -> ([Server; 2], Rc<RefCell<Vec<usize>>>) {
+    let asked = Rc::new(RefCell::new(Vec::new()));
+    let server = |number: usize| {
+        let asked = Rc::clone(&asked);
+        Server::raw(async move |stream, _| {
+            let mut wire = Wire::new(stream);
+            wire.accept_http2().await;
+            while let Some(came) = wire.next_frame().await {
+                if came.kind != HEADERS {
+                    continue;
+                }
+                asked.borrow_mut().push(number);
+                let answer = match failure {
+                    _ if asked.borrow().len() > 1 => frames::head(END_STREAM, came.stream, &[(":status", "200")]),
+                    Failure::Refused => frame(RST_STREAM, 0, came.stream, &7_u32.to_be_bytes()),
+                    // The last stream that it will serve is none.
+                    Failure::Goodbye => frame(GOAWAY, 0, 0, &[0; 8]),
+                };
+                wire.send(answer).await;
+            }
+        })
+    };
+    ([server(0).await, server(1).await], asked)
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Failure {
+    Refused,
+    Goodbye,
+}
+
+#[test]
+fn what_is_tried_again_goes_to_another_endpoint() {
+    over_both_families(async || {
+        for client in [Version::One, Version::Two] {
+            for failure in [Failure::Refused, Failure::Goodbye] {
+                let (servers, asked) = failing_first(failure).await;
+                let bench = Bench::new(&document("http2", servers.iter()));
+                let ask = Request::get("http://web.test/").body(Content::default()).unwrap();
+                let answer = bench.ask(client, ask).await;
+                assert_eq!(answer.status(), 200, "{client:?}, {failure:?}");
+                let asked = asked.borrow();
+                assert!(
+                    matches!(asked[..], [0, 1] | [1, 0]),
+                    "{client:?}, {failure:?}: {asked:?}"
+                );
+            }
+        }
+    });
+}
+
+#[test]
+fn no_status_is_tried_again() {
+    over_both_families(async || {
+        for (client, endpoint) in PAIRINGS {
+            for status in [500, 502, 503, 504] {
+                let asked = Rc::new(Cell::new(0));
+                let count = Rc::clone(&asked);
+                let answering = move |_| {
+                    count.set(count.get() + 1);
+                    Response::builder().status(status).body(Content::default()).unwrap()
+                };
+                let server = Server::answering(endpoint, answering).await;
+                let bench = Bench::before(endpoint.protocol(), &server);
+                let ask = Request::get("http://web.test/").body(Content::default()).unwrap();
+                assert_eq!(bench.ask(client, ask).await.status(), status);
+                assert_eq!(asked.get(), 1, "{status}, {client:?} to {endpoint:?}");
+            }
+        }
     });
 }

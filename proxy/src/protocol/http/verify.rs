@@ -1,8 +1,9 @@
-//! What the `h2` crate lets through in the head of a request, and RFC 9113 does not.
+//! What the `h2` crate lets through in heads and trailers, and RFC 9113 does not.
 
 use crate::failure::Reason;
 use http::header::HOST;
 use http::request::Parts;
+use http::{HeaderMap, Method, Response, StatusCode, Uri};
 
 /// What a field counts beyond its bytes (RFC 9113 6.5.2, `SETTINGS_MAX_HEADER_LIST_SIZE`).
 const FIELD_OVERHEAD: usize = 32;
@@ -19,13 +20,18 @@ pub(super) fn verify(head: &mut Parts, most_bytes: usize, most_fields: usize) ->
     if head.headers.len() > most_fields || bytes > most_bytes {
         return Err(Reason::HeadTooLarge);
     }
+    if !is_target(&head.method, &head.uri) {
+        return Err(Reason::MalformedRequest);
+    }
     let mut hosts = head.headers.get_all(HOST).iter();
     let (host, second) = (hosts.next(), hosts.next());
     if second.is_some() {
         return Err(Reason::MalformedRequest);
     }
     let Some(authority) = head.uri.authority() else {
-        return Ok(());
+        // 8.3.1: one of both says whom it is for.
+        let named = host.is_some_and(|host| !host.is_empty());
+        return if named { Ok(()) } else { Err(Reason::MalformedRequest) };
     };
     // 8.3.1: userinfo is not for http, and a Host that says something else makes the request malformed.
     let agrees = host.is_none_or(|host| host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()));
@@ -36,6 +42,28 @@ pub(super) fn verify(head: &mut Parts, most_bytes: usize, most_fields: usize) ->
         head.headers.remove(HOST);
     }
     Ok(())
+}
+
+/// 8.3.1 and 8.5: `*` is for OPTIONS, what CONNECT asks for is a host with its port, and everything else is a path.
+fn is_target(method: &Method, target: &Uri) -> bool {
+    if *method == Method::CONNECT {
+        return target.port_u16().is_some();
+    }
+    let path = target.path_and_query().map_or("", |path| path.as_str());
+    path.starts_with('/') || path == "*" && *method == Method::OPTIONS
+}
+
+/// Refuses the head of an answer, an interim one too. 8.6: nothing can be switched to by 101.
+pub(super) fn verify_answer<T>(head: &Response<T>) -> Result<(), Reason> {
+    if head.status() == StatusCode::SWITCHING_PROTOCOLS || has_padding(head.headers()) {
+        return Err(Reason::MalformedResponse);
+    }
+    Ok(())
+}
+
+/// Whether a value among these fields or trailers is malformed.
+pub(super) fn has_padding(fields: &HeaderMap) -> bool {
+    fields.values().any(|value| is_padded(value.as_bytes()))
 }
 
 /// 8.2.1: a field value must not begin or end with white space.
@@ -66,6 +94,25 @@ mod tests {
     }
 
     #[test]
+    fn a_request_for_nobody_is_refused() {
+        for hosts in [&[][..], &[""]] {
+            assert_eq!(verify(&mut head("/", hosts), 1000, 100), Err(Reason::MalformedRequest));
+        }
+    }
+
+    #[test]
+    fn a_target_that_fits_no_method_is_refused() {
+        let asked = |method: Method, uri: &str| {
+            let mut head = head(uri, &[]);
+            head.method = method;
+            head.headers.insert(HOST, HeaderValue::from_static("web:1"));
+            verify(&mut head, 1000, 100).is_ok()
+        };
+        assert!(asked(Method::OPTIONS, "*") && asked(Method::CONNECT, "web:1"));
+        assert!(!asked(Method::GET, "*") && !asked(Method::CONNECT, "web") && !asked(Method::CONNECT, "/"));
+    }
+
+    #[test]
     fn two_names_are_refused() {
         for mut ambiguous in [
             head("http://web/", &["other"]),
@@ -83,7 +130,7 @@ mod tests {
     #[test]
     fn values_with_white_space_around_them_are_refused() {
         for value in [" a", "a ", "\ta", " "] {
-            let mut padded = head("/", &[]);
+            let mut padded = head("/", &["web"]);
             padded.headers.append("x-a", HeaderValue::from_static(value));
             assert_eq!(
                 verify(&mut padded, 1000, 100),
@@ -95,7 +142,7 @@ mod tests {
 
     #[test]
     fn more_fields_than_the_limit_are_refused() {
-        let mut many = head("/", &[]);
+        let mut many = head("/", &["web"]);
         for _ in 0..101 {
             many.headers.append("x-a", HeaderValue::from_static("1"));
         }
@@ -104,9 +151,8 @@ mod tests {
 
     #[test]
     fn more_bytes_than_the_limit_are_refused() {
-        let mut large = head("/", &[]);
-        large.headers.append("x-a", HeaderValue::from_static("1"));
-        assert_eq!(verify(&mut large, 37, 100), Ok(()));
-        assert_eq!(verify(&mut large, 36, 100), Err(Reason::HeadTooLarge));
+        let mut large = head("/", &["a"]);
+        assert_eq!(verify(&mut large, 38, 100), Ok(()));
+        assert_eq!(verify(&mut large, 37, 100), Err(Reason::HeadTooLarge));
     }
 }

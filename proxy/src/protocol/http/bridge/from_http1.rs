@@ -15,6 +15,7 @@ use crate::protocol::http::failing::classify;
 use crate::protocol::http::h1::{Body, Framing, RequestHead, Version, write};
 use crate::protocol::http::http1::{After, Failed};
 use crate::protocol::http::routing::change_answer;
+use crate::protocol::http::verify::verify_answer;
 use crate::protocol::{Interim, Session};
 use crate::telemetry::RequestRecord;
 use crate::upstream::Http2;
@@ -141,7 +142,7 @@ pub(in crate::protocol::http) async fn from_http1(
 enum Waiting {
     Client(Reason),
     Answer(h2::Error),
-    /// A limit of ours, of which the client is told.
+    /// What we refuse, and tell the client.
     Ours(Reason),
 }
 
@@ -186,7 +187,7 @@ async fn wait(
             && let Poll::Ready(Some(interim)) = response.poll_informational(cx)
         {
             let interim = interim.map_err(Waiting::Answer)?;
-            surplus = watch.interim.another().err();
+            surplus = verify_answer(&interim).and_then(|()| watch.interim.another()).err();
             if surplus.is_none() && watch.version == Version::Http11 {
                 give_head(cx, near, &interim, Framing::None, (watch.version, true)).map_err(Waiting::Client)?;
             }
@@ -198,7 +199,9 @@ async fn wait(
             return Poll::Ready(Err(Waiting::Ours(reason)));
         }
         if let Poll::Ready(response) = Pin::new(&mut response).poll(cx) {
-            let (parts, receive) = response.map_err(Waiting::Answer)?.into_parts();
+            let response = response.map_err(Waiting::Answer)?;
+            verify_answer(&response).map_err(Waiting::Ours)?;
+            let (parts, receive) = response.into_parts();
             return Poll::Ready(Ok((Response::from_parts(parts, ()), receive)));
         }
         // A client that waits for 100 waits for the endpoint.

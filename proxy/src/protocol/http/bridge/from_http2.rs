@@ -13,6 +13,7 @@ use crate::protocol::http::failing::classify;
 use crate::protocol::http::h1::{self, Asked, Body, Framing, HeadLimits, Parsed, write};
 use crate::protocol::http::http1::{Failed, keep_for};
 use crate::protocol::http::routing::change_answer;
+use crate::protocol::http::verify::verify_answer;
 use crate::protocol::{Interim, Session};
 use crate::telemetry::RequestRecord;
 use crate::telemetry::trace::Onward;
@@ -131,7 +132,7 @@ impl Stream {
 
 /// Why there is no answer.
 enum Waiting {
-    /// A limit of ours, of which the client is told.
+    /// What we refuse, and tell the client.
     Ours(Reason),
     Client(Reason),
     Endpoint(Reason),
@@ -204,12 +205,16 @@ fn poll_response(
     stream.poll_request(cx, far).map_err(Waiting::Client)?;
     while let Poll::Ready(Some(head)) = response.poll_informational(cx) {
         let head = head.map_err(Waiting::Stream)?;
-        interim.another().map_err(Waiting::Ours)?;
+        verify_answer(&head)
+            .and_then(|()| interim.another())
+            .map_err(Waiting::Ours)?;
         // It fails only on a stream that is over, which the next poll notices.
         let _ = stream.respond.send_informational(head);
     }
     if let Poll::Ready(response) = Pin::new(response).poll(cx) {
-        return Poll::Ready(response.map_err(Waiting::Stream));
+        let response = response.map_err(Waiting::Stream)?;
+        verify_answer(&response).map_err(Waiting::Ours)?;
+        return Poll::Ready(Ok(response));
     }
     stream.poll_rest(cx, interim).map(Err)
 }
