@@ -4,7 +4,7 @@ mod signals;
 
 pub use signals::Held;
 
-use crate::admin::{self, Door, Face, Listening, Probes};
+use crate::admin::{self, Door, Face, Listening, Probes, Watchers};
 use crate::control::plane::Plane;
 use crate::control::source::{Place, Source};
 use crate::control::status::Status;
@@ -97,6 +97,7 @@ pub fn run(document: &Place, log: LogHandle, held: Held) -> Result<(), String> {
             access_log: access_log.clone(),
             spans: common.tracer.as_ref().map(|tracer| tracer.counts()),
             probes: Probes::default(),
+            watchers: Watchers::default(),
             listening,
             settings: Arc::clone(&settings),
             epoch: common.epoch,

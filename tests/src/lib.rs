@@ -9,6 +9,7 @@
 //!  kubelet    the containers of a Kubernetes Pod, in a pod                             kubernetes, process
 //!  kubernetes an API server that a test scripts                                       kubernetes/*
 //!  clients    ab, h2load, curl and the `client` program in a pod                          answers
+//!  browser    Chromium without a screen, in a pod
 //!  forward    an application between two others
 //!  passing    one that passes the headers of traces on
 //!  collector  where spans go, over OTLP
@@ -45,6 +46,7 @@
 
 pub mod answers;
 pub mod binaries;
+pub mod browser;
 pub mod catalogue;
 pub mod clients;
 pub mod cluster;

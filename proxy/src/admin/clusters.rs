@@ -11,7 +11,7 @@ use super::table::or_dash;
 use serde_json::json;
 use std::fmt::Write;
 
-const COLUMNS: [&str; 10] = [
+const COLUMNS: [&str; 12] = [
     "ENDPOINT",
     "WEIGHT",
     "HEALTH",
@@ -22,6 +22,8 @@ const COLUMNS: [&str; 10] = [
     "HTTP/2",
     "OPENED",
     "FAILED",
+    "REQUESTS",
+    "ERRORS",
 ];
 
 /// For people.
@@ -100,5 +102,7 @@ fn cells(endpoint: &EndpointState) -> [String; COLUMNS.len()] {
         endpoint.http2.to_string(),
         endpoint.opened.to_string(),
         endpoint.failed.to_string(),
+        endpoint.requests.to_string(),
+        endpoint.request_failures.to_string(),
     ]
 }

@@ -5,6 +5,7 @@ use crate::balance::Millis;
 use crate::snapshot::Cluster;
 use crate::snapshot::Discovery;
 use crate::snapshot::Snapshot;
+use crate::telemetry::Traffic;
 use crate::upstream::backoff::Admission;
 use crate::upstream::shared::Shared;
 use evenkeel_control_api::resource::cluster::Algorithm;
@@ -48,6 +49,14 @@ pub(super) struct EndpointState {
     pub(super) http2: i64,
     pub(super) opened: u64,
     pub(super) failed: u64,
+    /// Requests that went there and have ended, and those of them that failed.
+    pub(super) requests: u64,
+    pub(super) request_failures: u64,
+    /// Opaque connections that went there.
+    pub(super) connections: u64,
+    /// All of these, to be compared with what was before.
+    #[serde(skip)]
+    pub(super) traffic: Traffic,
 }
 
 /// Whether requests go there.
@@ -146,6 +155,7 @@ fn live(address: SocketAddr, shared: Option<&Shared>, now: Millis) -> EndpointSt
     // Without any, no worker has used it yet.
     let untouched = Shared::default();
     let shared = shared.unwrap_or(&untouched);
+    let traffic = shared.traffic();
     EndpointState {
         address,
         weight: None,
@@ -161,5 +171,9 @@ fn live(address: SocketAddr, shared: Option<&Shared>, now: Millis) -> EndpointSt
         http2: shared.multiplexed.load(Ordering::Relaxed),
         opened: shared.opened.load(Ordering::Relaxed),
         failed: shared.failed.load(Ordering::Relaxed),
+        requests: traffic.requests,
+        request_failures: traffic.failed,
+        connections: traffic.connections,
+        traffic,
     }
 }

@@ -122,7 +122,7 @@ fn configuration(status: &Status) -> [Family; 5] {
 /// A family, and what it reads off an endpoint; `None`: no sample.
 type Reading = (&'static Metric, fn(&EndpointState) -> Option<f64>);
 
-const READINGS: [Reading; 9] = [
+const READINGS: [Reading; 11] = [
     (catalogue::ENDPOINT_HEALTHY, |endpoint| {
         Some(f64::from(endpoint.health == Health::Healthy))
     }),
@@ -147,6 +147,10 @@ const READINGS: [Reading; 9] = [
     }),
     (catalogue::ENDPOINT_CONNECT_FAILURES, |endpoint| {
         Some(endpoint.failed as f64)
+    }),
+    (catalogue::ENDPOINT_REQUESTS, |endpoint| Some(endpoint.requests as f64)),
+    (catalogue::ENDPOINT_REQUEST_FAILURES, |endpoint| {
+        Some(endpoint.request_failures as f64)
     }),
 ];
 

@@ -3,6 +3,7 @@
 //! Two faces: on the telemetry port what may be seen by anybody (`/metrics`, `/ready`, `/live`), on loopback everything.
 //! To add a page: a variant in `page.rs`; the compiler names the matches that want a line.
 
+mod answer;
 mod app_health;
 mod clusters;
 mod config_dump;
@@ -11,10 +12,13 @@ mod endpoints;
 mod format;
 mod guard;
 mod listeners;
+mod live_page;
 mod log_level;
 mod memory;
 mod metrics;
+mod overview;
 mod page;
+mod patience;
 mod readiness;
 mod resources;
 mod routes;
@@ -24,8 +28,10 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod times;
+mod watchers;
 
 pub use listeners::Listening;
+pub use watchers::Watchers;
 
 use crate::control::status::Status;
 use crate::lifecycle::Lifecycle;
@@ -35,6 +41,7 @@ use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::log::LogHandle;
 use crate::telemetry::trace::Counts;
 use crate::upstream::shared::Registry;
+use answer::Then;
 use bytes::Bytes;
 use evenkeel_control_api::ads;
 use evenkeel_control_api::ads::csds;
@@ -50,7 +57,7 @@ use hyper_util::rt::TokioExecutor;
 use hyper_util::rt::TokioIo;
 use hyper_util::rt::TokioTimer;
 use hyper_util::server::conn::auto;
-use page::Then;
+use patience::Patience;
 use std::convert::Infallible;
 use std::error::Error;
 use std::net::IpAddr;
@@ -96,6 +103,8 @@ pub struct Door {
     pub log: LogHandle,
     /// So many may ask about the application.
     pub probes: Probes,
+    /// Who watches what goes on.
+    pub watchers: Watchers,
     /// The sockets that are listened on.
     pub listening: Vec<Listening>,
     /// As the process began with them.
@@ -119,6 +128,13 @@ impl Default for Probes {
 struct Ends {
     peer: IpAddr,
     local: IpAddr,
+}
+
+/// Who asks, and where.
+struct Asker {
+    face: Face,
+    ends: Ends,
+    patience: Arc<Patience>,
 }
 
 /// Which pages a listener has.
@@ -166,11 +182,18 @@ async fn connection(stream: TcpStream, peer: IpAddr, door: Arc<Door>, face: Face
         return;
     };
     let ends = Ends { peer, local };
-    let patience = patience(&door);
+    let patience = Arc::new(Patience::new(patience(&door)));
     let quit = Arc::new(AtomicBool::new(false));
     let service = {
-        let (door, quit) = (Arc::clone(&door), Arc::clone(&quit));
-        service_fn(move |request| answer(Arc::clone(&door), face, ends, request, Arc::clone(&quit)))
+        let (door, patience, quit) = (Arc::clone(&door), Arc::clone(&patience), Arc::clone(&quit));
+        service_fn(move |request| {
+            let asker = Asker {
+                face,
+                ends,
+                patience: Arc::clone(&patience),
+            };
+            answer(Arc::clone(&door), asker, request, Arc::clone(&quit))
+        })
     };
     let mut http = auto::Builder::new(TokioExecutor::new());
     if face == Face::Telemetry {
@@ -181,9 +204,11 @@ async fn connection(stream: TcpStream, peer: IpAddr, door: Arc<Door>, face: Face
         .header_read_timeout(HEAD_TIMEOUT)
         .keep_alive(false);
     http.http2().timer(TokioTimer::new()).max_concurrent_streams(CALLS);
-    let served = tokio::time::timeout(patience, http.serve_connection(TokioIo::new(stream), service)).await;
-    if let Ok(Err(error)) = served {
-        tracing::debug!(%peer, %error, "an admin connection ended early");
+    tokio::select! {
+        served = http.serve_connection(TokioIo::new(stream), service) => if let Err(error) = served {
+            tracing::debug!(%peer, %error, "an admin connection ended early");
+        },
+        () = patience.ended() => {}
     }
     // Only now: the process may end before another line of this runs, and whoever asked wants the answer.
     if quit.load(Ordering::Relaxed) {
@@ -201,8 +226,7 @@ fn patience(door: &Door) -> Duration {
 /// Pages over HTTP/1; over HTTP/2, which gRPC speaks, what is known of each resource.
 async fn answer(
     door: Arc<Door>,
-    face: Face,
-    ends: Ends,
+    Asker { face, ends, patience }: Asker,
     request: Request<Incoming>,
     quit: Arc<AtomicBool>,
 ) -> Result<Response<impl Body<Data = Bytes, Error = Box<dyn Error + Send + Sync>> + Send>, Infallible> {
@@ -213,7 +237,7 @@ async fn answer(
         let response = csds::answer(door.control_plane.clone(), request).await;
         return Ok(response.map(Either::Right));
     }
-    let answer = page::answer(&door, face, ends.local, request).await;
+    let answer = page::answer(&door, face, ends.local, request, patience).await;
     quit.store(answer.then == Then::Quit, Ordering::Relaxed);
     Ok(answer.response.map(Either::Left))
 }

@@ -2,6 +2,14 @@
 
 use super::Door;
 use super::Face;
+use super::answer::Answer;
+use super::answer::Then;
+use super::answer::Written;
+use super::answer::either;
+use super::answer::headed;
+use super::answer::json;
+use super::answer::text;
+use super::answer::whole;
 use super::app_health;
 use super::clusters;
 use super::config_dump;
@@ -9,16 +17,19 @@ use super::format::Asked;
 use super::format::Format;
 use super::guard;
 use super::listeners;
+use super::live_page;
 use super::log_level;
 use super::memory;
 use super::metrics;
+use super::patience::Patience;
 use super::readiness;
 use super::runtime;
 use super::stats;
 use super::table;
+use super::watchers;
 use crate::lifecycle::Phase;
-use bytes::Bytes;
 use http_body_util::BodyExt;
+use http_body_util::Either;
 use http_body_util::Full;
 use http_body_util::Limited;
 use hyper::HeaderMap;
@@ -37,29 +48,13 @@ use tokio::sync::Semaphore;
 /// Bytes of a log directive.
 const BODY_LIMIT: usize = 4_096;
 
-const TEXT: &str = "text/plain; charset=utf-8";
-const HTML: &str = "text/html; charset=utf-8";
-const JSON: &str = "application/json";
-
-/// What is answered, and what happens once it was.
-pub(super) struct Answer {
-    pub(super) response: Response<Full<Bytes>>,
-    pub(super) then: Then,
-}
-
-/// What happens after an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Then {
-    /// Nothing.
-    GoOn,
-    /// The process ends.
-    Quit,
-}
+const EVENTS: &str = "text/event-stream";
 
 /// A page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Page {
     Index,
+    Events,
     Clusters,
     Listeners,
     ConfigDump,
@@ -75,8 +70,9 @@ enum Page {
 }
 
 impl Page {
-    const ALL: [Self; 13] = [
+    const ALL: [Self; 14] = [
         Self::Index,
+        Self::Events,
         Self::Clusters,
         Self::Listeners,
         Self::ConfigDump,
@@ -94,6 +90,7 @@ impl Page {
     fn path(self) -> &'static str {
         match self {
             Self::Index => "/",
+            Self::Events => "/events",
             Self::Clusters => "/clusters",
             Self::Listeners => "/listeners",
             Self::ConfigDump => "/config_dump",
@@ -113,6 +110,7 @@ impl Page {
     fn about(self) -> &'static str {
         match self {
             Self::Index => "this list; in a browser a page that shows what goes on",
+            Self::Events => "what that page shows, once a second, as server-sent events",
             Self::Clusters => "every endpoint with its live state",
             Self::Listeners => "what is listened on, and what becomes of connections by where they were going",
             Self::ConfigDump => "what is in force, where each resource comes from, and why others are refused",
@@ -137,6 +135,7 @@ impl Page {
             Self::LogLevel => "GET, HEAD, PUT, POST",
             Self::Drain | Self::Quit => "POST",
             Self::Index
+            | Self::Events
             | Self::Clusters
             | Self::Listeners
             | Self::ConfigDump
@@ -165,13 +164,13 @@ impl Page {
             | Self::Memory
             | Self::LogLevel => Some(&["format"]),
             Self::Stats => Some(&["format", "filter"]),
-            Self::Metrics | Self::Ready | Self::Live | Self::Drain | Self::Quit => None,
+            Self::Events | Self::Metrics | Self::Ready | Self::Live | Self::Drain | Self::Quit => None,
         }
     }
 }
 
 /// What a request gets that is not to have an answer; `None`: it is.
-pub(super) fn refusal<B>(face: Face, peer: IpAddr, request: &Request<B>) -> Option<Response<Full<Bytes>>> {
+pub(super) fn refusal<B>(face: Face, peer: IpAddr, request: &Request<B>) -> Option<Response<Written>> {
     let (status, reason) = if let Err(reason) = guard::check(face, peer, request) {
         (StatusCode::FORBIDDEN, reason)
     } else if request.version() == Version::HTTP_2 && !is_grpc(request.headers()) {
@@ -190,8 +189,14 @@ fn is_grpc(headers: &HeaderMap) -> bool {
 
 /// Answers one request.
 ///
-/// `local` is the address that whoever asks has connected to.
-pub(super) async fn answer(door: &Arc<Door>, face: Face, local: IpAddr, request: Request<Incoming>) -> Answer {
+/// `local` is the address that whoever asks has connected to; `patience` is for what goes on.
+pub(super) async fn answer(
+    door: &Arc<Door>,
+    face: Face,
+    local: IpAddr,
+    request: Request<Incoming>,
+    patience: Arc<Patience>,
+) -> Answer {
     let path = request.uri().path();
     if face == Face::Telemetry && path.starts_with(app_health::PREFIX) {
         return app_health_page(door, local, &request).await;
@@ -226,6 +231,7 @@ pub(super) async fn answer(door: &Arc<Door>, face: Face, local: IpAddr, request:
     };
     match page {
         Page::Index => index(asked.format),
+        Page::Events => events(door, request.method(), patience),
         Page::Metrics => metrics_page(door, request.headers()).await,
         Page::Ready => match readiness::check(door) {
             Ok(how) => text(StatusCode::OK, &format!("{how}\n")),
@@ -330,7 +336,7 @@ fn index(format: Option<Format>) -> Answer {
         text
     };
     match format {
-        Some(Format::Html) => whole(StatusCode::OK, HTML, include_str!("index.html")),
+        Some(Format::Html) => live_page::page(),
         other => either(other, &pages, text),
     }
 }
@@ -343,14 +349,15 @@ struct Entry {
     about: &'static str,
 }
 
-/// In words, or as JSON where that is asked for.
-fn either<T: Serialize>(format: Option<Format>, page: &T, in_words: impl FnOnce(&T) -> String) -> Answer {
-    match format {
-        Some(Format::Json) => match serde_json::to_value(page) {
-            Ok(value) => json(&value),
-            Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, &format!("{error}\n")),
-        },
-        Some(Format::Text | Format::Html) | None => text(StatusCode::OK, &in_words(page)),
+/// Goes on for as long as whoever asks reads.
+fn events(door: &Arc<Door>, method: &Method, patience: Arc<Patience>) -> Answer {
+    let told = match *method {
+        Method::HEAD => door.watchers.has_place().map(|()| Either::Left(Full::default())),
+        _ => watchers::watch(door, patience).map(Either::Right),
+    };
+    match told {
+        Ok(told) => headed(StatusCode::OK, EVENTS, told),
+        Err(crowded) => text(StatusCode::SERVICE_UNAVAILABLE, &format!("{crowded}\n")),
     }
 }
 
@@ -405,33 +412,4 @@ async fn log_level_page(door: &Door, format: Option<Format>, request: Request<In
     }
     let directive = door.log.directive();
     either(format, &log_level::json(&directive), |_| format!("{directive}\n"))
-}
-
-fn text(status: StatusCode, body: &str) -> Answer {
-    whole(status, TEXT, body.to_owned())
-}
-
-fn json(value: &serde_json::Value) -> Answer {
-    whole(StatusCode::OK, JSON, format!("{value:#}\n"))
-}
-
-fn whole(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
-    let mut response = Response::new(Full::new(body.into()));
-    *response.status_mut() = status;
-    let policy = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'";
-    let headers = [
-        (header::CONTENT_TYPE, content_type),
-        (header::CACHE_CONTROL, "no-store"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::CONTENT_SECURITY_POLICY, policy),
-    ];
-    for (name, value) in headers {
-        response
-            .headers_mut()
-            .insert(name, header::HeaderValue::from_static(value));
-    }
-    Answer {
-        response,
-        then: Then::GoOn,
-    }
 }

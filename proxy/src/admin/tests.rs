@@ -3,10 +3,12 @@
 mod app_health;
 mod control_plane;
 mod pages;
+mod watchers;
 
 use super::Door;
 use super::Face;
 use super::Probes;
+use super::Watchers;
 use super::serve;
 use crate::control::status::Refusal;
 use crate::control::status::Status;
@@ -51,6 +53,8 @@ struct House {
     status: watch::Sender<Status>,
     lifecycle: Arc<Lifecycle>,
     registry: Arc<Registry>,
+    books: Vec<Arc<Book>>,
+    door: Arc<Door>,
     /// The log lives as long as its subscriber.
     _log: Box<dyn std::any::Any>,
 }
@@ -85,6 +89,7 @@ impl House {
             spans: None,
             probes: Probes::default(),
             listening: Vec::new(),
+            watchers: Watchers::default(),
             settings: Arc::new(mesh::load(mesh).unwrap().settings),
             epoch: Instant::now(),
         });
@@ -102,8 +107,14 @@ impl House {
             status,
             lifecycle,
             registry,
+            books: door.books.clone(),
+            door,
             _log: Box::new(subscriber),
         }
+    }
+
+    fn watchers(&self) -> &Watchers {
+        &self.door.watchers
     }
 
     fn configure(&self) -> Arc<snapshot::Snapshot> {
@@ -334,7 +345,20 @@ async fn clusters_show_every_endpoint_with_its_state() {
     };
     assert_eq!(
         line("10.244.1.11:8080"),
-        ["10.244.1.11:8080", "3", "healthy", "0", "0", "-", "0", "0", "0", "0"]
+        [
+            "10.244.1.11:8080",
+            "3",
+            "healthy",
+            "0",
+            "0",
+            "-",
+            "0",
+            "0",
+            "0",
+            "0",
+            "0",
+            "0"
+        ]
     );
     assert_eq!(line("[fd00:1::12]:8080")[1], "1");
     assert_eq!(line("10.9.9.9:1")[..5], ["10.9.9.9:1", "-", "removed", "0", "1"]);
@@ -400,7 +424,19 @@ async fn the_index_is_one_page_that_loads_nothing_from_elsewhere() {
     let answer = send(house.admin, &browser).await;
     assert_eq!(answer.status, 200);
     assert!(answer.head.contains("content-security-policy: default-src 'none'"));
-    assert!(!answer.body.contains("http://") && !answer.body.contains("https://"));
+    // A name that the drawing of lines has, and nothing that is fetched.
+    let body = answer.body.replace("http://www.w3.org/2000/svg", "");
+    assert!(!body.contains("http://") && !body.contains("https://") && !body.contains("NONCE"));
+    let nonce = |answer: &Answer| {
+        let after = answer.head.split_once("script-src 'nonce-").unwrap().1;
+        after.split('\'').next().unwrap().to_owned()
+    };
+    assert!(answer.body.contains(&format!("<script nonce=\"{}\">", nonce(&answer))));
+    assert_ne!(
+        nonce(&answer),
+        nonce(&send(house.admin, &browser).await),
+        "each answer has its own"
+    );
 }
 
 #[tokio::test]

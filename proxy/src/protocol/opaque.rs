@@ -119,7 +119,9 @@ pub async fn serve(
             return Err(reason);
         }
     };
-    let upstream: SocketAddr = reached.in_flight.endpoint().address;
+    let endpoint = reached.in_flight.endpoint();
+    endpoint.series().connected();
+    let upstream: SocketAddr = endpoint.address;
     if let Some(entry) = record.entry() {
         entry.reach(Some(upstream), reached.attempts);
         entry.cluster(&reached.cluster.service, &reached.cluster.name);

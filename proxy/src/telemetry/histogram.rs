@@ -24,6 +24,25 @@ pub(super) const BOUNDS: [(u64, &str); 16] = [
     (60_000_000_000, "60"),
 ];
 
+/// A duration, and the bucket that it belongs to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Taken {
+    bucket: usize,
+    nanos: u64,
+}
+
+impl Taken {
+    pub(super) fn of(duration: Duration) -> Self {
+        // Whole nanoseconds: a bound is exact, and no float is compared. 584 years fit.
+        let nanos = duration
+            .as_secs()
+            .saturating_mul(1_000_000_000)
+            .saturating_add(duration.subsec_nanos().into());
+        let bucket = BOUNDS.partition_point(|(bound, _)| *bound < nanos);
+        Self { bucket, nanos }
+    }
+}
+
 /// Durations from half a millisecond to a minute, and all above. One thread writes it.
 #[derive(Debug, Default)]
 pub struct Histogram {
@@ -35,12 +54,12 @@ pub struct Histogram {
 impl Histogram {
     /// Counts one that took this long.
     pub fn observe(&self, duration: Duration) {
-        // Whole nanoseconds: a bound is exact, and no float is compared. 584 years fit.
-        let nanos = duration
-            .as_secs()
-            .saturating_mul(1_000_000_000)
-            .saturating_add(duration.subsec_nanos().into());
-        self.buckets[BOUNDS.partition_point(|(bound, _)| *bound < nanos)].increment();
+        self.count(Taken::of(duration));
+    }
+
+    /// The same of one whose bucket was looked up already, for another histogram.
+    pub(super) fn count(&self, Taken { bucket, nanos }: Taken) {
+        self.buckets[bucket].increment();
         self.nanos.add(nanos);
     }
 

@@ -10,13 +10,16 @@ use http::Response;
 use http::StatusCode;
 use tokio::time::Instant;
 
+use crate::failure::Blame;
 use crate::failure::Reason;
 use crate::telemetry::Book;
 use crate::telemetry::Direction;
+use crate::telemetry::EndpointSeries;
 use crate::telemetry::HttpSeries;
 use crate::telemetry::TcpSeries;
 use crate::telemetry::access_log::Entry;
 use crate::telemetry::access_log::Outcome;
+use crate::telemetry::histogram::Taken;
 use crate::telemetry::trace::Span;
 use crate::telemetry::trace::TraceId;
 
@@ -28,6 +31,8 @@ pub struct RequestRecord {
     status: Option<StatusCode>,
     grpc_status: Option<u32>,
     failure: Option<Reason>,
+    /// Of the endpoint that has it.
+    endpoint: Option<Arc<EndpointSeries>>,
     entry: Option<Box<Entry>>,
     span: Option<Box<Span>>,
 }
@@ -42,6 +47,7 @@ impl RequestRecord {
             status: None,
             grpc_status: None,
             failure: None,
+            endpoint: None,
             entry: None,
             span: None,
         }
@@ -132,6 +138,24 @@ impl RequestRecord {
         }
     }
 
+    /// An attempt goes to this endpoint; the one before, if there was one, has failed.
+    pub fn reach(&mut self, endpoint: &Arc<EndpointSeries>) {
+        if let Some(before) = self.endpoint.replace(Arc::clone(endpoint)) {
+            before.abandoned.increment();
+        }
+    }
+
+    /// Whether it counts against the service: not what its client has done.
+    fn has_failed(&self) -> bool {
+        match self.failure {
+            Some(reason) => reason.blame() != Blame::Downstream,
+            None => {
+                self.status.is_none_or(|status| status.is_server_error())
+                    || self.grpc_status.is_some_and(is_servers_fault)
+            }
+        }
+    }
+
     /// The configuration answers it, with a redirect or a direct response.
     pub fn answered_by_configuration(&mut self) {
         self.series.configured.increment();
@@ -166,7 +190,18 @@ impl Drop for RequestRecord {
             series.failures[reason as usize].increment();
         }
         let duration = self.started.elapsed();
-        series.duration.observe(duration);
+        let taken = Taken::of(duration);
+        series.duration.count(taken);
+        let failed = self.has_failed();
+        if failed {
+            series.failed.increment();
+        }
+        if let Some(endpoint) = &self.endpoint {
+            endpoint.duration.count(taken);
+            if failed {
+                endpoint.failed.increment();
+            }
+        }
         if self.entry.is_none() && self.span.is_none() {
             return;
         }
@@ -183,6 +218,12 @@ impl Drop for RequestRecord {
             span.end(outcome);
         }
     }
+}
+
+/// The statuses of gRPC that are errors of a server, as OpenTelemetry has them: unknown, deadline exceeded, unimplemented,
+/// internal, unavailable, data loss. The others say something of the request.
+fn is_servers_fault(status: u32) -> bool {
+    matches!(status, 2 | 4 | 12 | 13 | 14 | 15)
 }
 
 /// One connection that was accepted.

@@ -79,6 +79,8 @@ pub struct HttpSeries {
     pub(super) statuses: Statuses,
     pub(super) grpc_statuses: GrpcStatuses,
     pub(super) failures: Reasons,
+    /// Those that failed, whoever found it out: the endpoint by its status, or the mesh.
+    pub(super) failed: Counter,
     pub(super) retries: Counter,
     pub(super) retries_forbidden: Counter,
     pub(super) configured: Counter,

@@ -3,7 +3,8 @@
 use super::http1::{IdlePool, Ledger};
 use super::http2::Http2Pool;
 use super::shared::{Registry, Shared};
-use std::cell::Cell;
+use crate::telemetry::EndpointSeries;
+use std::cell::{Cell, OnceCell};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::rc::Rc;
@@ -16,6 +17,8 @@ pub struct Endpoint {
     pub address: SocketAddr,
     /// Load, latency and back-off, shared by all workers.
     pub shared: Arc<Shared>,
+    /// Where this worker counts what goes there; nothing before the first request.
+    series: OnceCell<Arc<EndpointSeries>>,
     /// So many requests a connection to it carries; `None`: any number.
     pub(super) max_requests: Cell<Option<NonZeroU32>>,
     /// Idle HTTP/1 connections.
@@ -28,6 +31,11 @@ impl Endpoint {
     /// Whether a connection that has carried so many requests must carry no more.
     pub(super) fn wears_out(&self, carried: u32) -> bool {
         self.max_requests.get().is_some_and(|max| carried >= max.get())
+    }
+
+    /// Where this worker counts what goes there.
+    pub fn series(&self) -> &Arc<EndpointSeries> {
+        self.series.get_or_init(|| self.shared.series(self.idle.worker()))
     }
 
     /// Nothing is kept for it any more: it has left the configuration. What is in flight goes on.
@@ -50,6 +58,7 @@ impl Nursery {
         let idle = IdlePool::new(Rc::clone(&self.ledger), Arc::clone(&shared));
         Rc::new(Endpoint {
             address,
+            series: OnceCell::new(),
             max_requests: Cell::new(None),
             idle,
             http2: Http2Pool::default(),

@@ -130,6 +130,11 @@ impl IdlePool {
         self.evicted(self.connections.take().len());
     }
 
+    /// Whose connections these are.
+    pub(super) fn worker(&self) -> usize {
+        self.ledger.book.worker()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.connections.borrow().len()
     }

@@ -4,7 +4,8 @@
 use super::backoff::Backoff;
 use super::budget::Budget;
 use crate::balance::Load;
-use std::collections::HashMap;
+use crate::telemetry::{EndpointSeries, Traffic};
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -24,6 +25,22 @@ pub struct Shared {
     pub opened: AtomicU64,
     /// Attempts to connect that failed.
     pub failed: AtomicU64,
+    /// What each worker counts there. A worker that forgets an endpoint and comes back counts on.
+    series: Mutex<BTreeMap<usize, Arc<EndpointSeries>>>,
+}
+
+impl Shared {
+    /// Where this worker counts. It takes a lock: keep the result.
+    pub fn series(&self, worker: usize) -> Arc<EndpointSeries> {
+        let mut series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(series.entry(worker).or_default())
+    }
+
+    /// What all workers have counted.
+    pub fn traffic(&self) -> Traffic {
+        let series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
+        Traffic::of_endpoint(series.values().map(Arc::as_ref))
+    }
 }
 
 /// Cluster and address.

@@ -176,6 +176,7 @@ impl<'a> Attempts<'a> {
         while let Some(endpoint) = next {
             self.made += 1;
             self.newest = Some(endpoint.address);
+            record.reach(endpoint.series());
             match self.connect(&endpoint, version).await {
                 Ok(lease) => {
                     if !lease.reused() || !self.tried.is_empty() {

@@ -25,6 +25,10 @@ group! { ENDPOINT_METRICS "Endpoints"
         "Connections opened."
     ENDPOINT_CONNECT_FAILURES Counter "evenkeel_endpoint_connect_failures_total" [CLUSTER ENDPOINT]
         "Attempts to connect that failed."
+    ENDPOINT_REQUESTS Counter "evenkeel_endpoint_requests_total" [CLUSTER ENDPOINT]
+        "Requests that went there and have ended, attempts that others followed included."
+    ENDPOINT_REQUEST_FAILURES Counter "evenkeel_endpoint_request_failures_total" [CLUSTER ENDPOINT]
+        "Of these the ones that failed, by a status of the server's or by the mesh; not by what clients do."
 }
 
 group! { BUDGET_METRICS "Retry budgets"
