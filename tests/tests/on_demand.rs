@@ -58,7 +58,7 @@ impl World {
         let document = settings
             .iter()
             .fold(Document::of(&services.each_ref()), |document, setting| {
-                document.with(setting)
+                document.with(*setting)
             });
         Ok(Self {
             family,

@@ -540,12 +540,12 @@ fn more_streams_than_a_client_may_open_are_refused_and_the_others_served() {
         let refused = client.next(frames::RST_STREAM).await;
         assert_eq!((refused.stream, &refused.payload[..]), (7, &[0, 0, 0, 7][..]));
         gate.add_permits(3);
-        let mut served = Vec::new();
-        while served.len() < 3 {
-            served.push(client.next(frames::HEADERS).await.stream);
+        let mut answered = Vec::new();
+        while answered.len() < 3 {
+            answered.push(client.next(frames::HEADERS).await.stream);
         }
-        served.sort_unstable();
-        assert_eq!(served, [1, 3, 5]);
+        answered.sort_unstable();
+        assert_eq!(answered, [1, 3, 5]);
     });
 }
 
