@@ -18,4 +18,5 @@ pub mod mesh;
 mod report;
 pub mod resource;
 pub mod serve;
+pub mod tap;
 pub mod xds;

@@ -15,6 +15,7 @@ use crate::net::options::{Keepalive, TcpOptions};
 use crate::net::original_dst::own_addresses;
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::log::LogHandle;
+use crate::telemetry::tap::Tap;
 use crate::telemetry::trace::{Exporter, Tracer};
 use crate::telemetry::{Book, Idle, Roster};
 use crate::upstream::own::Own;
@@ -68,6 +69,7 @@ pub fn run(document: &Place, log: LogHandle, held: Held) -> Result<(), String> {
     let listening = listeners.listening();
     let access_log = access_log(&settings)?;
     let (tracer, exporter) = runtime.block_on(async { tracing(&settings) })?.unzip();
+    let tap = Arc::new(Tap::default());
     let (usage, told) = mpsc::unbounded_channel();
     let common = Arc::new(Common {
         registry: Arc::new(Registry::default()),
@@ -76,6 +78,7 @@ pub fn run(document: &Place, log: LogHandle, held: Held) -> Result<(), String> {
         access_log: access_log.clone(),
         tracer,
         roster: Arc::new(Roster::new(settings.metrics.clone())),
+        tap: Arc::clone(&tap),
         epoch: Instant::now(),
         limits: settings.limits.clone(),
         on_demand: on_demand(&settings).map(|settings| (settings, usage)),
@@ -96,6 +99,7 @@ pub fn run(document: &Place, log: LogHandle, held: Held) -> Result<(), String> {
             log,
             access_log: access_log.clone(),
             spans: common.tracer.as_ref().map(|tracer| tracer.counts()),
+            tap,
             probes: Probes::default(),
             watchers: Watchers::default(),
             listening,

@@ -39,6 +39,7 @@ use crate::lifecycle::Phase;
 use crate::telemetry::Book;
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::log::LogHandle;
+use crate::telemetry::tap::Tap;
 use crate::telemetry::trace::Counts;
 use crate::upstream::shared::Registry;
 use answer::Then;
@@ -46,6 +47,7 @@ use bytes::Bytes;
 use evenkeel_control_api::ads;
 use evenkeel_control_api::ads::csds;
 use evenkeel_control_api::mesh::settings::ProxySettings;
+use evenkeel_control_api::tap;
 use http_body_util::Either;
 use hyper::Request;
 use hyper::Response;
@@ -64,6 +66,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
+use std::task::Context;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::net::TcpStream;
@@ -99,6 +102,8 @@ pub struct Door {
     pub access_log: Option<Arc<AccessLog>>,
     /// What became of spans, if there are any.
     pub spans: Option<Arc<Counts>>,
+    /// For those who listen to requests.
+    pub tap: Arc<Tap>,
     /// To see and change the log level.
     pub log: LogHandle,
     /// So many may ask about the application.
@@ -233,9 +238,21 @@ async fn answer(
     if let Some(refused) = page::refusal(face, ends.peer, &request) {
         return Ok(refused.map(Either::Left));
     }
+    if request.version() == Version::HTTP_2 && request.uri().path() == tap::PATH {
+        let open = move |request| {
+            let (mut events, patience) = (door.tap.listen(request)?, Arc::clone(&patience));
+            Ok(move |cx: &mut Context<'_>| {
+                // It is asked every second, be there events or not, while whoever listens takes what there is.
+                patience.renew();
+                events.poll(cx)
+            })
+        };
+        let response = tap::answer(request, open).await;
+        return Ok(response.map(|body| Either::Right(Either::Right(body))));
+    }
     if request.version() == Version::HTTP_2 {
         let response = csds::answer(door.control_plane.clone(), request).await;
-        return Ok(response.map(Either::Right));
+        return Ok(response.map(|body| Either::Right(Either::Left(body))));
     }
     let answer = page::answer(&door, face, ends.local, request, patience).await;
     quit.store(answer.then == Then::Quit, Ordering::Relaxed);

@@ -2,6 +2,7 @@
 
 mod argument;
 mod call;
+mod tap;
 mod validate;
 mod wait;
 
@@ -26,6 +27,12 @@ Exit codes:
   1  it failed; the reason is on stderr
   2  the command line is wrong
   3  it took longer than --timeout";
+
+const TAP_EXAMPLES: &str = "\
+Examples:
+  evenkeel-proxy tap --status 5xx --status 404
+  evenkeel-proxy tap --host '*.shop' --path /orders --method POST --headers
+  evenkeel-proxy tap --peer 10.1.0.0/16 --direction inbound --count 10 --output json";
 
 /// Evenkeel's data plane: takes over a pod's TCP traffic and balances every request.
 #[derive(Debug, Parser)]
@@ -63,6 +70,15 @@ enum Command {
         /// Where the proxy answers /ready
         #[arg(long, alias = "admin", value_name = "HOST:PORT", default_value = "127.0.0.1:15020")]
         telemetry: Address,
+    },
+    /// Show requests and opaque connections as they end
+    ///
+    /// Without options it shows all of them, up to --limit a second, until it is interrupted. All that is asked for must hold.
+    /// Values of headers are redacted unless --headers asks for them. While nobody listens, it costs the proxy nothing.
+    #[command(after_help = TAP_EXAMPLES, after_long_help = TAP_EXAMPLES)]
+    Tap {
+        #[command(flatten)]
+        options: Box<tap::Options>,
     },
     /// Ask a proxy to drain, and wait until it has ended
     ///
@@ -143,6 +159,7 @@ fn execute(command: Command, held: Held) -> Result<String, Failure> {
             validate::validate(&document).map_err(Failure::Failed)
         }
         Command::Await { timeout, telemetry } => block_on(held, wait::until_ready(&telemetry, timeout)),
+        Command::Tap { options } => block_on(held, tap::run(*options)),
         Command::Drain {
             until_terminated: true,
             admin,
@@ -270,6 +287,8 @@ mod tests {
             parse("drain --until-terminated --timeout 5s"),
             Err(ErrorKind::ArgumentConflict)
         );
+        assert_eq!(parse("tap --secrets"), Err(ErrorKind::MissingRequiredArgument));
+        assert_eq!(parse("tap --limit 0"), Err(ErrorKind::ValueValidation));
         assert_eq!(parse("serve"), Err(ErrorKind::InvalidSubcommand));
     }
 

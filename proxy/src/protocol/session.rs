@@ -5,6 +5,7 @@ use crate::control::asking::Asking;
 use crate::lifecycle::Lifecycle;
 use crate::snapshot::{Handling, Opening, Seen, Target};
 use crate::telemetry::access_log::{Entry, Origin, WorkerLog};
+use crate::telemetry::tap::WorkerTap;
 use crate::telemetry::trace::Tracer;
 use crate::telemetry::{self, Book, Protocol, RequestRecord, ServiceSeries, TcpRecord};
 use crate::upstream::{Endpoint, Live, Upstreams};
@@ -33,6 +34,8 @@ pub struct Context {
     pub access_log: Option<Rc<WorkerLog>>,
     /// Who decides about traces and takes spans, if there are any.
     pub tracer: Option<Arc<Tracer>>,
+    /// Who listens to each request.
+    pub tap: WorkerTap,
     /// Who asks for destinations on demand; `None`: everything is known.
     pub asking: Option<Rc<Asking>>,
     /// Whether to say goodbye.
@@ -162,13 +165,20 @@ impl Session {
     }
 
     fn entry(&self, protocol: &'static str) -> Option<Box<Entry>> {
-        let log = self.context.access_log.as_ref()?;
-        if let Some(share) = log.share()
-            && self.context.upstreams.dice().below(MILLION) >= u64::from(share)
-        {
+        let log = self.context.access_log.as_ref();
+        let taps = self.context.tap.listening();
+        if log.is_none() && taps.is_none() {
             return None;
         }
-        Some(Entry::new(Rc::clone(log), protocol, self.origin()))
+        let drawn = |log: &&Rc<WorkerLog>| {
+            let share = log.share().map(u64::from);
+            share.is_none_or(|share| self.context.upstreams.dice().below(MILLION) < share)
+        };
+        let log = log.filter(drawn).map(Rc::clone);
+        if log.is_none() && taps.is_none() {
+            return None;
+        }
+        Some(Entry::new(log, taps, protocol, self.origin()))
     }
 
     /// Where this connection came from, and where to.

@@ -56,6 +56,7 @@ mod series;
 mod service_metrics;
 mod status;
 mod sums;
+pub mod tap;
 #[cfg(test)]
 pub(crate) mod tests;
 mod totals;

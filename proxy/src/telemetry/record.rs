@@ -95,9 +95,11 @@ impl RequestRecord {
         self.set_status(head.status());
         let Some(entry) = &mut self.entry else { return false };
         entry.answered(self.started.elapsed());
-        let told = entry.wanted().of_answer(head.headers());
-        entry.answer(told);
-        entry.wanted().wants_trailers()
+        let Some(wanted) = entry.wanted().cloned() else {
+            return false;
+        };
+        entry.answer(wanted.of_answer(head.headers()));
+        wanted.wants_trailers()
     }
 
     /// The trailers that the client gets, if there were any.

@@ -19,6 +19,7 @@ use crate::protocol::detect::Learnt;
 use crate::protocol::{Bounds, Context};
 use crate::snapshot::Snapshot;
 use crate::telemetry::access_log::AccessLog;
+use crate::telemetry::tap::{Tap, WorkerTap};
 use crate::telemetry::trace::Tracer;
 use crate::telemetry::{Book, Roster};
 use crate::upstream::own::Own;
@@ -58,6 +59,8 @@ pub struct Common {
     pub tracer: Option<Arc<Tracer>>,
     /// Which services are counted each for itself.
     pub roster: Arc<Roster>,
+    /// Who listens to requests.
+    pub tap: Arc<Tap>,
     /// The zero of coarse time.
     pub epoch: Instant,
     /// Of the process.
@@ -229,11 +232,14 @@ fn context(common: &Common, book: Arc<Book>, bounds: Bounds) -> Rc<Context> {
         dice: Dice::seeded(seed()),
         limits: common.limits.clone(),
     });
+    let logged = common.access_log.as_ref().map(|log| Arc::clone(log.wanted()));
+    let logged = logged.unwrap_or_default();
     Rc::new(Context {
         upstreams: Rc::new(upstreams),
         book,
         access_log: common.access_log.as_ref().map(AccessLog::worker),
         tracer: common.tracer.clone(),
+        tap: WorkerTap::new(Arc::clone(&common.tap), logged),
         asking: common
             .on_demand
             .clone()

@@ -28,6 +28,7 @@ mod refused;
 mod replays;
 mod retries;
 mod routes;
+mod tap;
 mod traces;
 mod truncated;
 mod upgrades;

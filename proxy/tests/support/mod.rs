@@ -20,6 +20,8 @@ use evenkeel_proxy::protocol::detect::Learnt;
 use evenkeel_proxy::snapshot::compile;
 use evenkeel_proxy::telemetry::Book;
 use evenkeel_proxy::telemetry::access_log::AccessLog;
+use evenkeel_proxy::telemetry::tap::Tap;
+use evenkeel_proxy::telemetry::tap::WorkerTap;
 use evenkeel_proxy::telemetry::trace::Tracer;
 use evenkeel_proxy::upstream::Parts;
 use evenkeel_proxy::upstream::Upstreams;
@@ -159,6 +161,7 @@ pub(crate) async fn silent() -> Silent {
 pub(crate) struct Bench {
     pub(crate) context: Rc<Context>,
     pub(crate) registry: Arc<Registry>,
+    pub(crate) tap: Arc<Tap>,
     generation: Cell<u64>,
 }
 
@@ -188,11 +191,14 @@ impl Bench {
             dice: Dice::seeded(7),
             limits,
         });
+        let tap = Arc::new(Tap::default());
+        let logged = access_log.map(|log| Arc::clone(log.wanted())).unwrap_or_default();
         let context = Context {
             upstreams: Rc::new(upstreams),
             book,
             access_log: access_log.map(AccessLog::worker),
             tracer,
+            tap: WorkerTap::new(Arc::clone(&tap), logged),
             asking: None,
             lifecycle: Arc::new(Lifecycle::default()),
             learnt: RefCell::new(Learnt::new(speculative)),
@@ -201,6 +207,7 @@ impl Bench {
         let bench = Self {
             context: Rc::new(context),
             registry,
+            tap,
             generation: Cell::new(0),
         };
         bench.apply(document);

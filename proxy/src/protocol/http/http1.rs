@@ -25,7 +25,6 @@ use crate::upstream::{Http1, Live};
 use evenkeel_control_api::resource::listener::ForwardedFor;
 use http::Method;
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -339,7 +338,7 @@ async fn pass(
         outgoing = outgoing.racing();
     }
     let bounds = &session.context.bounds;
-    let wanted = record.entry().map(|entry| Arc::clone(entry.wanted()));
+    let wanted = record.entry().and_then(|entry| entry.wanted().cloned());
     let mut incoming = Incoming::new(bounds.interim(), wanted);
     let mut rest = Rest::new(bounds.body_timeout);
     let terms = terms(session, attempts, http, client, request);

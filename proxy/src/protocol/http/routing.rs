@@ -112,6 +112,12 @@ impl access_log::Head for Lines<'_> {
     fn first(&self, name: &HeaderName) -> Option<&[u8]> {
         self.value(name, 0)
     }
+
+    fn each(&self, tell: &mut dyn FnMut(&[u8], &[u8])) {
+        for (name, value) in self.head.fields(self.bytes) {
+            tell(name, value);
+        }
+    }
 }
 
 impl Lines<'_> {

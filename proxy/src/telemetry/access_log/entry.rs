@@ -6,6 +6,7 @@ use super::head::Told;
 use super::head::Wanted;
 use crate::failure::Reason;
 use crate::telemetry::Direction;
+use crate::telemetry::tap::Listening;
 use crate::telemetry::trace;
 use crate::telemetry::trace::TraceId;
 use http::HeaderMap;
@@ -38,27 +39,28 @@ pub struct Origin {
 /// A line in the making. There is none while nobody wants one, so that nothing is gathered for nobody.
 #[derive(Debug)]
 pub struct Entry {
-    log: Rc<WorkerLog>,
-    pub(super) time: SystemTime,
-    pub(super) protocol: &'static str,
-    pub(super) origin: Origin,
-    pub(super) upstream: Option<SocketAddr>,
-    pub(super) attempts: u32,
-    pub(super) retry: Option<&'static str>,
-    pub(super) answered_by: Option<&'static str>,
-    pub(super) asked: Option<Asked>,
-    pub(super) server_name: Option<String>,
-    pub(super) received: Cell<u64>,
-    pub(super) sent: Cell<u64>,
-    pub(super) way: Way,
-    pub(super) answered: Option<Duration>,
-    pub(super) told: [Told; 3],
+    log: Option<Rc<WorkerLog>>,
+    taps: Option<Rc<Listening>>,
+    pub(in crate::telemetry) time: SystemTime,
+    pub(in crate::telemetry) protocol: &'static str,
+    pub(in crate::telemetry) origin: Origin,
+    pub(in crate::telemetry) upstream: Option<SocketAddr>,
+    pub(in crate::telemetry) attempts: u32,
+    pub(in crate::telemetry) retry: Option<&'static str>,
+    pub(in crate::telemetry) answered_by: Option<&'static str>,
+    pub(in crate::telemetry) asked: Option<Asked>,
+    pub(in crate::telemetry) server_name: Option<String>,
+    pub(in crate::telemetry) received: Cell<u64>,
+    pub(in crate::telemetry) sent: Cell<u64>,
+    pub(in crate::telemetry) way: Way,
+    pub(in crate::telemetry) answered: Option<Duration>,
+    pub(in crate::telemetry) told: [Told; 3],
     trace: Option<[u8; 32]>,
 }
 
 /// What a request asks for, as bytes of the client, one behind the other.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(in crate::telemetry) struct Asked {
     text: Vec<u8>,
     /// Where the path begins, behind the method.
     path: u16,
@@ -71,13 +73,13 @@ pub(super) struct Asked {
 
 /// The way that a request took.
 #[derive(Debug, Default)]
-pub(super) struct Way {
+pub(in crate::telemetry) struct Way {
     /// The name of the rule; nothing where it has none.
-    pub(super) route: Option<Box<str>>,
+    pub(in crate::telemetry) route: Option<Box<str>>,
     /// The cluster as metrics name it, and as the control plane does.
-    pub(super) cluster: Option<[Arc<str>; 2]>,
+    pub(in crate::telemetry) cluster: Option<[Arc<str>; 2]>,
     /// Which HTTP the endpoint was spoken to in.
-    pub(super) version: Option<&'static str>,
+    pub(in crate::telemetry) version: Option<&'static str>,
 }
 
 /// How it ended.
@@ -92,33 +94,33 @@ pub(in crate::telemetry) struct Outcome {
 // === impl Asked ===
 
 impl Asked {
-    pub(super) fn method(&self) -> &[u8] {
+    pub(in crate::telemetry) fn method(&self) -> &[u8] {
         &self.text[..usize::from(self.path)]
     }
 
     /// With the query.
-    pub(super) fn path(&self) -> &[u8] {
+    pub(in crate::telemetry) fn path(&self) -> &[u8] {
         &self.text[usize::from(self.path)..usize::from(self.authority.unwrap_or(self.text.len() as u16))]
     }
 
-    pub(super) fn path_alone(&self) -> &[u8] {
+    pub(in crate::telemetry) fn path_alone(&self) -> &[u8] {
         match self.query {
             Some(query) => &self.text[usize::from(self.path)..usize::from(query) - 1],
             None => self.path(),
         }
     }
 
-    pub(super) fn query(&self) -> Option<&[u8]> {
+    pub(in crate::telemetry) fn query(&self) -> Option<&[u8]> {
         let end = self.authority.unwrap_or(self.text.len() as u16);
         self.query.map(|query| &self.text[usize::from(query)..usize::from(end)])
     }
 
-    pub(super) fn authority(&self) -> Option<&[u8]> {
+    pub(in crate::telemetry) fn authority(&self) -> Option<&[u8]> {
         self.authority.map(|authority| &self.text[usize::from(authority)..])
     }
 
     /// `HTTP/1.1` and others.
-    pub(super) fn version(&self) -> &'static str {
+    pub(in crate::telemetry) fn version(&self) -> &'static str {
         self.version
     }
 }
@@ -126,10 +128,16 @@ impl Asked {
 // === impl Entry ===
 
 impl Entry {
-    /// Of what begins now.
-    pub fn new(log: Rc<WorkerLog>, protocol: &'static str, origin: Origin) -> Box<Self> {
+    /// Of what begins now, for the access log, for those who listen, or both.
+    pub fn new(
+        log: Option<Rc<WorkerLog>>,
+        taps: Option<Rc<Listening>>,
+        protocol: &'static str,
+        origin: Origin,
+    ) -> Box<Self> {
         Box::new(Self {
             log,
+            taps,
             time: SystemTime::now(),
             protocol,
             origin,
@@ -197,15 +205,15 @@ impl Entry {
 
     /// The head of the request, as the rules get it.
     pub fn request(&mut self, head: &(impl Head + ?Sized)) {
-        let wanted = &self.log.log.wanted.request;
-        if !wanted.is_empty() {
-            self.told[0] = Told::of(wanted, head);
+        if let Some(wanted) = self.wanted() {
+            self.told[0] = wanted.of_request(head);
         }
     }
 
     /// What is told of an answer's head, for whoever sees it and not this entry.
-    pub fn wanted(&self) -> &Arc<Wanted> {
-        &self.log.log.wanted
+    pub fn wanted(&self) -> Option<&Arc<Wanted>> {
+        let taps = self.taps.as_ref().map(|taps| taps.wanted());
+        taps.or_else(|| self.log.as_ref().map(|log| log.wanted()))
     }
 
     /// The head of the answer, as the client gets it.
@@ -215,9 +223,8 @@ impl Entry {
 
     /// The trailers of the answer.
     pub fn trailers(&mut self, trailers: &HeaderMap) {
-        let wanted = &self.log.log.wanted.trailers;
-        if !wanted.is_empty() {
-            self.told[2] = Told::of(wanted, trailers);
+        if let Some(wanted) = self.wanted() {
+            self.told[2] = Told::of(&wanted.trailers, trailers);
         }
     }
 
@@ -274,7 +281,12 @@ impl Entry {
 
     /// Tells what has ended.
     pub(in crate::telemetry) fn end(&self, outcome: &Outcome) {
-        self.log.write(self, outcome);
+        if let Some(log) = &self.log {
+            log.write(self, outcome);
+        }
+        if let Some(taps) = &self.taps {
+            taps.tell(self, outcome);
+        }
     }
 }
 

@@ -6,6 +6,8 @@ pub(super) enum Inside {
     /// Between quotes of a line of text, or as they are: UTF-8 as it is, but for control characters; those, and bytes that are
     /// not UTF-8, as `\xff`. A backslash is doubled and a quote has one, so that no text looks like what it is not.
     Text,
+    /// The same without the backslash before quotes.
+    Plain,
     /// A string of JSON that holds what the form above is without the backslash before quotes.
     Json,
 }
@@ -24,6 +26,7 @@ pub(super) fn escape(bytes: &[u8], inside: Inside, out: &mut Vec<u8>) {
         for letter in chunk.valid().chars() {
             match letter {
                 '\\' => backslashes(2, inside, out),
+                '"' if inside == Inside::Plain => out.push(b'"'),
                 '"' => out.extend_from_slice(b"\\\""),
                 letter if is_special(letter) => hex(letter.encode_utf8(&mut [0; 4]).as_bytes(), inside, out),
                 letter => out.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes()),
@@ -74,6 +77,7 @@ mod tests {
             ("\u{85}\u{2028}".as_bytes(), "\\xc2\\x85\\xe2\\x80\\xa8"),
         ] {
             assert_eq!(escaped(bytes, Inside::Text), expected);
+            assert_eq!(escaped(bytes, Inside::Plain), expected.replace("\\\"", "\""));
             // What a reader of JSON gets differs by nothing but the quotes.
             let json = format!("\"{}\"", escaped(bytes, Inside::Json));
             let read: String = serde_json::from_str(&json).unwrap();

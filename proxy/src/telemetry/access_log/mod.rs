@@ -26,9 +26,11 @@ mod time;
 mod value;
 mod writer;
 
+pub(super) use entry::Asked;
 pub use entry::Entry;
 pub use entry::Origin;
 pub(super) use entry::Outcome;
+pub(super) use head::Field;
 pub use head::Head;
 pub use head::Told;
 pub use head::Wanted;
@@ -62,6 +64,20 @@ pub struct WorkerLog {
     clock: Clock,
 }
 
+/// Bytes of a peer as text that stays on one line.
+pub(super) fn escaped(bytes: &[u8]) -> String {
+    let mut out = Vec::new();
+    escape::escape(bytes, escape::Inside::Plain, &mut out);
+    // What it appends is text.
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// Envoy's flags of what has ended.
+pub(super) fn flags_of(entry: &Entry, outcome: &Outcome) -> String {
+    let flags: Vec<_> = flags::flags(entry, outcome).map(flags::Flag::short).collect();
+    flags.join(",")
+}
+
 // === impl AccessLog ===
 
 impl AccessLog {
@@ -85,6 +101,11 @@ impl AccessLog {
         })
     }
 
+    /// What it tells of heads.
+    pub fn wanted(&self) -> &Arc<Wanted> {
+        &self.wanted
+    }
+
     /// Lines that were not written.
     pub fn dropped(&self) -> u64 {
         self.queue.dropped()
@@ -99,6 +120,10 @@ impl AccessLog {
 // === impl WorkerLog ===
 
 impl WorkerLog {
+    fn wanted(&self) -> &Arc<Wanted> {
+        &self.log.wanted
+    }
+
     /// How many of a million requests are told of, by chance; `None`: all.
     pub fn share(&self) -> Option<u32> {
         self.log.filter.sample

@@ -22,7 +22,7 @@ pub(super) fn logged(lines: Lines) -> Box<Entry> {
         client: Some("10.0.0.1:4321".parse().unwrap()),
         destination: "[fd00::1]:80".parse().unwrap(),
     };
-    let mut entry = Entry::new(log.worker(), "http1", origin);
+    let mut entry = Entry::new(Some(log.worker()), None, "http1", origin);
     entry.time = UNIX_EPOCH;
     entry
 }

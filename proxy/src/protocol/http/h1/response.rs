@@ -361,12 +361,28 @@ impl Head for ResponseFields<'_> {
 
 impl access_log::Head for ResponseFields<'_> {
     fn first(&self, name: &HeaderName) -> Option<&[u8]> {
-        let came = Lines::fields(&self.bytes[..self.head.length], self.head.fields).find(|field| {
-            field.name.eq_ignore_ascii_case(name.as_str().as_bytes()) && !self.head.cuts.contains(field.line)
-        });
+        let mut came = self.came();
+        let came = came.find(|field| field.name.eq_ignore_ascii_case(name.as_str().as_bytes()));
         let added = || self.head.added.iter().find(|(added, _)| added == name);
         came.map(|field| field.value)
             .or_else(|| added().map(|(_, value)| value.as_bytes()))
+    }
+
+    fn each(&self, tell: &mut dyn FnMut(&[u8], &[u8])) {
+        for field in self.came() {
+            tell(field.name, field.value);
+        }
+        for (name, value) in &self.head.added {
+            tell(name.as_str().as_bytes(), value.as_bytes());
+        }
+    }
+}
+
+impl ResponseFields<'_> {
+    /// The lines that came and are passed on.
+    fn came(&self) -> impl Iterator<Item = Field<'_>> {
+        let lines = Lines::fields(&self.bytes[..self.head.length], self.head.fields);
+        lines.filter(|field| !self.head.cuts.contains(field.line))
     }
 }
 

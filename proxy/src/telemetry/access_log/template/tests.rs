@@ -29,7 +29,7 @@ fn request(lines: Lines) -> Box<Entry> {
     entry.speak("HTTP/1.1");
     entry.reach(Some("10.0.0.2:8080".parse().unwrap()), 2);
     entry.answered(Duration::from_millis(30));
-    let told = entry.wanted().of_answer(&map(&[("server", "nginx")]));
+    let told = entry.wanted().unwrap().of_answer(&map(&[("server", "nginx")]));
     entry.answer(told);
     entry.trailers(&map(&[("grpc-message", "what?")]));
     entry.received(3);

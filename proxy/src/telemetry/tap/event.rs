@@ -1,0 +1,71 @@
+//! What is told of a request or a connection.
+
+use super::secrets::is_secret;
+use super::wish::Values;
+use crate::failure::Reason;
+use crate::telemetry::access_log::Asked;
+use crate::telemetry::access_log::Entry;
+use crate::telemetry::access_log::Field;
+use crate::telemetry::access_log::Outcome;
+use crate::telemetry::access_log::escaped;
+use crate::telemetry::access_log::flags_of;
+use evenkeel_control_api::tap::Event;
+use evenkeel_control_api::tap::Header;
+use std::net::SocketAddr;
+use std::time::UNIX_EPOCH;
+
+/// What stands for a value that is not told.
+const REDACTED: &str = "[redacted]";
+
+pub(super) fn event(entry: &Entry, outcome: &Outcome, values: Values) -> Event {
+    let asked = entry.asked.as_ref();
+    let text = |bytes: Option<&[u8]>| bytes.map(escaped).unwrap_or_default();
+    let address = |address: Option<SocketAddr>| address.map(|address| address.to_string()).unwrap_or_default();
+    let since = entry.time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let [request, response, _] = &entry.told;
+    Event {
+        began: since.as_nanos() as u64,
+        duration: outcome.duration.as_micros() as u64,
+        direction: entry.origin.direction.label().to_owned(),
+        service: entry.origin.service.to_string(),
+        protocol: entry.protocol.to_owned(),
+        client: address(entry.origin.client),
+        destination: address(Some(entry.origin.destination)),
+        upstream: address(entry.upstream),
+        method: text(asked.map(Asked::method)),
+        path: text(asked.map(Asked::path)),
+        authority: text(asked.and_then(Asked::authority)),
+        server_name: text(entry.server_name.as_deref().map(str::as_bytes)),
+        status: outcome.status.map_or(0, |status| status.as_u16().into()),
+        grpc_status: outcome.grpc_status.map_or(-1, |status| status as i32),
+        reason: outcome.failure.map(Reason::label).unwrap_or_default().to_owned(),
+        flags: flags_of(entry, outcome),
+        attempts: entry.attempts,
+        received_bytes: entry.received.get(),
+        sent_bytes: entry.sent.get(),
+        route: entry.way.route.as_deref().unwrap_or_default().to_owned(),
+        cluster: entry
+            .way
+            .cluster
+            .as_ref()
+            .map(|[_, name]| name.to_string())
+            .unwrap_or_default(),
+        request_headers: headers(request.all(), values),
+        response_headers: headers(response.all(), values),
+    }
+}
+
+fn headers(fields: &[Field], values: Values) -> Vec<Header> {
+    let header = |(name, value): &Field| {
+        let told = match values {
+            Values::Redacted => false,
+            Values::Plain => !is_secret(name),
+            Values::Secret => true,
+        };
+        Header {
+            name: escaped(&name.to_ascii_lowercase()),
+            value: if told { escaped(value) } else { REDACTED.to_owned() },
+        }
+    };
+    fields.iter().map(header).collect()
+}
