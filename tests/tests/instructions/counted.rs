@@ -11,6 +11,7 @@ use anyhow::ensure;
 use evenkeel_tests::binaries;
 use evenkeel_tests::cluster::Cluster;
 use evenkeel_tests::cluster::Family;
+use evenkeel_tests::collector::Collector;
 use evenkeel_tests::document::Document;
 use evenkeel_tests::http;
 use evenkeel_tests::mesh::PROXY_USER;
@@ -25,10 +26,12 @@ use crate::dialogue::Dialogue;
 use crate::streams;
 use crate::workload::BATCH;
 use crate::workload::Port;
+use crate::workload::RECORDED;
 use crate::workload::Workload;
 
 /// The operator's door.
 const ADMIN: u16 = 15000;
+const COLLECTOR: u16 = 4317;
 
 /// From start to ready, and from the word to the end: valgrind is slow, and writes what it saw at last.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -52,6 +55,9 @@ pub(crate) struct World {
     program: PathBuf,
     /// Where the proxy's user may write.
     folder: PathBuf,
+    /// Where spans go.
+    collecting: SocketAddr,
+    collector: Collector,
     _servers: Vec<Pod>,
     _cluster: Cluster,
 }
@@ -78,7 +84,10 @@ impl World {
         // That user may not enter the folder of the build, and valgrind wants a file that it can read.
         let program = client.folder()?.join("evenkeel-proxy");
         std::fs::copy(release()?, &program)?;
+        let collecting = servers[0].at(Family::V4, COLLECTOR);
         Ok(Self {
+            collector: Collector::start(&servers[0], collecting)?,
+            collecting,
             service: endpoints(&servers)?,
             client,
             program,
@@ -100,10 +109,16 @@ impl World {
     /// All instructions of a proxy, from its start to its end, that serves so many requests.
     fn count(&self, workload: Workload, requests: usize) -> Result<u64> {
         let (document, out) = (self.client.folder()?.join("mesh.yaml"), self.folder.join("out"));
-        std::fs::write(
-            &document,
-            Document::of(&[&self.service]).with(workload.workers()).text(),
-        )?;
+        let mut settings = Document::of(&[&self.service]).with(workload.settings());
+        if workload.is_traced() {
+            // All others are not recorded, and told so; chance would not be the same in every run.
+            settings = settings.with(format!(
+                "tracing: {{collector: \"http://{}\", sample: 0%}}",
+                self.collecting
+            ));
+        }
+        std::fs::write(&document, settings.text())?;
+        let before = self.collector.spans().len();
         let mut command = self.client.command_as(PROXY_USER, "valgrind");
         // Without the gate for debuggers, which would make files of its own; threads take turns as they come.
         command.args(["--tool=callgrind", "--vgdb=no", "--fair-sched=yes"]);
@@ -118,6 +133,11 @@ impl World {
             .and_then(|()| self.end(&proxy));
         proxy.kill();
         outcome.with_context(|| proxy.said())?;
+        let (spans, recorded) = (self.collector.spans().len() - before, requests / RECORDED);
+        ensure!(
+            spans == if workload.is_traced() { recorded } else { 0 },
+            "{spans} spans of {recorded}"
+        );
         let profile = std::fs::read_to_string(&out).with_context(|| format!("callgrind's {}", out.display()))?;
         total(&profile).context("callgrind tells no total")
     }

@@ -16,6 +16,7 @@ use anyhow::ensure;
 use evenkeel_tests::pod::Pod;
 
 use crate::workload::BATCH;
+use crate::workload::RECORDED;
 
 /// Longer than any answer takes, under valgrind and on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -27,6 +28,8 @@ const CONNECTIONS: usize = 2;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Dialogue {
     request: &'static [u8],
+    /// Of a trace that is recorded.
+    recorded: &'static [u8],
     request_ends: &'static [u8],
     answer: &'static [u8],
     answer_ends: &'static [u8],
@@ -38,6 +41,8 @@ impl Dialogue {
     /// A small request with what clients usually send, and an answer to match.
     pub(crate) const HTTP1: Self = Self {
         request: b"GET /orders/17?full=1 HTTP/1.1\r\nHost: orders.example\r\nUser-Agent: instructions/1\r\nAccept: */*\r\n\r\n",
+        recorded: b"GET /orders/17?full=1 HTTP/1.1\r\nHost: orders.example\r\nUser-Agent: instructions/1\r\nAccept: */*\r\n\
+            traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n\r\n",
         request_ends: b"\r\n\r\n",
         answer: b"HTTP/1.1 200 OK\r\nServer: endpoint\r\nContent-Type: text/plain\r\nContent-Length: 32\r\n\r\n\
             a small answer of 32 bytes, end\n",
@@ -55,6 +60,7 @@ impl Dialogue {
     /// 64 bytes each way that are no protocol.
     pub(crate) const OPAQUE: Self = Self {
         request: b"\x00 a message of 64 bytes that nothing can take for a protocol\x01\x02\x03\n",
+        recorded: b"\x00 a message of 64 bytes that nothing can take for a protocol\x01\x02\x03\n",
         request_ends: b"\x03\n",
         answer: b"\x00 an answer of 64 bytes that nothing can take for a protocol \x01\x02\x04\n",
         answer_ends: b"\x04\n",
@@ -68,7 +74,11 @@ pub(crate) fn keep(from: &Pod, to: SocketAddr, dialogue: &Dialogue, requests: us
         .collect::<Result<Vec<_>>>()?;
     for request in 0..requests {
         let connection = &mut connections[request % CONNECTIONS];
-        connection.write_all(dialogue.request)?;
+        connection.write_all(if (request + 1).is_multiple_of(RECORDED) {
+            dialogue.recorded
+        } else {
+            dialogue.request
+        })?;
         ensure!(hear(connection, dialogue.answer_ends)?, "closed at request {request}");
     }
     Ok(())

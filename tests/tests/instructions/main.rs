@@ -34,6 +34,12 @@ use crate::workload::Workload;
 /// Set by `tests/scripts/instructions --record`.
 const RECORD: &str = "EVENKEEL_RECORD_INSTRUCTIONS";
 
+/// What spans of a hundredth of the requests may add, in percent.
+const TRACING: f64 = 5.0;
+
+/// What a line of JSON for each request may add, in percent.
+const LOGGED: f64 = 15.0;
+
 /// What a second worker may add to a request, in percent.
 const SECOND_WORKER: f64 = 5.0;
 
@@ -58,6 +64,14 @@ fn no_request_costs_more_than_is_recorded() -> Result<()> {
     for (one, two) in Workload::TWINS {
         let rise = measured.rise(one.name(), two.name())?;
         ensure!(rise <= SECOND_WORKER, "{}: {rise:+.1} % against one worker", two.name());
+    }
+    let traced = Workload::TRACED.map(|pair| (pair, TRACING, "tracing off"));
+    let logged = Workload::LOGGED.map(|pair| (pair, LOGGED, "no access log"));
+    for ((off, on), most, without) in traced.into_iter().chain(logged) {
+        measured.enter(on.name(), world.per_request(on)?);
+        let rise = measured.rise(off.name(), on.name())?;
+        writeln!(std::io::stderr(), "{:<16} {rise:+27.1} % against {without}", on.name())?;
+        ensure!(rise <= most, "{}: {rise:+.1} % against {without}", on.name());
     }
     Ok(())
 }

@@ -30,6 +30,8 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
 use crate::workload::BATCH;
+use crate::workload::PARENT;
+use crate::workload::RECORDED;
 
 /// Connections that take turns: with two workers, each has one.
 const CONNECTIONS: usize = 2;
@@ -65,7 +67,7 @@ pub(crate) fn ask(from: &Pod, to: SocketAddr, call: Call, requests: usize) -> Re
             clients.push(client);
         }
         for number in 0..requests / BATCH {
-            batch(&mut clients[number % CONNECTIONS], call).await?;
+            batch(&mut clients[number % CONNECTIONS], call, number * BATCH).await?;
         }
         anyhow::Ok(())
     };
@@ -74,10 +76,16 @@ pub(crate) fn ask(from: &Pod, to: SocketAddr, call: Call, requests: usize) -> Re
         .context("a batch has no end")?
 }
 
-async fn batch(client: &mut SendRequest<Bytes>, call: Call) -> Result<()> {
+/// Asks when there were so many requests.
+async fn batch(client: &mut SendRequest<Bytes>, call: Call, before: usize) -> Result<()> {
     let mut answers = JoinSet::new();
-    for _ in 0..BATCH {
-        let (answer, mut body) = client.send_request(call.request()?, call == Call::Get)?;
+    for number in before + 1..=before + BATCH {
+        let mut request = call.request()?;
+        if number.is_multiple_of(RECORDED) {
+            let parent = HeaderValue::from_static(PARENT);
+            request.headers_mut().insert("traceparent", parent);
+        }
+        let (answer, mut body) = client.send_request(request, call == Call::Get)?;
         if call == Call::Grpc {
             body.send_data(Bytes::from_static(MESSAGE), true)?;
         }

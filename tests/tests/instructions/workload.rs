@@ -12,15 +12,25 @@ use crate::streams::Call;
 /// Requests that are in flight together, where not one at a time.
 pub(crate) const BATCH: usize = 30;
 
+/// Of so many requests one belongs to a trace that is recorded, the last. While tracing is off that is one field more.
+pub(crate) const RECORDED: usize = 100;
+
+/// Whose child it is.
+pub(crate) const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
 /// One row of the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Workload {
     /// HTTP/1 requests on kept-alive connections.
     H1,
+    /// The same, with a line of JSON for each.
+    H1Logged,
     /// The same, on two workers.
     H1TwoWorkers,
     /// HTTP/2 requests, many in flight.
     H2,
+    /// The same, with a line of JSON for each.
+    H2Logged,
     /// The same, on two workers.
     H2TwoWorkers,
     /// Unary gRPC calls, many in flight.
@@ -29,6 +39,12 @@ pub(crate) enum Workload {
     Conn,
     /// Opaque messages there and back.
     TcpRr,
+    /// As `H1`, with spans of the traces that are recorded.
+    H1Traced,
+    /// As `H2`, with them.
+    H2Traced,
+    /// As `Grpc`, with them.
+    GrpcTraced,
 }
 
 /// A port of the service; its endpoints listen on the same number.
@@ -47,7 +63,7 @@ pub(crate) enum Port {
 // === impl Workload ===
 
 impl Workload {
-    /// All of them.
+    /// Those that are recorded.
     pub(crate) const ALL: [Self; 7] = [
         Self::H1,
         Self::H1TwoWorkers,
@@ -61,24 +77,45 @@ impl Workload {
     /// Those on two workers, after the same on one.
     pub(crate) const TWINS: [(Self, Self); 2] = [(Self::H1, Self::H1TwoWorkers), (Self::H2, Self::H2TwoWorkers)];
 
+    /// Those with spans, after the same without.
+    pub(crate) const TRACED: [(Self, Self); 3] = [
+        (Self::H1, Self::H1Traced),
+        (Self::H2, Self::H2Traced),
+        (Self::Grpc, Self::GrpcTraced),
+    ];
+
+    /// Whether the proxy is to make spans.
+    pub(crate) fn is_traced(self) -> bool {
+        Self::TRACED.iter().any(|(_, traced)| *traced == self)
+    }
+
+    /// Those with an access log, after the same without.
+    pub(crate) const LOGGED: [(Self, Self); 2] = [(Self::H1, Self::H1Logged), (Self::H2, Self::H2Logged)];
+
     /// Its name in the ledger.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::H1 => "h1",
+            Self::H1Logged => "h1 logged",
             Self::H1TwoWorkers => "h1 two workers",
             Self::H2 => "h2",
+            Self::H2Logged => "h2 logged",
             Self::H2TwoWorkers => "h2 two workers",
             Self::Grpc => "grpc",
             Self::Conn => "conn",
             Self::TcpRr => "tcp_rr",
+            Self::H1Traced => "h1 traced",
+            Self::H2Traced => "h2 traced",
+            Self::GrpcTraced => "grpc traced",
         }
     }
 
-    /// The setting of the mesh document that says on how many workers.
-    pub(crate) fn workers(self) -> &'static str {
+    /// What the mesh document says of the process.
+    pub(crate) fn settings(self) -> &'static str {
         match self {
             Self::H1TwoWorkers | Self::H2TwoWorkers => "proxy: {workers: 2}",
-            Self::H1 | Self::H2 | Self::Grpc | Self::Conn | Self::TcpRr => "proxy: {workers: 1}",
+            Self::H1Logged | Self::H2Logged => "proxy: {workers: 1, access_log: json}",
+            _ => "proxy: {workers: 1}",
         }
     }
 
@@ -86,11 +123,15 @@ impl Workload {
     pub(crate) fn run(self, from: &Pod, service: &Service, requests: usize) -> Result<()> {
         let at = |port: Port| service.at(port.number());
         match self {
-            Self::H1 | Self::H1TwoWorkers => dialogue::keep(from, at(Port::Http1), &Dialogue::HTTP1, requests),
+            Self::H1 | Self::H1Logged | Self::H1TwoWorkers | Self::H1Traced => {
+                dialogue::keep(from, at(Port::Http1), &Dialogue::HTTP1, requests)
+            }
             Self::Conn => dialogue::reconnect(from, at(Port::Http1Batches), &Dialogue::HTTP1_CLOSE, requests),
             Self::TcpRr => dialogue::keep(from, at(Port::Opaque), &Dialogue::OPAQUE, requests),
-            Self::H2 | Self::H2TwoWorkers => streams::ask(from, at(Port::Http2), Call::Get, requests),
-            Self::Grpc => streams::ask(from, at(Port::Http2), Call::Grpc, requests),
+            Self::H2 | Self::H2Logged | Self::H2TwoWorkers | Self::H2Traced => {
+                streams::ask(from, at(Port::Http2), Call::Get, requests)
+            }
+            Self::Grpc | Self::GrpcTraced => streams::ask(from, at(Port::Http2), Call::Grpc, requests),
         }
     }
 }
