@@ -25,7 +25,9 @@ fn a_misspelt_key_is_refused_with_the_right_one() {
 fn a_key_like_no_other_is_refused_with_all_that_may_be_there() {
     assert_faults(
         "frobnicate: 1\n",
-        &["1:1: frobnicate: unknown key; here may be services, inbound, unknown, limits, proxy, control_plane"],
+        &[
+            "1:1: frobnicate: unknown key; here may be services, inbound, unknown, limits, proxy, tracing, control_plane",
+        ],
     );
 }
 

@@ -1,5 +1,7 @@
 //! The API server, or the control plane, is away, mute, or has forgotten: no request is lost, and what is true is found again.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use anyhow::ensure;
 use evenkeel_tests::cluster::Family;
@@ -50,6 +52,21 @@ fn an_update_of_the_control_plane_costs_no_request_and_everybody_goes_over_to_th
         nothing_failed(loads)?;
     }
     Ok(())
+}
+
+#[test]
+fn a_slow_api_server_makes_a_new_control_plane_late_and_costs_no_request() -> Result<()> {
+    let world = World::new(Family::V4)?;
+    let loads = world.loads()?;
+    world.api.slow(Duration::from_millis(300));
+    world.control.kill();
+    world.api.put([world.slice("web", "web-1", &[1])]);
+    world.control.restart()?;
+    world.control.await_ready()?;
+    for client in 0..world.clients.len() {
+        world.settles(client, 10, &[1])?;
+    }
+    nothing_failed(loads)
 }
 
 #[test]

@@ -55,6 +55,10 @@ pub(super) fn event(entry: &Entry, outcome: &Outcome, values: Values) -> Event {
     }
 }
 
+/// Fields of one head and bytes of one value, as far as they are told: a thousand events may wait for each who listens.
+const MOST_FIELDS: usize = 100;
+const LONGEST_VALUE: usize = 256;
+
 fn headers(fields: &[Field], values: Values) -> Vec<Header> {
     let header = |(name, value): &Field| {
         let told = match values {
@@ -64,8 +68,12 @@ fn headers(fields: &[Field], values: Values) -> Vec<Header> {
         };
         Header {
             name: escaped(&name.to_ascii_lowercase()),
-            value: if told { escaped(value) } else { REDACTED.to_owned() },
+            value: if told {
+                escaped(&value[..value.len().min(LONGEST_VALUE)])
+            } else {
+                REDACTED.to_owned()
+            },
         }
     };
-    fields.iter().map(header).collect()
+    fields.iter().take(MOST_FIELDS).map(header).collect()
 }

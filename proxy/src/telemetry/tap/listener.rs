@@ -80,10 +80,11 @@ impl Listener {
             self.limited.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        match self.queue.try_send(event::event(entry, outcome, self.wish.headers)) {
-            Err(TrySendError::Full(_)) => drop(self.lost.fetch_add(1, Ordering::Relaxed)),
-            // Closed: whoever listened has just gone.
-            Ok(()) | Err(TrySendError::Closed(_)) => {}
+        match self.queue.try_reserve() {
+            Ok(place) => place.send(event::event(entry, outcome, self.wish.headers)),
+            Err(TrySendError::Full(())) => drop(self.lost.fetch_add(1, Ordering::Relaxed)),
+            // Whoever listened has just gone.
+            Err(TrySendError::Closed(())) => {}
         }
     }
 

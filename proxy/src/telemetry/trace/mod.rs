@@ -134,7 +134,7 @@ impl Tracer {
         let recorded = decision.samples().then(|| Recorded {
             context,
             parent: incoming.parent.map(|parent| parent.span),
-            state: found.has_state.then(|| propagation::state(&field)),
+            state: found.has_state.then(|| propagation::state(&field)).flatten(),
             values: span::values(&self.sources, &field),
         });
         Part {

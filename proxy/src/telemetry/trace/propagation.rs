@@ -10,6 +10,9 @@ use http::HeaderMap;
 use http::HeaderName;
 use http::HeaderValue;
 
+/// Of a `tracestate` in a span; participants must carry 512 on (Trace Context 3.3.1.1).
+const LONGEST_STATE: usize = 1_024;
+
 /// How contexts are written, and in which order they are looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Formats([Option<Propagation>; 3]);
@@ -70,10 +73,12 @@ pub(super) fn read<'a>(formats: Formats, field: impl Fn(&HeaderName, usize) -> O
     }
 }
 
-/// The lines of a `tracestate` as one.
-pub(super) fn state<'a>(field: impl Fn(&HeaderName, usize) -> Option<&'a [u8]>) -> String {
-    let lines = (0..).map_while(|before| field(&w3c::TRACESTATE, before));
-    String::from_utf8_lossy(&lines.collect::<Vec<_>>().join(&b',')).into_owned()
+/// The lines of a `tracestate` as one, for a span. One that is longer goes on with its request and is left out of the span:
+/// thousands of spans wait for a collector that is slow.
+pub(super) fn state<'a>(field: impl Fn(&HeaderName, usize) -> Option<&'a [u8]>) -> Option<String> {
+    let lines = || (0..).map_while(|before| field(&w3c::TRACESTATE, before));
+    let length: usize = lines().map(|line| line.len() + 1).sum();
+    (length <= LONGEST_STATE).then(|| String::from_utf8_lossy(&lines().collect::<Vec<_>>().join(&b',')).into_owned())
 }
 
 /// What is written into a head before it goes on.
