@@ -1,4 +1,4 @@
-//! What a pod's annotations say of its proxy. To add one: a row in [`KEYS`], its reading here, a row in
+//! What a pod's annotations say of its proxy. To add one: a row in `KEYS`, its reading here, a row in
 //! `docs/kubernetes.md`.
 
 mod inbound;

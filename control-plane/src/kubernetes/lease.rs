@@ -1,7 +1,7 @@
 //! Who writes: one replica at a time holds the Lease `evenkeel-control`, and only that one writes status, Events and
 //! certificates. All replicas serve.
 //!
-//! [`Candidate`] decides and is pure: the clock is an argument. `driver` asks the API server. How long somebody else's
+//! `Candidate` decides and is pure: the clock is an argument. `driver` asks the API server. How long somebody else's
 //! lease holds is measured by our own clock from the moment that we saw it change, so that clocks that differ elect
 //! nobody twice.
 

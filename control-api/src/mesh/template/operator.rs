@@ -119,7 +119,7 @@ pub enum GrpcForm {
     Number,
 }
 
-/// The names that [`Operator::named`] knows.
+/// The names that `Operator::named` knows.
 pub const NAMES: &[&str] = &[
     "START_TIME",
     "EMIT_TIME",
