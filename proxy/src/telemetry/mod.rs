@@ -44,6 +44,8 @@ pub mod catalogue;
 mod cell;
 mod endpoint_series;
 mod exposition;
+mod fault;
+mod grpc;
 mod histogram;
 mod idle;
 mod labels;

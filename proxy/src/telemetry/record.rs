@@ -10,7 +10,6 @@ use http::Response;
 use http::StatusCode;
 use tokio::time::Instant;
 
-use crate::failure::Blame;
 use crate::failure::Reason;
 use crate::telemetry::Book;
 use crate::telemetry::Direction;
@@ -19,6 +18,8 @@ use crate::telemetry::HttpSeries;
 use crate::telemetry::TcpSeries;
 use crate::telemetry::access_log::Entry;
 use crate::telemetry::access_log::Outcome;
+use crate::telemetry::fault;
+use crate::telemetry::fault::Fault;
 use crate::telemetry::histogram::Taken;
 use crate::telemetry::trace::Span;
 use crate::telemetry::trace::TraceId;
@@ -147,17 +148,6 @@ impl RequestRecord {
         }
     }
 
-    /// Whether it counts against the service: not what its client has done.
-    fn has_failed(&self) -> bool {
-        match self.failure {
-            Some(reason) => reason.blame() != Blame::Downstream,
-            None => {
-                self.status.is_none_or(|status| status.is_server_error())
-                    || self.grpc_status.is_some_and(is_servers_fault)
-            }
-        }
-    }
-
     /// The configuration answers it, with a redirect or a direct response.
     pub fn answered_by_configuration(&mut self) {
         self.series.configured.increment();
@@ -194,7 +184,13 @@ impl Drop for RequestRecord {
         let duration = self.started.elapsed();
         let taken = Taken::of(duration);
         series.duration.count(taken);
-        let failed = self.has_failed();
+        let outcome = Outcome {
+            status: self.status,
+            grpc_status: self.grpc_status,
+            failure: self.failure,
+            duration,
+        };
+        let failed = fault::of_request(&outcome) == Some(Fault::Service);
         if failed {
             series.failed.increment();
         }
@@ -204,15 +200,6 @@ impl Drop for RequestRecord {
                 endpoint.failed.increment();
             }
         }
-        if self.entry.is_none() && self.span.is_none() {
-            return;
-        }
-        let outcome = Outcome {
-            status: self.status,
-            grpc_status: self.grpc_status,
-            failure: self.failure,
-            duration,
-        };
         if let Some(entry) = &self.entry {
             entry.end(&outcome);
         }
@@ -220,12 +207,6 @@ impl Drop for RequestRecord {
             span.end(outcome);
         }
     }
-}
-
-/// The statuses of gRPC that are errors of a server, as OpenTelemetry has them: unknown, deadline exceeded, unimplemented,
-/// internal, unavailable, data loss. The others say something of the request.
-fn is_servers_fault(status: u32) -> bool {
-    matches!(status, 2 | 4 | 12 | 13 | 14 | 15)
 }
 
 /// One connection that was accepted.

@@ -1,10 +1,13 @@
 //! Whether there is a line, as far as that depends on how it ended. Chance decides at the beginning (`Session::entry`), so
 //! that nothing is gathered of what is not told.
 
+use super::Entry;
 use super::Outcome;
+use crate::telemetry::fault;
+use crate::telemetry::fault::Fault;
 use evenkeel_control_api::mesh::settings::LogFilter;
 
-pub(super) fn passes(filter: &LogFilter, outcome: &Outcome) -> bool {
+pub(super) fn passes(filter: &LogFilter, entry: &Entry, outcome: &Outcome) -> bool {
     let status = || {
         outcome
             .status
@@ -12,19 +15,18 @@ pub(super) fn passes(filter: &LogFilter, outcome: &Outcome) -> bool {
     };
     (filter.status.is_empty() || status())
         && outcome.duration >= filter.duration
-        && (!filter.failed || has_failed(outcome))
+        && (!filter.failed || has_failed(entry, outcome))
 }
 
-/// There is a reason, or the server says that it is at fault: a 5xx, or those of gRPC's statuses that OpenTelemetry takes for
-/// a server's error (unknown, deadline exceeded, unimplemented, internal, unavailable, data loss).
-fn has_failed(outcome: &Outcome) -> bool {
-    outcome.failure.is_some()
-        || outcome.status.is_some_and(|status| status.as_u16() >= 500)
-        || matches!(outcome.grpc_status, Some(2 | 4 | 12..=15))
+/// There is a reason, whoever is to blame, or a request has failed by its service's fault.
+fn has_failed(entry: &Entry, outcome: &Outcome) -> bool {
+    let by_service = || fault::of_request(outcome) == Some(Fault::Service);
+    outcome.failure.is_some() || (entry.asked.is_some() && by_service())
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::sample::entry;
     use super::*;
     use crate::failure::Reason;
     use evenkeel_control_api::mesh::settings::StatusRange;
@@ -37,6 +39,12 @@ mod tests {
             duration: Duration::from_millis(millis),
             ..Outcome::default()
         }
+    }
+
+    fn request() -> Box<Entry> {
+        let mut entry = entry();
+        entry.ask("HTTP/1.1", b"GET", (b"/", None), None);
+        entry
     }
 
     #[test]
@@ -74,7 +82,7 @@ mod tests {
                 },
             ),
         ] {
-            assert_eq!(passes(&filter, &outcome), passing, "{outcome:?}");
+            assert_eq!(passes(&filter, &request(), &outcome), passing, "{outcome:?}");
         }
     }
 
@@ -89,12 +97,22 @@ mod tests {
                 grpc_status: Some(status),
                 ..outcome(200, 1)
             };
-            assert_eq!(passes(&filter, &outcome), failed, "{status}");
+            assert_eq!(passes(&filter, &request(), &outcome), failed, "{status}");
         }
     }
 
     #[test]
+    fn a_request_without_an_answer_has_failed_and_an_opaque_connection_has_none() {
+        let filter = LogFilter {
+            failed: true,
+            ..LogFilter::default()
+        };
+        assert!(passes(&filter, &request(), &Outcome::default()));
+        assert!(!passes(&filter, &entry(), &Outcome::default()));
+    }
+
+    #[test]
     fn no_filter_passes_everything() {
-        assert!(passes(&LogFilter::default(), &Outcome::default()));
+        assert!(passes(&LogFilter::default(), &entry(), &Outcome::default()));
     }
 }

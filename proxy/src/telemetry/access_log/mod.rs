@@ -131,7 +131,7 @@ impl WorkerLog {
 
     /// Writes the line of what has ended, if there is to be one.
     fn write(&self, entry: &Entry, outcome: &Outcome) {
-        if filter::passes(&self.log.filter, outcome) {
+        if filter::passes(&self.log.filter, entry, outcome) {
             let form = &self.log.form;
             self.log
                 .queue

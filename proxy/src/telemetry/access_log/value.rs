@@ -9,6 +9,7 @@ use super::head::Wanted;
 use super::number;
 use super::time::Clock;
 use crate::failure::Reason;
+use crate::telemetry::grpc;
 use evenkeel_control_api::mesh::template::AddressForm;
 use evenkeel_control_api::mesh::template::Expression;
 use evenkeel_control_api::mesh::template::Fallback;
@@ -301,28 +302,10 @@ fn parameter<'a>(query: &'a [u8], name: &str) -> Option<&'a [u8]> {
 
 /// Numbers that gRPC does not know are numbers in every form.
 fn grpc_status(status: u32, form: GrpcForm) -> Got<'static> {
-    const NAMES: [(&str, &str); 17] = [
-        ("OK", "OK"),
-        ("Canceled", "CANCELLED"),
-        ("Unknown", "UNKNOWN"),
-        ("InvalidArgument", "INVALID_ARGUMENT"),
-        ("DeadlineExceeded", "DEADLINE_EXCEEDED"),
-        ("NotFound", "NOT_FOUND"),
-        ("AlreadyExists", "ALREADY_EXISTS"),
-        ("PermissionDenied", "PERMISSION_DENIED"),
-        ("ResourceExhausted", "RESOURCE_EXHAUSTED"),
-        ("FailedPrecondition", "FAILED_PRECONDITION"),
-        ("Aborted", "ABORTED"),
-        ("OutOfRange", "OUT_OF_RANGE"),
-        ("Unimplemented", "UNIMPLEMENTED"),
-        ("Internal", "INTERNAL"),
-        ("Unavailable", "UNAVAILABLE"),
-        ("DataLoss", "DATA_LOSS"),
-        ("Unauthenticated", "UNAUTHENTICATED"),
-    ];
-    match (form, NAMES.get(status as usize)) {
-        (GrpcForm::Camel, Some((camel, _))) => Got::Word(camel),
-        (GrpcForm::Snake, Some((_, snake))) => Got::Word(snake),
-        (GrpcForm::Number, _) | (_, None) => Got::Number(status.into()),
-    }
+    let name = match form {
+        GrpcForm::Camel => grpc::camel(status),
+        GrpcForm::Snake => grpc::snake(status),
+        GrpcForm::Number => None,
+    };
+    name.map_or(Got::Number(status.into()), Got::Word)
 }

@@ -10,6 +10,8 @@ use super::span::Span;
 use crate::telemetry::Direction;
 use crate::telemetry::Protocol;
 use crate::telemetry::access_log::Outcome;
+use crate::telemetry::fault;
+use crate::telemetry::grpc;
 use opentelemetry::InstrumentationScope;
 use opentelemetry::Key;
 use opentelemetry::KeyValue;
@@ -34,29 +36,6 @@ const METHODS: [&str; 10] = [
 ];
 /// Parameters of a query whose values are signatures of somebody's right (`url.full` names them).
 const SECRETS: [&str; 4] = ["AWSAccessKeyId", "Signature", "sig", "X-Goog-Signature"];
-/// What the status codes of gRPC are called, in their order.
-const GRPC: [&str; 17] = [
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-];
-/// Those that are the server's fault: `UNKNOWN`, `DEADLINE_EXCEEDED`, `UNIMPLEMENTED`, `INTERNAL`, `UNAVAILABLE`, `DATA_LOSS`.
-const SERVERS_FAULT: [u32; 6] = [2, 4, 12, 13, 14, 15];
-
 /// What all spans have in common.
 #[derive(Debug)]
 pub(super) struct Conventions {
@@ -85,7 +64,7 @@ impl Conventions {
         let span = *span;
         let mut attributes = Attributes(Vec::with_capacity(20));
         let (name, status) = match span.protocol {
-            Protocol::Grpc => grpc(&span, &outcome, &mut attributes),
+            Protocol::Grpc => rpc(&span, &outcome, &mut attributes),
             Protocol::Http1 | Protocol::Http2 => http(&span, &outcome, &mut attributes),
         };
         attributes.add("evenkeel.service", span.origin.service.to_string());
@@ -177,44 +156,28 @@ fn http(span: &Span, outcome: &Outcome, attributes: &mut Attributes) -> Told {
     attributes.add_some("user_agent.original", asked.user_agent.clone());
     let code = outcome.status.map(|status| status.as_u16());
     attributes.add_some("http.response.status_code", code.map(i64::from));
-    let least = if server { 500 } else { 400 };
-    let failed = code.filter(|code| *code >= least).map(|code| code.to_string());
-    let status = conclude(failed, outcome, attributes);
+    let said = code.map(|code| code.to_string());
+    let status = conclude(span, said, outcome, attributes);
     (known.unwrap_or("HTTP").into(), status)
 }
 
-fn grpc(span: &Span, outcome: &Outcome, attributes: &mut Attributes) -> Told {
+fn rpc(span: &Span, outcome: &Outcome, attributes: &mut Attributes) -> Told {
     let method = span.asked.path.trim_start_matches('/').to_owned();
     attributes.add("rpc.system.name", "grpc");
     attributes.add("rpc.method", method.clone());
     add_server(span, attributes);
     let server = span.origin.direction == Direction::Inbound;
     attributes.add_peer(if server { span.origin.client } else { span.upstream });
-    let name = |code: u32| match GRPC.get(code as usize) {
-        Some(name) => Cow::Borrowed(*name),
+    let name = |code: u32| match grpc::snake(code) {
+        Some(name) => Cow::Borrowed(name),
         None => Cow::Owned(code.to_string()),
     };
-    attributes.add_some("rpc.response.status_code", outcome.grpc_status.map(name));
-    let is_failure = |code: &u32| {
-        if server {
-            SERVERS_FAULT.contains(code)
-        } else {
-            *code != 0
-        }
-    };
-    let failed = outcome
-        .grpc_status
-        .filter(is_failure)
-        .map(|code| name(code).into_owned());
+    let code = outcome.grpc_status.map(name);
+    attributes.add_some("rpc.response.status_code", code.clone());
     // Without a status of gRPC, that of HTTP says what is wrong.
-    let refused = outcome
-        .status
-        .filter(|status| outcome.grpc_status.is_none() && status.as_u16() >= 400);
-    let status = conclude(
-        failed.or(refused.map(|status| status.as_u16().to_string())),
-        outcome,
-        attributes,
-    );
+    let said = code.map(Cow::into_owned);
+    let said = said.or_else(|| outcome.status.map(|status| status.as_u16().to_string()));
+    let status = conclude(span, said, outcome, attributes);
     (method.into(), status)
 }
 
@@ -263,14 +226,18 @@ fn without_secrets(query: &str) -> String {
 }
 
 /// What failed: our own reason, where there is one, else what the answer says.
-fn conclude(failed: Option<String>, outcome: &Outcome, attributes: &mut Attributes) -> Status {
-    let Some(reason) = outcome.failure else {
-        let status = failed.as_ref().map_or(Status::Unset, |_| Status::error(""));
-        attributes.add_some("error.type", failed);
-        return status;
-    };
-    attributes.add("error.type", reason.label());
-    Status::error(reason.to_string())
+fn conclude(span: &Span, said: Option<String>, outcome: &Outcome, attributes: &mut Attributes) -> Status {
+    if let Some(reason) = outcome.failure {
+        attributes.add("error.type", reason.label());
+        return Status::error(reason.to_string());
+    }
+    let fault = fault::of_request(outcome);
+    if !fault.is_some_and(|fault| fault.is_error(span.origin.direction)) {
+        return Status::Unset;
+    }
+    // As the conventions call what nothing is known of.
+    attributes.add("error.type", said.unwrap_or_else(|| "_OTHER".to_owned()));
+    Status::error("")
 }
 
 /// An attempt that failed, as an event.
