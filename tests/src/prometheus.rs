@@ -50,6 +50,7 @@ impl Prometheus {
         command
             .arg(format!("--config.file={}", file.display()))
             .arg(format!("--storage.tsdb.path={}", folder.join("tsdb").display()))
+            .arg("--enable-feature=exemplar-storage")
             .arg(format!("--web.listen-address={}", at()));
         let prometheus = Self {
             process: pod.spawn(command)?,
@@ -66,6 +67,14 @@ impl Prometheus {
         let data = self.ask(&format!("/api/v1/query?query={}", escaped(query)))?;
         // A scalar is a result, too.
         Ok(data["result"].as_array().cloned().unwrap_or_default())
+    }
+
+    /// The exemplars of all series that this finds.
+    pub fn exemplars(&self, query: &str) -> Result<Vec<Value>> {
+        let data = self.ask(&format!("/api/v1/query_exemplars?query={}", escaped(query)))?;
+        let series = data.as_array().context("series")?;
+        let exemplars = series.iter().filter_map(|series| series["exemplars"].as_array());
+        Ok(exemplars.flatten().cloned().collect())
     }
 
     /// Every rule, as it stands.

@@ -7,8 +7,12 @@ use std::fmt::Display;
 use std::fmt::Write;
 use std::thread;
 use std::time::Duration;
+use std::time::UNIX_EPOCH;
 
 use crate::telemetry::catalogue::Metric;
+use crate::telemetry::exemplars::Exemplar;
+use crate::telemetry::histogram::BOUNDS;
+use crate::telemetry::histogram::Durations;
 
 /// Bytes of a page that are written at once: a fraction of a millisecond.
 const PIECE: usize = 64 * 1024;
@@ -114,13 +118,44 @@ impl Page {
         self.text.push('\n');
     }
 
-    /// Adds a sample. `suffix` is for the parts of a histogram.
-    pub(super) fn sample(&mut self, suffix: &str, labels: &Labels, value: impl Display) {
+    /// Adds a sample.
+    pub(super) fn sample(&mut self, labels: &Labels, value: impl Display) {
+        self.line("", labels, value, None);
+    }
+
+    /// Adds a histogram.
+    pub(super) fn durations(&mut self, labels: &Labels, durations: &Durations) {
+        let mut below = 0;
+        let bounds = BOUNDS.iter().map(|(_, label)| *label).chain(["+Inf"]);
+        for (index, bound) in bounds.enumerate() {
+            below += durations.buckets[index];
+            let exemplar = durations.exemplars[index].filter(|_| self.form == Form::OpenMetrics);
+            let labels = labels.with("le", &self.bound(bound));
+            self.line("_bucket", &labels, below, exemplar);
+        }
+        self.line("_sum", labels, durations.nanos as f64 / 1e9, None);
+        // The last bucket rather than a counter of its own: a page is consistent while a worker counts on.
+        self.line("_count", labels, below, None);
+    }
+
+    /// `suffix` is for the parts of a histogram.
+    fn line(&mut self, suffix: &str, labels: &Labels, value: impl Display, exemplar: Option<Exemplar>) {
         self.text.extend([self.family, suffix]);
         if !labels.0.is_empty() {
             self.text.extend(["{", &labels.0, "}"]);
         }
-        writeln!(self.text, " {value}").expect("a String takes all that is written");
+        write!(self.text, " {value}").expect("a String takes all that is written");
+        if let Some(exemplar) = exemplar {
+            let Exemplar { trace, span, nanos, at } = exemplar;
+            let seconds = nanos as f64 / 1e9;
+            let at = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+            write!(
+                self.text,
+                " # {{trace_id=\"{trace}\",span_id=\"{span}\"}} {seconds} {at:.3}"
+            )
+            .expect("a String takes all that is written");
+        }
+        self.text.push('\n');
         if self.text.len() >= self.until {
             thread::sleep(PAUSE);
             self.until = self.text.len() + PIECE;
@@ -128,7 +163,7 @@ impl Page {
     }
 
     /// A bucket's bound as its label: in `OpenMetrics` it is a number with a fraction.
-    pub(super) fn bound(&self, bound: &str) -> String {
+    fn bound(&self, bound: &str) -> String {
         match self.form {
             Form::OpenMetrics if !bound.contains(['.', '+']) => format!("{bound}.0"),
             _ => bound.to_owned(),

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use crate::telemetry::Counter;
+use crate::telemetry::exemplars::Exemplar;
+use crate::telemetry::exemplars::Exemplars;
 
 /// Upper bounds in nanoseconds, inclusive, and as the `le` label says them in seconds.
 pub(super) const BOUNDS: [(u64, &str); 16] = [
@@ -24,6 +26,9 @@ pub(super) const BOUNDS: [(u64, &str); 16] = [
     (60_000_000_000, "60"),
 ];
 
+/// With the one of what exceeds every bound.
+pub(super) const BUCKETS: usize = BOUNDS.len() + 1;
+
 /// A duration, and the bucket that it belongs to.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Taken {
@@ -41,13 +46,21 @@ impl Taken {
         let bucket = BOUNDS.partition_point(|(bound, _)| *bound < nanos);
         Self { bucket, nanos }
     }
+
+    pub(super) fn bucket(self) -> usize {
+        self.bucket
+    }
+
+    pub(super) fn nanos(self) -> u64 {
+        self.nanos
+    }
 }
 
 /// Durations from half a millisecond to a minute, and all above. One thread writes it.
 #[derive(Debug, Default)]
 pub struct Histogram {
     /// Not cumulative; the last is what exceeds every bound.
-    buckets: [Counter; BOUNDS.len() + 1],
+    buckets: [Counter; BUCKETS],
     nanos: Counter,
 }
 
@@ -71,6 +84,31 @@ impl Histogram {
     /// The sum of all that was observed.
     pub(super) fn nanos(&self) -> u64 {
         self.nanos.value()
+    }
+}
+
+/// What several histograms have together.
+#[derive(Debug, Default)]
+pub(super) struct Durations {
+    /// Not cumulative.
+    pub(super) buckets: [u64; BUCKETS],
+    pub(super) nanos: u64,
+    /// The newest of each bucket.
+    pub(super) exemplars: [Option<Exemplar>; BUCKETS],
+}
+
+impl Durations {
+    pub(super) fn add(&mut self, histogram: &Histogram) {
+        for (index, bucket) in self.buckets.iter_mut().enumerate() {
+            *bucket += histogram.bucket(index);
+        }
+        self.nanos += histogram.nanos();
+    }
+
+    pub(super) fn add_exemplars(&mut self, exemplars: &Exemplars) {
+        for (newest, other) in self.exemplars.iter_mut().zip(exemplars.kept()) {
+            *newest = other.into_iter().chain(*newest).max_by_key(|exemplar| exemplar.at);
+        }
     }
 }
 

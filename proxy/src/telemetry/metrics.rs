@@ -26,7 +26,7 @@ pub fn render(books: &[Arc<Book>], extra: impl IntoIterator<Item = Family>, form
     let mut page = Page::new(form);
     page.family(catalogue::BUILD_INFO);
     let version = Labels::default().with("version", env!("CARGO_PKG_VERSION"));
-    page.sample("", &version, 1);
+    page.sample(&version, 1_u64);
     workers(&mut page, books);
     connections(&mut page, books);
     detection(&mut page, books);
@@ -37,7 +37,7 @@ pub fn render(books: &[Arc<Book>], extra: impl IntoIterator<Item = Family>, form
         for sample in family.samples {
             let labelled = |labels: Labels, (name, value): &(&str, String)| labels.with(name, value);
             let labels = sample.labels.iter().fold(Labels::default(), labelled);
-            page.sample("", &labels, sample.value);
+            page.sample(&labels, sample.value);
         }
     }
     page.finish()
@@ -54,23 +54,23 @@ fn workers(page: &mut Page, books: &[Arc<Book>]) {
     page.family(catalogue::WORKER_CONNECTIONS);
     for book in books {
         let open = Direction::ALL.map(|direction| book.connections(direction).open.value());
-        page.sample("", &labels(book), open.iter().sum::<i64>());
+        page.sample(&labels(book), open.iter().sum::<i64>());
     }
     page.family(catalogue::WORKER_GENERATION);
     for book in books {
-        page.sample("", &labels(book), book.generation.value());
+        page.sample(&labels(book), book.generation.value());
     }
     page.family(catalogue::WORKER_BUSY);
     for book in books {
-        page.sample("", &labels(book), book.busy().as_secs_f64());
+        page.sample(&labels(book), book.busy().as_secs_f64());
     }
     page.family(catalogue::WORKER_BUFFERED);
     for book in books {
-        page.sample("", &labels(book), book.buffered_bytes.value());
+        page.sample(&labels(book), book.buffered_bytes.value());
     }
     page.family(catalogue::WORKER_LONGEST_APPLY);
     for book in books {
-        page.sample("", &labels(book), book.longest_apply().as_secs_f64());
+        page.sample(&labels(book), book.longest_apply().as_secs_f64());
     }
     counters(
         page,
@@ -97,16 +97,12 @@ fn detection(page: &mut Page, books: &[Arc<Book>]) {
     page.family(catalogue::DETECTIONS);
     for verdict in Verdict::ALL {
         let labels = Labels::default().with("result", verdict.label());
-        page.sample("", &labels, books.total(|book| &book.verdicts[verdict as usize]));
+        page.sample(&labels, books.total(|book| &book.verdicts[verdict as usize]));
     }
     page.family(catalogue::SPECULATIVE_CONNECTIONS);
     for speculation in Speculation::ALL {
         let labels = Labels::default().with("result", speculation.label());
-        page.sample(
-            "",
-            &labels,
-            books.total(|book| &book.speculations[speculation as usize]),
-        );
+        page.sample(&labels, books.total(|book| &book.speculations[speculation as usize]));
     }
 }
 

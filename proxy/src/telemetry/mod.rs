@@ -43,6 +43,7 @@ mod book;
 pub mod catalogue;
 mod cell;
 mod endpoint_series;
+mod exemplars;
 mod exposition;
 mod fault;
 mod grpc;

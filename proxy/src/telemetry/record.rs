@@ -204,6 +204,7 @@ impl Drop for RequestRecord {
             entry.end(&outcome);
         }
         if let Some(span) = self.span.take() {
+            series.exemplars.keep(taken, span.trace(), span.identity());
             span.end(outcome);
         }
     }

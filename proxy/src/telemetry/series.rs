@@ -8,6 +8,7 @@ use crate::telemetry::Counter;
 use crate::telemetry::Histogram;
 use crate::telemetry::Protocol;
 use crate::telemetry::UpDown;
+use crate::telemetry::exemplars::Exemplars;
 use crate::telemetry::status::GrpcStatuses;
 use crate::telemetry::status::Statuses;
 
@@ -87,6 +88,8 @@ pub struct HttpSeries {
     pub(super) request_bytes: Counter,
     pub(super) response_bytes: Counter,
     pub(super) duration: Histogram,
+    /// Of `duration`.
+    pub(super) exemplars: Exemplars,
 }
 
 /// The opaque connections to one service.

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use crate::telemetry::Book;
 use crate::telemetry::Direction;
-use crate::telemetry::Histogram;
 use crate::telemetry::HttpSeries;
 use crate::telemetry::Protocol;
 use crate::telemetry::Roster;
@@ -14,7 +13,7 @@ use crate::telemetry::TcpSeries;
 use crate::telemetry::catalogue;
 use crate::telemetry::exposition::Labels;
 use crate::telemetry::exposition::Page;
-use crate::telemetry::histogram::BOUNDS;
+use crate::telemetry::histogram::Durations;
 use crate::telemetry::status::GrpcStatuses;
 use crate::telemetry::status::Statuses;
 use crate::telemetry::sums::CounterOf;
@@ -53,9 +52,9 @@ pub(super) fn write(page: &mut Page, books: &[Arc<Book>]) {
     requests(page, &http_rows(roster, &services));
     tcp_connections(page, &tcp_rows(roster, &services));
     page.family(catalogue::METRICS_SERVICES);
-    page.sample("", &Labels::default(), roster.len());
+    page.sample(&Labels::default(), roster.len());
     page.family(catalogue::METRICS_OTHERS);
-    page.sample("", &Labels::default(), roster.turned_away());
+    page.sample(&Labels::default(), roster.turned_away());
 }
 
 fn requests(page: &mut Page, rows: &[Row<'_, HttpSeries>]) {
@@ -80,22 +79,13 @@ fn requests(page: &mut Page, rows: &[Row<'_, HttpSeries>]) {
 
     page.family(catalogue::REQUEST_DURATION);
     for row in rows {
-        durations(page, row, |part| &part.duration);
+        let mut durations = Durations::default();
+        for part in &row.parts {
+            durations.add(&part.duration);
+            durations.add_exemplars(&part.exemplars);
+        }
+        page.durations(&row.labels, &durations);
     }
-}
-
-fn durations<S>(page: &mut Page, row: &Row<'_, S>, duration: fn(&S) -> &Histogram) {
-    let mut below = 0;
-    let bounds = BOUNDS.iter().map(|(_, label)| *label).chain(["+Inf"]);
-    for (index, bound) in bounds.enumerate() {
-        below += row.parts.iter().map(|part| duration(part).bucket(index)).sum::<u64>();
-        let labels = row.labels.with("le", &page.bound(bound));
-        page.sample("_bucket", &labels, below);
-    }
-    let nanos = row.parts.iter().map(|part| duration(part).nanos()).sum::<u64>();
-    page.sample("_sum", &row.labels, nanos as f64 / 1e9);
-    // The last bucket rather than a counter of its own: a page is consistent while a worker counts on.
-    page.sample("_count", &row.labels, below);
 }
 
 fn tcp_connections(page: &mut Page, rows: &[Row<'_, TcpSeries>]) {
@@ -103,7 +93,11 @@ fn tcp_connections(page: &mut Page, rows: &[Row<'_, TcpSeries>]) {
     counters(page, rows, &TCP);
     page.family(catalogue::TCP_DURATION);
     for row in rows {
-        durations(page, row, |part| &part.duration);
+        let mut durations = Durations::default();
+        for part in &row.parts {
+            durations.add(&part.duration);
+        }
+        page.durations(&row.labels, &durations);
     }
     page.family(catalogue::TCP_CLOSED);
     for row in rows {

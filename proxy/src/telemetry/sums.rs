@@ -33,7 +33,7 @@ pub(super) fn counters<S>(page: &mut Page, rows: &[Row<'_, S>], families: &[Coun
     for (metric, counter) in families {
         page.family(metric);
         for row in rows {
-            page.sample("", &row.labels, row.total(counter));
+            page.sample(&row.labels, row.total(counter));
         }
     }
 }
@@ -42,7 +42,7 @@ pub(super) fn counters<S>(page: &mut Page, rows: &[Row<'_, S>], families: &[Coun
 pub(super) fn gauge<S>(page: &mut Page, rows: &[Row<'_, S>], metric: &'static Metric, gauge: fn(&S) -> &UpDown) {
     page.family(metric);
     for row in rows {
-        page.sample("", &row.labels, row.stand(gauge));
+        page.sample(&row.labels, row.stand(gauge));
     }
 }
 
@@ -57,7 +57,7 @@ pub(super) fn occurred(
     for (slot, value) in values {
         match count(slot) {
             0 => {}
-            count => page.sample("", &labels.with(name, &value), count),
+            count => page.sample(&labels.with(name, &value), count),
         }
     }
 }
@@ -70,6 +70,6 @@ pub(super) fn reasons() -> impl Iterator<Item = (usize, String)> {
 
 /// What was closed by reason. An orderly close has the reason `none`, and is shown from the beginning.
 pub(super) fn closed(page: &mut Page, labels: &Labels, count: impl Fn(Option<Reason>) -> u64) {
-    page.sample("", &labels.with("reason", "none"), count(None));
+    page.sample(&labels.with("reason", "none"), count(None));
     occurred(page, labels, "reason", reasons(), |slot| count(Some(Reason::ALL[slot])));
 }

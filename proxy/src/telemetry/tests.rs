@@ -23,8 +23,11 @@ use crate::telemetry::TcpRecord;
 use crate::telemetry::Verdict;
 use crate::telemetry::Version;
 use crate::telemetry::catalogue;
+use crate::telemetry::histogram::Taken;
 use crate::telemetry::process;
 use crate::telemetry::render;
+use crate::telemetry::trace::SpanId;
+use crate::telemetry::trace::TraceId;
 
 /// A page that was read: values by name and sorted labels, types by family.
 pub(crate) struct Read {
@@ -445,4 +448,24 @@ fn open_metrics_names_counters_without_their_suffix_and_says_units_and_its_end()
             .lines()
             .any(|line| line.starts_with("# TYPE") && line.ends_with("_total counter"))
     );
+}
+
+#[test]
+fn only_open_metrics_has_exemplars_and_the_newest_of_all_workers() {
+    let books = [Book::new(0), Book::new(1)];
+    for (book, trace) in books.iter().zip([1, 2]) {
+        let series = Arc::clone(book.service(Direction::Outbound, "shop").http(Protocol::Http1));
+        let taken = Taken::of(Duration::from_micros(700));
+        series.duration.count(taken);
+        series.exemplars.keep(taken, TraceId::from(trace), SpanId::from(0xab));
+    }
+    let page = render(&books, [], Form::OpenMetrics);
+    let with: Vec<_> = page.lines().filter_map(|line| line.split_once(" # ")).collect();
+    let [(bucket, exemplar)] = with.as_slice() else {
+        panic!("{with:?}");
+    };
+    assert!(bucket.ends_with(",le=\"0.001\"} 2"), "{bucket}");
+    let expected = format!("{{trace_id=\"{:032x}\",span_id=\"{:016x}\"}} 0.0007 1", 2, 0xab);
+    assert!(exemplar.starts_with(&expected), "{exemplar}");
+    assert!(!render(&books, [], Form::Prometheus).contains(" # "));
 }

@@ -6,10 +6,12 @@
 //!  context    contexts of W3C and B3, sampling, malformed headers
 //!  requests   what a span says: gRPC, failures, attempts that failed
 //!  exporter   a collector that is slow, dead, or comes back
+//!  exemplars  of histograms, as Prometheus has them
 //! ```
 
 mod chain;
 mod context;
+mod exemplars;
 mod exporter;
 mod requests;
 mod world;

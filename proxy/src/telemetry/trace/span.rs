@@ -109,6 +109,11 @@ impl Span {
         self.context.trace
     }
 
+    /// Which of its trace it is.
+    pub fn identity(&self) -> SpanId {
+        self.context.span
+    }
+
     /// The endpoint of the newest attempt, and how many there were.
     pub fn reach(&mut self, upstream: Option<SocketAddr>, attempts: u32) {
         (self.upstream, self.attempts) = (upstream, attempts);
