@@ -3,7 +3,7 @@
 use super::handling::{Detection, Handling};
 use super::select::{Hello, Opening, Seen, select};
 use evenkeel_control_api::resource::listener::{
-    ApplicationProtocol, ChainMatch, Inspect, Inspection, SourceType, TransportProtocol,
+    ApplicationProtocol, ChainMatch, Inspect, Inspection, ServerName, SourceType, TransportProtocol,
 };
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -97,7 +97,8 @@ impl Chains {
             .find(|one| one.as_ref().is_some_and(|one| one.http.is_some()));
         let http = speaks_http.and_then(Option::as_ref);
         let fallback = opaque.as_ref().filter(|opaque| opaque.tcp.is_some());
-        let named = http.or(fallback).or(tls.as_ref())?;
+        let asked = || self.asked(destination, source);
+        let named = http.or(fallback).or(tls.as_ref()).cloned().or_else(asked)?;
         let folded = |other: &Option<Arc<Handling>>| {
             let other = other.as_ref();
             alike(other, opaque.as_ref()) || speaks_http.is_some_and(|http| alike(other, http.as_ref()))
@@ -179,6 +180,18 @@ impl Chains {
         self.inspect.tls.runs_at(port) && self.matched.iter().any(|(matches, _)| asks(matches))
     }
 
+    /// What takes a connection whose hello asks for what one of the chains wants: there may be no other way in.
+    fn asked(&self, destination: SocketAddr, source: Option<SocketAddr>) -> Option<Arc<Handling>> {
+        let mut openings = self.matched.iter().map(|(matches, _)| Opening::Tls(wanted(matches)));
+        openings.find_map(|opening| {
+            self.narrowed(&Seen {
+                destination,
+                source,
+                opening,
+            })
+        })
+    }
+
     fn excepts_ports(&self) -> bool {
         let excepts = |inspection: &Inspection| matches!(inspection, Inspection::Except(ports) if !ports.is_empty());
         excepts(&self.inspect.tls) || excepts(&self.inspect.http)
@@ -201,6 +214,22 @@ fn depends(matches: &ChainMatch, port: Option<u16>) -> bool {
     (destination_port.is_some() && *destination_port != port)
         || *source_type != SourceType::Any
         || !(destinations.is_empty() && direct_sources.is_empty() && sources.is_empty() && source_ports.is_empty())
+}
+
+/// A hello that asks for what a chain wants.
+fn wanted(matches: &ChainMatch) -> Hello {
+    let name = |name: &ServerName| match name {
+        ServerName::Exactly(name) => name.clone(),
+        ServerName::Under(end) => format!("any.{end}"),
+    };
+    let protocol = |protocol: &ApplicationProtocol| match protocol {
+        ApplicationProtocol::Alpn(name) => Some(name.clone()),
+        _ => None,
+    };
+    Hello {
+        server_name: matches.server_names.first().map(name),
+        protocols: matches.application_protocols.iter().filter_map(protocol).collect(),
+    }
 }
 
 /// The same, which two chains of one meaning are without being one.

@@ -1,6 +1,6 @@
 //! However a configuration came about, it is the same.
 
-use super::{Answer, Compiler, Discovery, Handling, Snapshot, compile};
+use super::{Answer, Compiler, Detection, Discovery, Handling, Snapshot, compile};
 use crate::balance::Dice;
 use evenkeel_control_api::mesh;
 use evenkeel_control_api::resource::{Catalog, Resources};
@@ -128,6 +128,20 @@ fn a_service_that_is_gone_is_not_known() {
             .outbound("10.96.0.1:80".parse().unwrap(), None)
             .is_some_and(|target| target.pinned.is_some())
     );
+}
+
+#[test]
+fn connections_to_a_service_that_names_alone_lead_into_are_looked_at() {
+    for hostname in ["a.example.com", "\"*.example.com\""] {
+        let document = resources(&format!(
+            "services:\n- name: web\n  vips: [10.96.0.1]\n  ports:\n  - port: 80\n    protocol: tls\n    endpoints: []\n    \
+             routes: {{tls: [{{hostnames: [{hostname}], backends: [{{service: web, port: 80}}]}}]}}\n"
+        ));
+        let snapshot = compile(document, 1);
+        let target = snapshot.outbound("10.96.0.1:80".parse().unwrap(), None).unwrap();
+        assert_eq!(target.handling.detection, Detection::Tls, "{hostname}");
+        assert!(target.handling.tcp.is_none() && target.handling.narrows(), "{hostname}");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod away;
 mod following;
 mod injection;
 mod installed;
+mod kinds;
 mod kubelet;
 mod leading;
 mod malformed;

@@ -102,6 +102,8 @@ fn matches() -> Vec<Vec<Value>> {
             names(&["*.test"]),
             json!({}),
         ],
+        // Nothing but a name leads in.
+        vec![names(&["web.test"]), names(&["*.web.test"])],
         vec![transport("tls"), transport("raw_buffer")],
         vec![transport("tls"), json!({})],
         vec![
