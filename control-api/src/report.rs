@@ -1,8 +1,7 @@
 //! What is found while messages are decoded: faults and notes, each with the path of the field.
 //!
 //! A message is decoded in three layers, so that nothing a control plane says is dropped in silence:
-//! 1. [`Report::open`]: a message that encodes to another length than it came in holds fields that the generated types
-//!    do not know;
+//! 1. [`Report::open`]: fields that the generated types do not know are found in the message as it came;
 //! 2. conversions destructure exhaustively, never with `..`: a field is used, or goes to [`refuse_set!`] or
 //!    [`note_set!`], and a new one is a compile error;
 //! 3. a `oneof` without a choice, an enum value without a name and an empty required field are faults.
@@ -10,6 +9,7 @@
 use crate::fault::Fault;
 use crate::fault::Faults;
 use crate::fault::Note;
+use crate::known;
 use envoy_types::pb::google::protobuf::Any;
 use prost::Message;
 use prost::Name;
@@ -119,7 +119,7 @@ impl Report {
     }
 
     /// Decodes a packed message of a known type and nothing but what the type knows.
-    pub(crate) fn open<M: Message + Name + Default>(&mut self, any: &Any) -> Option<M> {
+    pub(crate) fn open<M: Message + Name + Default + 'static>(&mut self, any: &Any) -> Option<M> {
         if any.type_url != M::type_url() {
             self.refuse(format!("expected the type {}, found {:?}", M::type_url(), any.type_url));
             return None;
@@ -129,11 +129,16 @@ impl Report {
                 self.refuse(format!("not a {}: {error}", M::NAME));
                 None
             }
-            Ok(message) if message.encoded_len() != any.value.len() => {
-                self.refuse(format!("holds fields of {} that are not known", M::NAME));
-                None
-            }
-            Ok(message) => Some(message),
+            Ok(message) => match known::check::<M>(&any.value) {
+                Ok(()) => Some(message),
+                Err(field) => {
+                    self.refuse(format!(
+                        "holds a field of {} that is not known: number {field}",
+                        M::NAME
+                    ));
+                    None
+                }
+            },
         }
     }
 
@@ -222,7 +227,7 @@ mod tests {
         assert!(faults(|report| assert!(report.open::<Locality>(&any).is_some())).is_empty());
         any.value.extend([0xf8, 0x3f, 1]); // field 1023, a number
         let found = faults(|report| assert!(report.open::<Locality>(&any).is_none()));
-        assert_eq!(found, ["holds fields of Locality that are not known"]);
+        assert_eq!(found, ["holds a field of Locality that is not known: number 1023"]);
     }
 
     #[test]

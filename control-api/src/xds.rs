@@ -49,7 +49,7 @@ pub struct Messages {
 }
 
 /// What a resource is called, which only its own type knows.
-trait ResourceName {
+trait ResourceName: 'static {
     fn resource_name(&self) -> &str;
 }
 

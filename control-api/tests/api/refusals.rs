@@ -94,7 +94,7 @@ fn fields_newer_than_the_types_are_refused_inside_packed_messages_too() {
     assert_refused(
         &messages,
         &[&format!(
-            "{path}: holds fields of HttpConnectionManager that are not known"
+            "{path}: holds a field of HttpConnectionManager that is not known: number 2047"
         )],
     );
 }

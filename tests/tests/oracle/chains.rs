@@ -172,11 +172,19 @@ fn ports_ranges_and_sources_choose_the_chain() -> Result<()> {
                 json!({"source_type": "SAME_IP_OR_LOOPBACK"}),
                 json!({}),
             ];
+            // Clients take any of the latter.
+            let ports: Vec<u32> = (1024..=65_535).collect();
+            let by_port = [
+                json!({"source_ports": [1, 2]}),
+                json!({"source_ports": ports}),
+                json!({}),
+            ];
             vec![
                 // Found for every address of the port but those that have a listener of their own.
                 listener("any", SocketAddr::new(anywhere, 9100), &by_range, false),
                 listener("one", SocketAddr::new(family.vip(20), 9100), &[json!({})], false),
                 listener("source", SocketAddr::new(family.vip(10), 9102), &by_source, false),
+                listener("port", SocketAddr::new(family.vip(10), 9103), &by_port, false),
             ]
         })?;
         let numbers = [8, 9, 10, 11, 12, 13, 15, 16, 20, 200];
@@ -185,7 +193,7 @@ fn ports_ranges_and_sources_choose_the_chain() -> Result<()> {
             numbers
                 .into_iter()
                 .map(|number| world.vip(number, 9100))
-                .chain([world.vip(10, 9102)]),
+                .chain([world.vip(10, 9102), world.vip(10, 9103)]),
         )?;
     }
     Ok(())
