@@ -62,6 +62,8 @@ pub enum Reason {
     Http2Flood,
     /// Too much waits for slow readers, and this one was waited for.
     BufferLimit,
+    /// Nothing moved on a connection for as long as it may be idle.
+    IdleTimeout,
     /// An upstream refused the connection.
     ConnectRefused,
     /// An upstream did not answer a connection attempt in time.
@@ -88,7 +90,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of its discriminant.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::MalformedRequest,
         Self::HeadTooLarge,
         Self::HeadTimeout,
@@ -106,6 +108,7 @@ impl Reason {
         Self::TooManyConnections,
         Self::Http2Flood,
         Self::BufferLimit,
+        Self::IdleTimeout,
         Self::ConnectRefused,
         Self::ConnectTimeout,
         Self::ConnectFailed,
@@ -139,6 +142,7 @@ impl Reason {
             | Self::NoEndpoint
             | Self::Overloaded
             | Self::BufferLimit
+            | Self::IdleTimeout
             | Self::RequestTimeout => Blame::Mesh,
             Self::ConnectRefused
             | Self::ConnectTimeout
@@ -159,7 +163,7 @@ impl Reason {
         match self {
             Self::MalformedRequest | Self::MalformedBody | Self::ProtocolMismatch => StatusCode::BAD_REQUEST,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Self::HeadTimeout | Self::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::HeadTimeout | Self::BodyTimeout | Self::IdleTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::UnknownCoding => StatusCode::NOT_IMPLEMENTED,
             // Nobody is there to read it; 499 is what the field writes into its logs.
             Self::DownstreamGone => StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST),
@@ -191,7 +195,7 @@ impl Reason {
     pub fn grpc_status(self) -> u8 {
         match self {
             Self::DownstreamGone => 1,
-            Self::RequestTimeout | Self::HeadTimeout | Self::BodyTimeout => 4,
+            Self::RequestTimeout | Self::HeadTimeout | Self::BodyTimeout | Self::IdleTimeout => 4,
             Self::HeadTooLarge | Self::TooManyConnections | Self::Http2Flood | Self::BufferLimit => 8,
             Self::NoRoute | Self::UnknownCoding => 12,
             Self::MalformedRequest
@@ -237,6 +241,7 @@ impl Reason {
             | Self::TooManyConnections
             | Self::Http2Flood
             | Self::BufferLimit
+            | Self::IdleTimeout
             | Self::UpstreamReset
             | Self::MalformedResponse
             | Self::TruncatedResponse
@@ -266,6 +271,7 @@ impl Reason {
             Self::TooManyConnections => "too_many_connections",
             Self::Http2Flood => "http2_flood",
             Self::BufferLimit => "buffer_limit",
+            Self::IdleTimeout => "idle_timeout",
             Self::ConnectRefused => "connect_refused",
             Self::ConnectTimeout => "connect_timeout",
             Self::ConnectFailed => "connect_failed",

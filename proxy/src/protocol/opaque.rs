@@ -144,7 +144,8 @@ pub async fn serve(
     .await;
     tracing::debug!(service = %handling.service, %upstream, ?outcome, "an opaque connection ended");
     let reason = match outcome {
-        Outcome::BothFinished | Outcome::Idle => return Ok(()),
+        Outcome::BothFinished => return Ok(()),
+        Outcome::Idle => Reason::IdleTimeout,
         Outcome::ResetBy(Side::Down) | Outcome::Failed(Side::Down, _) => Reason::DownstreamGone,
         Outcome::ResetBy(Side::Up) | Outcome::Failed(Side::Up, _) => Reason::UpstreamReset,
         Outcome::TooSlow => Reason::BufferLimit,

@@ -13,6 +13,7 @@ use tokio::runtime::RuntimeMetrics;
 
 use crate::telemetry::Counter;
 use crate::telemetry::Direction;
+use crate::telemetry::Eviction;
 use crate::telemetry::Roster;
 use crate::telemetry::ServiceSeries;
 use crate::telemetry::Speculation;
@@ -68,8 +69,7 @@ pub struct PoolSeries {
     pub opened: Counter,
     /// Requests that found a connection.
     pub reused: Counter,
-    /// Idle connections that we closed: too many, or too long.
-    pub evicted: Counter,
+    pub(super) evicted: [Counter; Eviction::ALL.len()],
 }
 
 /// A request that waits for a connection, until it is dropped.
@@ -81,6 +81,11 @@ impl PoolSeries {
     pub fn wait(&self) -> Waiting<'_> {
         self.waiting.increment();
         Waiting(self)
+    }
+
+    /// So many connections without a request were closed.
+    pub fn evicted(&self, why: Eviction, count: u64) {
+        self.evicted[why as usize].add(count);
     }
 }
 

@@ -138,6 +138,38 @@ impl Speculation {
     }
 }
 
+/// Why a connection that waited in a pool was closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Eviction {
+    /// Nobody wanted it for as long as it may wait.
+    IdleTimeout,
+    /// As many are kept as may be.
+    Surplus,
+    /// The endpoint closed it, or said something unasked.
+    EndpointClosed,
+    /// Its endpoint has left the configuration.
+    EndpointGone,
+}
+
+impl Eviction {
+    pub(super) const ALL: [Self; 4] = [
+        Self::IdleTimeout,
+        Self::Surplus,
+        Self::EndpointClosed,
+        Self::EndpointGone,
+    ];
+
+    /// The value of the `reason` label.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::IdleTimeout => "idle_timeout",
+            Self::Surplus => "surplus",
+            Self::EndpointClosed => "endpoint_closed",
+            Self::EndpointGone => "endpoint_gone",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,6 +196,12 @@ mod tests {
         );
         assert!(
             Verdict::ALL
+                .iter()
+                .enumerate()
+                .all(|(index, value)| *value as usize == index)
+        );
+        assert!(
+            Eviction::ALL
                 .iter()
                 .enumerate()
                 .all(|(index, value)| *value as usize == index)

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::telemetry::Book;
 use crate::telemetry::Direction;
+use crate::telemetry::Eviction;
 use crate::telemetry::Family;
 use crate::telemetry::Form;
 use crate::telemetry::PoolSeries;
@@ -19,6 +20,7 @@ use crate::telemetry::sums::Row;
 use crate::telemetry::sums::closed;
 use crate::telemetry::sums::counters;
 use crate::telemetry::sums::gauge;
+use crate::telemetry::sums::occurred;
 
 /// The whole page: the sum of the books, then `extra` as it is. Names in `extra` are not those of the books, and each
 /// occurs once. It takes its time: not for a thread that has something else to do.
@@ -43,10 +45,9 @@ pub fn render(books: &[Arc<Book>], extra: impl IntoIterator<Item = Family>, form
     page.finish()
 }
 
-const POOLS: [CounterOf<PoolSeries>; 3] = [
+const POOLS: [CounterOf<PoolSeries>; 2] = [
     (catalogue::POOL_OPENED, |part| &part.opened),
     (catalogue::POOL_REUSED, |part| &part.reused),
-    (catalogue::POOL_EVICTED, |part| &part.evicted),
 ];
 
 fn workers(page: &mut Page, books: &[Arc<Book>]) {
@@ -114,6 +115,13 @@ fn pools(page: &mut Page, books: &[Arc<Book>]) {
     gauge(page, &rows, catalogue::POOL_IDLE, |part| &part.idle);
     gauge(page, &rows, catalogue::POOL_WAITING, |part| &part.waiting);
     counters(page, &rows, &POOLS);
+    page.family(catalogue::POOL_EVICTED);
+    for row in &rows {
+        let reasons = Eviction::ALL.map(|why| (why as usize, why.label().to_owned()));
+        occurred(page, &row.labels, "reason", reasons.into_iter(), |slot| {
+            row.total(|part| &part.evicted[slot])
+        });
+    }
 }
 
 /// All books without a label between them.

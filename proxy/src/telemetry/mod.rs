@@ -21,6 +21,7 @@ pub use exposition::Sample;
 pub use histogram::Histogram;
 pub use idle::Idle;
 pub use labels::Direction;
+pub use labels::Eviction;
 pub use labels::Protocol;
 pub use labels::Speculation;
 pub use labels::Verdict;

@@ -3,7 +3,7 @@
 use super::endpoint::InFlight;
 use super::shared::Shared;
 use crate::net::stream::Stream;
-use crate::telemetry::{Book, Version};
+use crate::telemetry::{Book, Eviction, Version};
 use std::cell::{Cell, RefCell};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -62,6 +62,22 @@ struct Idle {
     carried: u32,
 }
 
+impl Ledger {
+    fn evicted(&self, why: Eviction, count: u64) {
+        self.book.pool(Version::Http1).evicted(why, count);
+    }
+}
+
+impl Idle {
+    /// Why it may not be used any more.
+    fn fault(&mut self, now: Instant) -> Option<Eviction> {
+        if self.expires <= now {
+            return Some(Eviction::IdleTimeout);
+        }
+        (!is_silent(&mut self.stream)).then_some(Eviction::EndpointClosed)
+    }
+}
+
 impl IdlePool {
     pub(super) fn new(ledger: Rc<Ledger>, shared: Arc<Shared>) -> Self {
         Self {
@@ -77,10 +93,10 @@ impl IdlePool {
         let mut connections = self.connections.borrow_mut();
         while let Some(mut idle) = connections.pop() {
             self.count(-1);
-            if idle.expires > now && is_silent(&mut idle.stream) {
-                return Some((idle.stream, idle.carried));
+            match idle.fault(now) {
+                None => return Some((idle.stream, idle.carried)),
+                Some(why) => self.ledger.evicted(why, 1),
             }
-            self.ledger.book.pool(Version::Http1).evicted.increment();
         }
         None
     }
@@ -100,10 +116,11 @@ impl IdlePool {
     pub(super) fn give(&self, stream: Stream, expires: Instant, carried: u32) {
         let mut connections = self.connections.borrow_mut();
         let ledger = &self.ledger;
-        let full = connections.len() >= ledger.per_endpoint || ledger.kept.get() >= ledger.total;
-        if full || self.retired.get() {
-            ledger.book.pool(Version::Http1).evicted.increment();
-            return;
+        if self.retired.get() {
+            return ledger.evicted(Eviction::EndpointGone, 1);
+        }
+        if connections.len() >= ledger.per_endpoint || ledger.kept.get() >= ledger.total {
+            return ledger.evicted(Eviction::Surplus, 1);
         }
         self.count(1);
         connections.push(Idle {
@@ -116,9 +133,14 @@ impl IdlePool {
     /// Closes what has expired, was closed by the server, or said something unasked.
     pub(super) fn sweep(&self, now: Instant) {
         let mut connections = self.connections.borrow_mut();
-        let before = connections.len();
-        connections.retain_mut(|idle| idle.expires > now && is_silent(&mut idle.stream));
-        self.evicted(before - connections.len());
+        connections.retain_mut(|idle| {
+            let fault = idle.fault(now);
+            if let Some(why) = fault {
+                self.count(-1);
+                self.ledger.evicted(why, 1);
+            }
+            fault.is_none()
+        });
         if connections.is_empty() {
             connections.shrink_to_fit();
         }
@@ -127,7 +149,9 @@ impl IdlePool {
     /// Closes all of them, and keeps none from now on.
     pub(super) fn retire(&self) {
         self.retired.set(true);
-        self.evicted(self.connections.take().len());
+        let count = self.connections.take().len();
+        self.count(-(count as i64));
+        self.ledger.evicted(Eviction::EndpointGone, count as u64);
     }
 
     /// Whose connections these are.
@@ -137,13 +161,6 @@ impl IdlePool {
 
     pub(super) fn len(&self) -> usize {
         self.connections.borrow().len()
-    }
-
-    fn evicted(&self, count: usize) {
-        if count > 0 {
-            self.count(-(count as i64));
-            self.ledger.book.pool(Version::Http1).evicted.add(count as u64);
-        }
     }
 
     fn count(&self, by: i64) {

@@ -11,6 +11,7 @@ use evenkeel_control_api::mesh;
 use evenkeel_control_api::resource::Resources;
 use evenkeel_control_api::resource::listener::Direction;
 use evenkeel_proxy::balance::Dice;
+use evenkeel_proxy::failure::Reason;
 use evenkeel_proxy::flow;
 use evenkeel_proxy::lifecycle::Lifecycle;
 use evenkeel_proxy::net::stream::Stream;
@@ -44,6 +45,7 @@ use tokio::net::TcpSocket;
 use tokio::net::TcpStream;
 use tokio::runtime::Builder;
 use tokio::runtime::LocalOptions;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio::time::timeout;
 use two::Two;
@@ -238,17 +240,26 @@ impl Bench {
 
     /// A client's connection that was on its way to `destination`.
     pub(crate) async fn connect_to(&self, destination: SocketAddr) -> TcpStream {
+        self.carried_to(destination).await.0
+    }
+
+    /// A client's connection that was on its way to [`web`], and how the proxy ends it.
+    pub(crate) async fn carried(&self) -> (TcpStream, JoinHandle<Result<(), Reason>>) {
+        self.carried_to(web()).await
+    }
+
+    async fn carried_to(&self, destination: SocketAddr) -> (TcpStream, JoinHandle<Result<(), Reason>>) {
         let listener = TcpListener::bind(anywhere()).await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         client.set_nodelay(true).unwrap();
         let (accepted, peer) = listener.accept().await.unwrap();
         accepted.set_nodelay(true).unwrap();
         let context = Rc::clone(&self.context);
-        tokio::task::spawn_local(async move {
+        let end = tokio::task::spawn_local(async move {
             let stream = Stream::Tcp(accepted);
             flow::carry(context, Direction::Outbound, stream, destination, Some(peer)).await
         });
-        client
+        (client, end)
     }
 
     /// A client that speaks HTTP/1, or anything.

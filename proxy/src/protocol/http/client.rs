@@ -40,8 +40,10 @@ pub(super) struct Client {
 pub(super) enum Next {
     /// A request whose head is at the beginning of [`Client::ahead`].
     Request(RequestHead),
-    /// The client is done, or was idle for too long.
+    /// The client is done.
     Nothing,
+    /// It was idle for too long.
+    Idle,
     /// The client went away in the middle of a head.
     Gone,
     /// A head that is refused.
@@ -110,7 +112,7 @@ impl Client {
                 reason: Reason::HeadTimeout,
                 detail: "the head was not complete in time",
             }),
-            None => Next::Nothing,
+            None => Next::Idle,
         })
     }
 

@@ -47,7 +47,8 @@ pub(super) struct Failed {
     pub(super) request: Repeatable,
 }
 
-/// Serves a connection whose first bytes are `early`, until it ends. The reason is that of an end that was not clean.
+/// Serves a connection whose first bytes are `early`, until it ends. The reason is that of an end that was not clean, or not
+/// the client's wish.
 pub async fn serve(session: &Session, stream: Stream, early: Vec<u8>) -> Result<(), Reason> {
     let mut client = Client::new(stream, early);
     let (mut live, mut handling) = session.now();
@@ -61,6 +62,7 @@ pub async fn serve(session: &Session, stream: Stream, early: Vec<u8>) -> Result<
         let mut request = match client.next(http).await {
             Next::Request(request) => request,
             Next::Nothing => return Ok(()),
+            Next::Idle => return Err(Reason::IdleTimeout),
             Next::Gone => return Err(Reason::DownstreamGone),
             Next::Refused(fault) => return refuse(session, client, fault).await,
         };

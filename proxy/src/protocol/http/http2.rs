@@ -115,7 +115,7 @@ impl Served {
     async fn run(mut self) -> Result<(), Reason> {
         let lifecycle = Rc::clone(&self.session);
         let mut draining = pin!(async move { lifecycle.context.lifecycle.reached(Phase::Parting).await });
-        let mut said_goodbye = false;
+        let (mut said_goodbye, mut idle) = (false, false);
         // Who connects while we drain gets an answer first, as over HTTP/1: a client that waits for our SETTINGS before
         // it asks would else find the connection closed.
         let mut welcomed = !self.session.context.lifecycle.says_goodbye();
@@ -136,9 +136,11 @@ impl Served {
                         continue;
                     }
                 }
+                Event::Ended(_) if idle => return Err(Reason::IdleTimeout),
                 Event::Ended(outcome) => return outcome,
                 Event::Dismissed(reason) => return self.dismiss(reason).await,
-                Event::Idle | Event::Draining => {}
+                Event::Idle => idle = true,
+                Event::Draining => {}
             }
             // GOAWAY in two steps (RFC 9113 6.8): the crate sends the second after a round trip.
             said_goodbye = true;

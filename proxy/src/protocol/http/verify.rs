@@ -1,9 +1,9 @@
 //! What the `h2` crate lets through in heads and trailers, and RFC 9113 does not.
 
 use crate::failure::Reason;
-use http::header::HOST;
+use http::header::{CONTENT_LENGTH, HOST};
 use http::request::Parts;
-use http::{HeaderMap, Method, Response, StatusCode, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri};
 
 /// What a field counts beyond its bytes (RFC 9113 6.5.2, `SETTINGS_MAX_HEADER_LIST_SIZE`).
 const FIELD_OVERHEAD: usize = 32;
@@ -13,7 +13,7 @@ pub(super) fn verify(head: &mut Parts, most_bytes: usize, most_fields: usize) ->
     let mut bytes = head.uri.path().len();
     for (name, value) in &head.headers {
         bytes += name.as_str().len() + value.len() + FIELD_OVERHEAD;
-        if is_padded(value.as_bytes()) {
+        if is_malformed(name, value) {
             return Err(Reason::MalformedRequest);
         }
     }
@@ -49,33 +49,40 @@ fn is_target(method: &Method, target: &Uri) -> bool {
     if *method == Method::CONNECT {
         return target.port_u16().is_some();
     }
+    // The crate takes a scheme of no letters.
+    if target.scheme_str().is_some_and(str::is_empty) {
+        return false;
+    }
     let path = target.path_and_query().map_or("", |path| path.as_str());
     path.starts_with('/') || path == "*" && *method == Method::OPTIONS
 }
 
 /// Refuses the head of an answer, an interim one too. 8.6: nothing can be switched to by 101.
 pub(super) fn verify_answer<T>(head: &Response<T>) -> Result<(), Reason> {
-    if head.status() == StatusCode::SWITCHING_PROTOCOLS || has_padding(head.headers()) {
+    if head.status() == StatusCode::SWITCHING_PROTOCOLS || has_malformed_value(head.headers()) {
         return Err(Reason::MalformedResponse);
     }
     Ok(())
 }
 
 /// Whether a value among these fields or trailers is malformed.
-pub(super) fn has_padding(fields: &HeaderMap) -> bool {
-    fields.values().any(|value| is_padded(value.as_bytes()))
+pub(super) fn has_malformed_value(fields: &HeaderMap) -> bool {
+    fields.iter().any(|(name, value)| is_malformed(name, value))
 }
 
-/// 8.2.1: a field value must not begin or end with white space.
-fn is_padded(value: &[u8]) -> bool {
-    let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
-    blank(value.first()) || blank(value.last())
+/// 8.2.1: a field value must not begin or end with white space. The crate takes a length of no digits for 0.
+fn is_malformed(name: &HeaderName, value: &HeaderValue) -> bool {
+    let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    match (value.as_bytes().first(), value.as_bytes().last()) {
+        (Some(first), Some(last)) => blank(first) || blank(last),
+        _ => *name == CONTENT_LENGTH,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::{HeaderValue, Request};
+    use http::Request;
 
     fn head(uri: &str, hosts: &[&'static str]) -> Parts {
         let mut head = Request::builder().uri(uri).body(()).unwrap().into_parts().0;
@@ -137,6 +144,15 @@ mod tests {
                 Err(Reason::MalformedRequest),
                 "{value:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_length_without_a_digit_is_refused_and_other_empty_values_are_not() {
+        for (name, expected) in [("content-length", Err(Reason::MalformedRequest)), ("x-a", Ok(()))] {
+            let mut empty = head("/", &["web"]);
+            empty.headers.append(name, HeaderValue::from_static(""));
+            assert_eq!(verify(&mut empty, 1000, 100), expected, "{name}");
         }
     }
 

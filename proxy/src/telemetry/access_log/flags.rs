@@ -72,7 +72,7 @@ impl Flag {
             | Reason::UnknownCoding
             | Reason::ProtocolMismatch
             | Reason::Http2Flood => Self::DownstreamProtocolError,
-            Reason::HeadTimeout | Reason::BodyTimeout => Self::StreamIdleTimeout,
+            Reason::HeadTimeout | Reason::BodyTimeout | Reason::IdleTimeout => Self::StreamIdleTimeout,
             Reason::DownstreamGone => Self::DownstreamConnectionTermination,
             Reason::NotRedirected | Reason::UnknownDestination | Reason::NoRoute => Self::NoRouteFound,
             Reason::NoCluster => Self::NoClusterFound,
@@ -118,6 +118,7 @@ fn of_failure(reason: Reason) -> &'static str {
         Reason::RequestTimeout => "response_timeout",
         Reason::HeadTimeout => "request_header_timeout",
         Reason::BodyTimeout => "stream_idle_timeout",
+        Reason::IdleTimeout => "tcp_session_idle_timeout",
         Reason::DownstreamGone => "downstream_remote_disconnect",
         Reason::Overloaded | Reason::TooManyConnections => "overload",
         Reason::HeadTooLarge => "request_headers_too_large",

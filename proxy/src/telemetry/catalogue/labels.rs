@@ -5,6 +5,7 @@ use super::Values;
 use crate::failure::Reason;
 use crate::lifecycle::Phase;
 use crate::telemetry::Direction;
+use crate::telemetry::Eviction;
 use crate::telemetry::Protocol;
 use crate::telemetry::Speculation;
 use crate::telemetry::Verdict;
@@ -51,6 +52,7 @@ pub(super) const GRPC_STATUS: Label = listed("grpc_status", || {
 pub(super) const REASON: Label = listed("reason", reasons);
 /// An orderly close has the reason `none`.
 pub(super) const CLOSED_BY: Label = listed("reason", || ["none".to_owned()].into_iter().chain(reasons()).collect());
+pub(super) const EVICTION: Label = listed("reason", || Eviction::ALL.map(|one| one.label().into()).into());
 pub(super) const LE: Label = listed("le", || {
     let bounds = BOUNDS.iter().map(|(_, label)| *label).chain(["+Inf"]);
     bounds.map(str::to_owned).collect()

@@ -68,6 +68,6 @@ group! { POOL_METRICS "Upstream connections that requests share"
         "Upstream connections made for a request."
     POOL_REUSED Counter "evenkeel_pool_connections_reused_total" [VERSION]
         "Requests that found an upstream connection."
-    POOL_EVICTED Counter "evenkeel_pool_connections_evicted_total" [VERSION]
-        "Idle upstream connections that we closed: too many, or too long."
+    POOL_EVICTED Counter "evenkeel_pool_connections_evicted_total" [VERSION EVICTION]
+        "Upstream connections without a request that were closed, by reason."
 }

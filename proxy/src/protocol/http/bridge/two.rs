@@ -1,7 +1,7 @@
 //! A side that speaks HTTP/2.
 
 use super::side::{Piece, Trouble};
-use crate::protocol::http::verify::has_padding;
+use crate::protocol::http::verify::has_malformed_value;
 use bytes::Bytes;
 use h2::{RecvStream, SendStream};
 use std::task::{Context, Poll, ready};
@@ -67,7 +67,7 @@ impl Two {
             None => {}
         }
         Poll::Ready(match ready!(receive.poll_trailers(cx)) {
-            Ok(Some(trailers)) if has_padding(&trailers) => Err(Trouble::Malformed),
+            Ok(Some(trailers)) if has_malformed_value(&trailers) => Err(Trouble::Malformed),
             Ok(Some(trailers)) => Ok(Piece::Trailers(trailers)),
             Ok(None) => Ok(Piece::End),
             Err(error) => Err(trouble(&error)),
