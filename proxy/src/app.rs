@@ -13,7 +13,7 @@ use crate::net::descriptors::raise_descriptor_limit;
 use crate::net::listen;
 use crate::net::options::{Keepalive, TcpOptions};
 use crate::net::original_dst::own_addresses;
-use crate::telemetry::access_log::AccessLog;
+use crate::telemetry::access_log::{self, AccessLog};
 use crate::telemetry::log::LogHandle;
 use crate::telemetry::tap::Tap;
 use crate::telemetry::trace::{Exporter, Tracer};
@@ -44,8 +44,8 @@ const LOOKS: u32 = 4;
 const WORKER_ENDED: &str = "a worker has ended, or could not start; the log says why";
 /// How long the end waits for the last lines of the access log to be taken.
 const LAST_LINES: Duration = Duration::from_secs(1);
-/// And for the collector to take the last spans.
-const LAST_SPANS: Duration = Duration::from_secs(1);
+/// And for each collector to take the last spans or records.
+const LAST_EXPORTS: Duration = Duration::from_secs(1);
 
 /// Runs a proxy until it is told to end.
 ///
@@ -68,6 +68,7 @@ pub fn run(document: &Place, log: LogHandle, held: Held) -> Result<(), String> {
     let listeners = Listeners::bind(&settings)?;
     let listening = listeners.listening();
     let access_log = access_log(&settings)?;
+    let records = access_log.as_deref().map(|log| records(&settings, log)).transpose()?;
     let (tracer, exporter) = runtime.block_on(async { tracing(&settings) })?.unzip();
     let tap = Arc::new(Tap::default());
     let (usage, told) = mpsc::unbounded_channel();
@@ -106,10 +107,13 @@ pub fn run(document: &Place, log: LogHandle, held: Held) -> Result<(), String> {
             settings: Arc::clone(&settings),
             epoch: common.epoch,
         });
-        let exporting = exporter.map(Exporting::start);
+        let spans = exporter.map(|exporter| Exporting::start(|end| exporter.run(end)));
+        let records = records.flatten();
+        let records = records.map(|exporter| Exporting::start(|end| exporter.run(end)));
         let ended = control(origin, workers, &common, door, listeners.doors, signals).await;
-        if let Some(exporting) = exporting {
-            exporting.end().await;
+        let exporting = [spans, records].into_iter().flatten().map(Exporting::end);
+        for ending in exporting.collect::<Vec<_>>() {
+            ending.await;
         }
         ended
     });
@@ -120,24 +124,27 @@ pub fn run(document: &Place, log: LogHandle, held: Held) -> Result<(), String> {
     ended
 }
 
-/// The exporter of spans at its work.
+/// An exporter of telemetry at its work.
 struct Exporting {
     end: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
 
 impl Exporting {
-    fn start(exporter: Exporter) -> Self {
+    fn start<F: Future<Output = ()> + 'static>(run: impl FnOnce(oneshot::Receiver<()>) -> F) -> Self {
         let (end, told) = oneshot::channel();
-        let task = tokio::task::spawn_local(exporter.run(told));
+        let task = tokio::task::spawn_local(run(told));
         Self { end, task }
     }
 
-    /// Lets the last spans go out, if the collector takes them soon.
-    async fn end(self) {
+    /// Lets the last of it go out, if the collector takes it soon. It is told at once, and waited for then.
+    fn end(self) -> impl Future<Output = ()> {
         // It has ended already where there is nobody to be told.
         let _ = self.end.send(());
-        let _ = timeout(LAST_SPANS, self.task).await;
+        let ending = timeout(LAST_EXPORTS, self.task);
+        async {
+            let _ = ending.await;
+        }
     }
 }
 
@@ -377,6 +384,19 @@ fn access_log(settings: &ProxySettings) -> Result<Option<Arc<AccessLog>>, String
     let log = log.map(|log| AccessLog::start(log, io::stdout()));
     log.transpose()
         .map_err(|error| format!("cannot start the access log: {error}"))
+}
+
+/// What takes the records of the access log to a collector.
+fn records(settings: &ProxySettings, log: &AccessLog) -> Result<Option<access_log::Exporter>, String> {
+    let configured = settings.access_log.as_ref().and_then(|log| log.otlp.clone());
+    let Some(mut records) = configured else {
+        return Ok(None);
+    };
+    // One process has one name, unless it is told two.
+    let of_spans = settings.tracing.as_ref().and_then(|tracing| tracing.service.clone());
+    records.service = records.service.or(of_spans);
+    log.exporter(&records, settings.control_plane.as_ref())
+        .map_err(|error| format!("cannot export the access log: {error}"))
 }
 
 /// Must be called inside a runtime.

@@ -23,6 +23,10 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioExecutor;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
+use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::LogsService;
+use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::LogsServiceServer;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::TraceService;
@@ -30,6 +34,8 @@ use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::Trac
 use opentelemetry_proto::tonic::common::v1::AnyValue;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
+use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use tokio::net::TcpListener;
@@ -64,10 +70,24 @@ pub struct Received {
     pub grpc: bool,
 }
 
+/// A log record as it came, with what stood around it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// It.
+    pub record: LogRecord,
+    /// Who sent it.
+    pub resource: BTreeMap<String, String>,
+    /// The name of the scope, and the conventions that it follows.
+    pub scope: (String, String),
+    /// Whether it came over gRPC.
+    pub grpc: bool,
+}
+
 /// What all connections share.
 #[derive(Clone, Debug)]
 struct Kept {
     spans: Arc<Mutex<Vec<Received>>>,
+    records: Arc<Mutex<Vec<Record>>>,
     answers: watch::Receiver<bool>,
 }
 
@@ -83,6 +103,7 @@ impl Collector {
         let (stop, stopped) = oneshot::channel();
         let kept = Kept {
             spans: Arc::default(),
+            records: Arc::default(),
             answers: told,
         };
         let own = kept.clone();
@@ -109,7 +130,20 @@ impl Collector {
 
     /// What has come so far.
     pub fn spans(&self) -> Vec<Received> {
-        self.kept.lock().clone()
+        locked(&self.kept.spans).clone()
+    }
+
+    /// The log records that have come so far.
+    pub fn records(&self) -> Vec<Record> {
+        locked(&self.kept.records).clone()
+    }
+
+    /// Waits until so many log records have come.
+    pub fn wait_for_records(&self, deadline: Duration, count: usize) -> Result<Vec<Record>> {
+        let found = wait::until(deadline, || {
+            Some(self.records()).filter(|records| records.len() >= count)
+        });
+        found.with_context(|| format!("the collector has {:#?}", self.records()))
     }
 
     /// Waits until what has come is enough.
@@ -151,6 +185,35 @@ impl Received {
     }
 }
 
+// === impl Record ===
+
+impl Record {
+    /// The text of an attribute.
+    pub fn attribute(&self, name: &str) -> Option<String> {
+        texts(&self.record.attributes).remove(name)
+    }
+
+    /// The body, where it is a text.
+    pub fn text(&self) -> Option<&str> {
+        match self.body()? {
+            Value::StringValue(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The texts of the body, where it is a map.
+    pub fn map(&self) -> Option<BTreeMap<String, String>> {
+        match self.body()? {
+            Value::KvlistValue(list) => Some(texts(&list.values)),
+            _ => None,
+        }
+    }
+
+    fn body(&self) -> Option<&Value> {
+        self.record.body.as_ref()?.value.as_ref()
+    }
+}
+
 /// An identity, as headers have it.
 pub fn hex(bytes: &[u8]) -> String {
     let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
@@ -172,20 +235,18 @@ fn texts(attributes: &[KeyValue]) -> BTreeMap<String, String> {
 // === impl Kept ===
 
 impl Kept {
-    fn lock(&self) -> MutexGuard<'_, Vec<Received>> {
-        self.spans.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Waits until there are answers.
+    async fn answer(&self) {
+        // An error: the test has ended.
+        let _ = self.answers.clone().wait_for(|answers| *answers).await;
     }
 
     /// Keeps a message, once there are answers.
     async fn keep(&self, message: ExportTraceServiceRequest, grpc: bool) {
-        // An error: the test has ended.
-        let _ = self.answers.clone().wait_for(|answers| *answers).await;
-        let mut spans = self.lock();
+        self.answer().await;
+        let mut spans = locked(&self.spans);
         for from in message.resource_spans {
-            let resource = from
-                .resource
-                .map(|resource| texts(&resource.attributes))
-                .unwrap_or_default();
+            let resource = described(from.resource);
             for scoped in from.scope_spans {
                 let scope = (
                     scoped.scope.map(|scope| scope.name).unwrap_or_default(),
@@ -200,6 +261,36 @@ impl Kept {
             }
         }
     }
+
+    /// The same of log records.
+    async fn keep_records(&self, message: ExportLogsServiceRequest, grpc: bool) {
+        self.answer().await;
+        let mut records = locked(&self.records);
+        for from in message.resource_logs {
+            let resource = described(from.resource);
+            for scoped in from.scope_logs {
+                let scope = (
+                    scoped.scope.map(|scope| scope.name).unwrap_or_default(),
+                    scoped.schema_url,
+                );
+                records.extend(scoped.log_records.into_iter().map(|record| Record {
+                    record,
+                    resource: resource.clone(),
+                    scope: scope.clone(),
+                    grpc,
+                }));
+            }
+        }
+    }
+}
+
+fn described(resource: Option<Resource>) -> BTreeMap<String, String> {
+    resource.map(|resource| texts(&resource.attributes)).unwrap_or_default()
+}
+
+/// Who panics with a lock leaves a list behind.
+fn locked<T>(list: &Mutex<T>) -> MutexGuard<'_, T> {
+    list.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[tonic::async_trait]
@@ -210,6 +301,17 @@ impl TraceService for Kept {
     ) -> Result<tonic::Response<ExportTraceServiceResponse>, Status> {
         self.keep(request.into_inner(), true).await;
         Ok(tonic::Response::new(ExportTraceServiceResponse::default()))
+    }
+}
+
+#[tonic::async_trait]
+impl LogsService for Kept {
+    async fn export(
+        &self,
+        request: tonic::Request<ExportLogsServiceRequest>,
+    ) -> Result<tonic::Response<ExportLogsServiceResponse>, Status> {
+        self.keep_records(request.into_inner(), true).await;
+        Ok(tonic::Response::new(ExportLogsServiceResponse::default()))
     }
 }
 
@@ -235,7 +337,11 @@ async fn answer(kept: Kept, request: Request<Incoming>) -> Response<Body> {
         .get(CONTENT_TYPE)
         .map(|value| value.as_bytes().to_vec());
     if content.is_some_and(|content| content.starts_with(b"application/grpc")) {
-        let Ok(response) = TraceServiceServer::new(kept).call(request).await;
+        let Ok(response) = if request.uri().path().contains("LogsService") {
+            LogsServiceServer::new(kept).call(request).await
+        } else {
+            TraceServiceServer::new(kept).call(request).await
+        };
         return response;
     }
     match take(&kept, request).await {
@@ -250,7 +356,7 @@ async fn answer(kept: Kept, request: Request<Incoming>) -> Response<Body> {
 
 async fn take(kept: &Kept, request: Request<Incoming>) -> Result<()> {
     ensure!(
-        request.method() == "POST" && request.uri().path() == "/v1/traces",
+        request.method() == "POST" && ["/v1/traces", "/v1/logs"].contains(&request.uri().path()),
         "{} {}",
         request.method(),
         request.uri()
@@ -262,7 +368,12 @@ async fn take(kept: &Kept, request: Request<Incoming>) -> Result<()> {
             .is_some_and(|content| content == "application/x-protobuf"),
         "no protobuf"
     );
+    let is_traces = request.uri().path() == "/v1/traces";
     let body = request.into_body().collect().await?.to_bytes();
-    kept.keep(ExportTraceServiceRequest::decode(body)?, false).await;
+    if is_traces {
+        kept.keep(ExportTraceServiceRequest::decode(body)?, false).await;
+    } else {
+        kept.keep_records(ExportLogsServiceRequest::decode(body)?, false).await;
+    }
     Ok(())
 }

@@ -7,7 +7,7 @@ mod collector;
 mod metrics;
 mod tracing;
 
-pub use access_log::{AccessLog, Lines, LogFilter, StatusRange};
+pub use access_log::{AccessLog, Lines, LogFilter, LogRecords, StatusRange};
 pub use app_health::{AppProbe, HttpQuestion, Question};
 pub use collector::{Collector, Otlp};
 pub use metrics::{Metrics, SeriesLabel};

@@ -318,6 +318,17 @@ fn a_filter_of_the_access_log_has_statuses_a_duration_and_a_share() {
             "1:103: proxy.access_log.filter.sample: expected a share from 0.0001% to 100%",
         ],
     );
+    assert_faults(
+        "proxy: {access_log: {format: text, otlp: {collector: \"http://otel:4317/v1\", service: \"\"}}}\n",
+        &[
+            "1:54: proxy.access_log.otlp.collector: has a path, which gRPC chooses itself",
+            "1:86: proxy.access_log.otlp.service: must be 1 to 128 characters, and none of them a control character",
+        ],
+    );
+    assert_faults(
+        "proxy: {access_log: {format: text, otlp: {}}}\n",
+        &["1:42: proxy.access_log.otlp: the key \"collector\" is missing"],
+    );
     for share in ["0%", "101%", "1e1%", "-1%", "nan%", "%"] {
         let text = format!("proxy: {{access_log: {{format: json, filter: {{sample: \"{share}\"}}}}}}\n");
         assert!(mesh::parse(&text).is_err(), "{share}");

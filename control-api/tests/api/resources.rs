@@ -4,7 +4,7 @@ use crate::example;
 use evenkeel_control_api::mesh;
 use evenkeel_control_api::mesh::Loaded;
 use evenkeel_control_api::mesh::settings::Workers;
-use evenkeel_control_api::mesh::settings::{AccessLog, Lines, LogFilter};
+use evenkeel_control_api::mesh::settings::{AccessLog, Lines, LogFilter, Otlp};
 use evenkeel_control_api::resource::Cluster;
 use evenkeel_control_api::resource::Listener;
 use evenkeel_control_api::resource::cluster::Algorithm;
@@ -335,4 +335,22 @@ fn a_filter_of_the_access_log_is_read() {
     assert_eq!(read.sample, Some(15_000));
     assert_eq!(filter("{sample: 100%}"), LogFilter::default());
     assert!(filter("{status: 500+}").status[0].has(600));
+}
+
+#[test]
+fn the_access_log_goes_to_a_collector_that_is_named_as_that_of_spans_is() {
+    let otlp = |text: &str| {
+        let loaded = load(&format!("proxy: {{access_log: {{format: json{text}}}}}\n"));
+        loaded.settings.access_log.unwrap().otlp
+    };
+    let read = otlp(", otlp: {collector: \"http://otel:4318\", protocol: http, timeout: 2s, service: shop}").unwrap();
+    assert_eq!(read.collector.uri, "http://otel:4318");
+    assert_eq!(
+        (read.collector.protocol, read.collector.timeout),
+        (Otlp::Http, Duration::from_secs(2))
+    );
+    assert_eq!(read.service.as_deref(), Some("shop"));
+    let read = otlp(", otlp: {collector: \"http://otel:4317\"}").unwrap();
+    assert_eq!((read.collector.protocol, read.service), (Otlp::Grpc, None));
+    assert_eq!(otlp(""), None);
 }

@@ -14,8 +14,9 @@ use crate::telemetry::Family;
 use crate::telemetry::Form;
 use crate::telemetry::Metric;
 use crate::telemetry::Sample;
+use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::catalogue;
-use crate::telemetry::trace::Counts;
+use crate::telemetry::otlp::Counts;
 use hyper::HeaderMap;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
@@ -45,7 +46,7 @@ pub(super) fn page(door: &Door, form: Form) -> String {
     let mut families = vec![phase(door.lifecycle.phase())];
     families.extend(configuration(&status));
     families.extend(door.control_plane.iter().flat_map(control_plane::families));
-    families.push(access_log(door));
+    families.extend(access_log(door));
     families.extend(spans(door));
     families.extend(telemetry::process::families());
     let snapshot = status.snapshot.as_ref();
@@ -69,22 +70,36 @@ fn phase(now: Phase) -> Family {
     }
 }
 
-fn access_log(door: &Door) -> Family {
-    let dropped = door.access_log.as_ref().map_or(0, |log| log.dropped());
-    Family::of(catalogue::ACCESS_LOG_DROPPED, dropped as f64)
+fn access_log(door: &Door) -> [Family; 3] {
+    let log = door.access_log.as_deref();
+    let dropped = log.map_or(0, AccessLog::dropped);
+    let [exported, lost] = exports(
+        [catalogue::ACCESS_LOG_EXPORTED, catalogue::ACCESS_LOG_LOST],
+        log.and_then(AccessLog::records),
+    );
+    [
+        Family::of(catalogue::ACCESS_LOG_DROPPED, dropped as f64),
+        exported,
+        lost,
+    ]
 }
 
 fn spans(door: &Door) -> [Family; 2] {
-    let spans = door.spans.as_deref();
+    let metrics = [catalogue::SPANS_EXPORTED, catalogue::SPANS_DROPPED];
+    exports(metrics, door.spans.as_deref())
+}
+
+/// What a collector took, and what it did not.
+fn exports([exported, lost]: [&'static Metric; 2], counts: Option<&Counts>) -> [Family; 2] {
     let dropped = |reason: &str, count: fn(&Counts) -> u64| Sample {
         labels: vec![("reason", reason.to_owned())],
-        value: spans.map_or(0, count) as f64,
+        value: counts.map_or(0, count) as f64,
     };
-    let [full, failed] = catalogue::SPAN_LOSSES;
+    let [full, failed] = catalogue::EXPORT_LOSSES;
     [
-        Family::of(catalogue::SPANS_EXPORTED, spans.map_or(0, Counts::exported) as f64),
+        Family::of(exported, counts.map_or(0, Counts::exported) as f64),
         Family {
-            metric: catalogue::SPANS_DROPPED,
+            metric: lost,
             samples: vec![dropped(full, Counts::overflowed), dropped(failed, Counts::failed)],
         },
     ]

@@ -53,6 +53,7 @@ mod idle;
 mod labels;
 pub mod log;
 mod metrics;
+pub mod otlp;
 pub mod process;
 mod record;
 mod roster;

@@ -201,7 +201,7 @@ impl Drop for RequestRecord {
             }
         }
         if let Some(entry) = &self.entry {
-            entry.end(&outcome);
+            entry.end(&outcome, self.span.as_ref().map(|span| span.identity()));
         }
         if let Some(span) = self.span.take() {
             series.exemplars.keep(taken, span.trace(), span.identity());
@@ -308,11 +308,12 @@ impl Drop for TcpRecord {
         let duration = self.opened.elapsed();
         self.series.duration.observe(duration);
         if let Some(entry) = &self.entry {
-            entry.end(&Outcome {
+            let outcome = Outcome {
                 failure: self.failure,
                 duration,
                 ..Outcome::default()
-            });
+            };
+            entry.end(&outcome, None);
         }
     }
 }

@@ -7,11 +7,13 @@
 //!  requests   what a span says: gRPC, failures, attempts that failed
 //!  exporter   a collector that is slow, dead, or comes back
 //!  exemplars  of histograms, as Prometheus has them
+//!  records    the access log, as a collector gets it
 //! ```
 
 mod chain;
 mod context;
 mod exemplars;
 mod exporter;
+mod records;
 mod requests;
 mod world;

@@ -1,7 +1,8 @@
 //! `proxy.access_log`: a word, or what a line looks like and of which requests there is one.
 
+use super::{collector, tracing};
 use crate::mesh::place::Place;
-use crate::mesh::settings::{AccessLog, Lines, LogFilter, StatusRange};
+use crate::mesh::settings::{AccessLog, Lines, LogFilter, LogRecords, StatusRange};
 use crate::mesh::template::{self, Malformed, Template, Value};
 use std::time::Duration;
 
@@ -34,9 +35,10 @@ pub(super) fn access_log(place: &Place<'_>) -> Option<AccessLog> {
             Word::Json => Some(AccessLog::all(Lines::Json)),
         };
     }
-    let fields = place.fields(&["format", "template", "filter"]);
+    let fields = place.fields(&["format", "template", "filter", "otlp"]);
     let format = fields.required("format").and_then(|place| place.word(&FORMATS));
     let filter = fields.optional("filter").map(|place| filter(&place));
+    let otlp = fields.optional("otlp").map(|place| records(&place));
     let template = fields.optional("template");
     let lines = match (format?, template) {
         (Word::Text, Some(place)) => Lines::Template(Template::Text(text(&place)?)),
@@ -47,6 +49,18 @@ pub(super) fn access_log(place: &Place<'_>) -> Option<AccessLog> {
     Some(AccessLog {
         lines,
         filter: filter.unwrap_or_default(),
+        otlp: otlp.flatten(),
+    })
+}
+
+fn records(place: &Place<'_>) -> Option<LogRecords> {
+    let keys: Vec<_> = collector::KEYS.into_iter().chain(["service"]).collect();
+    let fields = place.fields(&keys);
+    let collector = collector::collector(&fields);
+    let service = fields.optional("service").and_then(|place| tracing::name(&place));
+    Some(LogRecords {
+        collector: collector?,
+        service,
     })
 }
 

@@ -103,7 +103,8 @@ fn field(place: &Place<'_>) -> Option<HeaderName> {
     name.ok()
 }
 
-fn name(place: &Place<'_>) -> Option<String> {
+/// Of an attribute, a service, a variable or a member of baggage.
+pub(super) fn name(place: &Place<'_>) -> Option<String> {
     let text = place.text()?;
     if text.is_empty() || text.len() > LONGEST_NAME || text.chars().any(char::is_control) {
         place.refuse(format!(

@@ -1,5 +1,6 @@
 //! `proxy.access_log`: what is written of requests and opaque connections when they end, and of which.
 
+use super::Collector;
 use crate::mesh::template::Template;
 use std::time::Duration;
 
@@ -10,6 +11,17 @@ pub struct AccessLog {
     pub lines: Lines,
     /// Of which there is one.
     pub filter: LogFilter,
+    /// Where the same goes as records of OTLP, besides; `None`: nowhere.
+    pub otlp: Option<LogRecords>,
+}
+
+/// `access_log.otlp`: a record of OpenTelemetry for each line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogRecords {
+    /// Where records go.
+    pub collector: Collector,
+    /// `service.name`; `None`: as that of spans, else from the environment.
+    pub service: Option<String>,
 }
 
 /// What a line looks like.
@@ -49,6 +61,7 @@ impl AccessLog {
         Self {
             lines,
             filter: LogFilter::default(),
+            otlp: None,
         }
     }
 }

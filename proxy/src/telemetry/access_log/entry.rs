@@ -11,6 +11,7 @@ use crate::telemetry::trace;
 use crate::telemetry::trace::TraceId;
 use http::HeaderMap;
 use http::StatusCode;
+use opentelemetry::trace::SpanId;
 use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -166,6 +167,11 @@ impl Entry {
         str::from_utf8(self.trace.as_ref()?).ok()
     }
 
+    /// The same, as OpenTelemetry has it.
+    pub(super) fn trace_identity(&self) -> Option<TraceId> {
+        TraceId::from_hex(self.trace_id()?).ok()
+    }
+
     /// What the request asks for, in which version of HTTP; what is too long is cut off.
     pub fn ask(
         &mut self,
@@ -279,10 +285,10 @@ impl Entry {
         self.sent.set(self.sent.get() + bytes);
     }
 
-    /// Tells what has ended.
-    pub(in crate::telemetry) fn end(&self, outcome: &Outcome) {
+    /// Tells what has ended, of a request that is recorded with its span.
+    pub(in crate::telemetry) fn end(&self, outcome: &Outcome, span: Option<SpanId>) {
         if let Some(log) = &self.log {
-            log.write(self, outcome);
+            log.write(self, outcome, span);
         }
         if let Some(taps) = &self.taps {
             taps.tell(self, outcome);

@@ -6,7 +6,7 @@
 //! text, json   one line of the two usual forms    escape     bytes of a peer as text
 //! template  one line of a form that is configured  number    numbers and addresses as text
 //! value     what an operator gives                time       a moment as text
-//! writer    the thread that writes lines
+//! writer    the thread that writes lines            otlp     the same as records for a collector
 //! ```
 //!
 //! What a line does not tell is not gathered for it.
@@ -18,6 +18,7 @@ mod flags;
 mod head;
 mod json;
 mod number;
+mod otlp;
 #[cfg(test)]
 mod sample;
 mod template;
@@ -34,9 +35,12 @@ pub(super) use head::Field;
 pub use head::Head;
 pub use head::Told;
 pub use head::Wanted;
+pub use otlp::Exporter;
 pub use time::rfc3339;
 
+use crate::telemetry::otlp::Counts;
 use evenkeel_control_api::mesh::settings;
+use opentelemetry::trace::SpanId;
 use std::io;
 use std::io::Write;
 use std::rc::Rc;
@@ -54,6 +58,8 @@ pub struct AccessLog {
     wanted: Arc<Wanted>,
     filter: settings::LogFilter,
     queue: Arc<Queue>,
+    /// Where records wait, if there are any.
+    records: Option<Arc<otlp::Queue>>,
 }
 
 /// A worker's way to it.
@@ -61,6 +67,7 @@ pub struct AccessLog {
 pub struct WorkerLog {
     log: Arc<AccessLog>,
     slot: Arc<Slot>,
+    records: Option<(Arc<otlp::Queue>, Arc<otlp::Slot>)>,
     clock: Clock,
 }
 
@@ -89,6 +96,7 @@ impl AccessLog {
             form,
             filter: settings.filter,
             queue: Queue::start(out)?,
+            records: settings.otlp.map(|_| Arc::default()),
         }))
     }
 
@@ -96,6 +104,7 @@ impl AccessLog {
     pub fn worker(self: &Arc<Self>) -> Rc<WorkerLog> {
         Rc::new(WorkerLog {
             slot: self.queue.slot(),
+            records: self.records.as_ref().map(|queue| (Arc::clone(queue), queue.slot())),
             log: Arc::clone(self),
             clock: Clock::default(),
         })
@@ -109,6 +118,25 @@ impl AccessLog {
     /// Lines that were not written.
     pub fn dropped(&self) -> u64 {
         self.queue.dropped()
+    }
+
+    /// What takes its records to a collector, where they have one; it tells who we are to the control plane.
+    ///
+    /// # Errors
+    /// Why it cannot be made, in words.
+    pub fn exporter(
+        &self,
+        settings: &settings::LogRecords,
+        control_plane: Option<&settings::ControlPlane>,
+    ) -> Result<Option<Exporter>, String> {
+        let queue = self.records.clone();
+        let made = queue.map(|queue| Exporter::new(settings, control_plane, self.form.is_json(), queue));
+        made.transpose()
+    }
+
+    /// What became of its records.
+    pub fn records(&self) -> Option<&Counts> {
+        self.records.as_ref().map(|queue| &**queue.counts())
     }
 
     /// Waits until everything so far was written, but not longer than `patience`: nobody may be reading.
@@ -129,13 +157,14 @@ impl WorkerLog {
         self.log.filter.sample
     }
 
-    /// Writes the line of what has ended, if there is to be one.
-    fn write(&self, entry: &Entry, outcome: &Outcome) {
+    /// Writes the line of what has ended, if there is to be one, and its record, which tells of the span.
+    fn write(&self, entry: &Entry, outcome: &Outcome, span: Option<SpanId>) {
         if filter::passes(&self.log.filter, entry, outcome) {
-            let form = &self.log.form;
-            self.log
-                .queue
-                .write(&self.slot, |line| form.write(entry, outcome, &self.clock, line));
+            let line = |out: &mut Vec<u8>| self.log.form.write(entry, outcome, &self.clock, out);
+            self.log.queue.write(&self.slot, line);
+            if let Some((queue, slot)) = &self.records {
+                queue.write(slot, |out| otlp::record(entry, outcome, span, out), line);
+            }
         }
     }
 }

@@ -75,6 +75,11 @@ impl Form {
         }
     }
 
+    /// Whether its lines are JSON.
+    pub(super) fn is_json(&self) -> bool {
+        matches!(self, Self::Json | Self::JsonTemplate(..))
+    }
+
     /// Appends a line.
     pub(super) fn write(&self, entry: &Entry, outcome: &Outcome, clock: &Clock, out: &mut Vec<u8>) {
         let (pieces, inside) = match self {

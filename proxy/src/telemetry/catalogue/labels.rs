@@ -34,8 +34,8 @@ pub const STATES: [State; 5] = [
     State::Timeout,
 ];
 
-/// Why a span is lost.
-pub const SPAN_LOSSES: [&str; 2] = ["queue_full", "export_failed"];
+/// Why what was to go to a collector is lost.
+pub const EXPORT_LOSSES: [&str; 2] = ["queue_full", "export_failed"];
 
 pub(super) const DIRECTION: Label = listed("direction", || Direction::ALL.map(|one| one.label().into()).into());
 pub(super) const SERVICE: Label = configured(
@@ -60,7 +60,7 @@ pub(super) const LE: Label = listed("le", || {
 pub(super) const VERDICT: Label = listed("result", || Verdict::ALL.map(|one| one.label().into()).into());
 pub(super) const SPECULATION: Label = listed("result", || Speculation::ALL.map(|one| one.label().into()).into());
 pub(super) const UPDATE: Label = listed("result", || ["accepted", "refused"].map(str::to_owned).into());
-pub(super) const SPAN_LOSS: Label = listed("reason", || SPAN_LOSSES.map(str::to_owned).into());
+pub(super) const EXPORT_LOSS: Label = listed("reason", || EXPORT_LOSSES.map(str::to_owned).into());
 pub(super) const PHASE: Label = listed("phase", || PHASES.map(|one| one.label().into()).into());
 pub(super) const TYPE: Label = listed("type", || {
     resource::Kind::ALL.into_iter().map(|one| one.label().into()).collect()

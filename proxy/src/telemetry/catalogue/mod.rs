@@ -10,8 +10,8 @@ mod page;
 mod state;
 mod traffic;
 
+pub use labels::EXPORT_LOSSES;
 pub use labels::PHASES;
-pub use labels::SPAN_LOSSES;
 pub use labels::STATES;
 pub use state::*;
 pub use traffic::*;

@@ -93,9 +93,13 @@ group! { PROCESS_METRICS "Process"
         "Accepted connections that are open, by worker."
     ACCESS_LOG_DROPPED Counter "evenkeel_access_log_dropped_total" []
         "Lines of the access log that stdout did not take in time."
+    ACCESS_LOG_EXPORTED Counter "evenkeel_access_log_exported_total" []
+        "Records of the access log that the collector took."
+    ACCESS_LOG_LOST Counter "evenkeel_access_log_export_dropped_total" [EXPORT_LOSS]
+        "Records that no collector gets: there was no room because it is slow, or it did not take them."
     SPANS_EXPORTED Counter "evenkeel_spans_exported_total" []
         "Spans that the collector took."
-    SPANS_DROPPED Counter "evenkeel_spans_dropped_total" [SPAN_LOSS]
+    SPANS_DROPPED Counter "evenkeel_spans_dropped_total" [EXPORT_LOSS]
         "Spans that nobody gets: the queue was full because the collector is slow, or it did not take them."
     METRICS_SERVICES Gauge "evenkeel_metrics_services" []
         "Services that are counted each for itself, of both directions."

@@ -12,6 +12,8 @@ use crate::telemetry::Protocol;
 use crate::telemetry::access_log::Outcome;
 use crate::telemetry::fault;
 use crate::telemetry::grpc;
+use crate::telemetry::otlp::SCHEMA;
+use crate::telemetry::otlp::SCOPE;
 use opentelemetry::InstrumentationScope;
 use opentelemetry::Key;
 use opentelemetry::KeyValue;
@@ -29,7 +31,6 @@ use opentelemetry_sdk::trace::SpanLinks;
 use std::borrow::Cow;
 use std::net::SocketAddr;
 
-const SCHEMA: &str = "https://opentelemetry.io/schemas/1.42.0";
 /// The methods that may be the name of a span; others would make names without bound.
 const METHODS: [&str; 10] = [
     "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY",
@@ -48,7 +49,7 @@ pub(super) struct Conventions {
 
 impl Conventions {
     pub(super) fn new(names: Vec<Key>, constants: Vec<KeyValue>) -> Self {
-        let scope = InstrumentationScope::builder("evenkeel")
+        let scope = InstrumentationScope::builder(SCOPE)
             .with_version(env!("CARGO_PKG_VERSION"))
             .with_schema_url(SCHEMA)
             .build();

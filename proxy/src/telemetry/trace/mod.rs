@@ -34,12 +34,12 @@ pub use opentelemetry::trace::SpanId;
 pub use opentelemetry::trace::TraceId;
 pub use propagation::Formats;
 pub use propagation::Onward;
-pub use queue::Counts;
 pub use span::Asked;
 pub use span::Span;
 
 use crate::telemetry::Protocol;
 use crate::telemetry::access_log::Origin;
+use crate::telemetry::otlp::Counts;
 use evenkeel_control_api::mesh::settings::AttributeSource;
 use evenkeel_control_api::mesh::settings::ControlPlane;
 use evenkeel_control_api::mesh::settings::Tracing;

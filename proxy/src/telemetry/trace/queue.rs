@@ -1,9 +1,8 @@
 //! From the workers, who never wait, to the control thread.
 
 use super::span::Finished;
+use crate::telemetry::otlp::Counts;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
 use tokio::sync::Notify;
 use tokio::sync::mpsc;
 
@@ -11,42 +10,6 @@ use tokio::sync::mpsc;
 const MOST: usize = 4_096;
 /// Spans of one message to the collector.
 pub(super) const BATCH: usize = 512;
-
-/// What became of spans.
-#[derive(Debug, Default)]
-pub struct Counts {
-    /// Taken by the collector.
-    exported: AtomicU64,
-    /// Without room in the queue, because the collector was slow.
-    overflowed: AtomicU64,
-    /// In a batch that the collector did not take.
-    failed: AtomicU64,
-}
-
-impl Counts {
-    /// Spans that the collector has.
-    pub fn exported(&self) -> u64 {
-        self.exported.load(Ordering::Relaxed)
-    }
-
-    /// Spans for which there was no room.
-    pub fn overflowed(&self) -> u64 {
-        self.overflowed.load(Ordering::Relaxed)
-    }
-
-    /// Spans that the collector did not take.
-    pub fn failed(&self) -> u64 {
-        self.failed.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn export(&self, spans: usize) {
-        self.exported.fetch_add(spans as u64, Ordering::Relaxed);
-    }
-
-    pub(super) fn fail(&self, spans: usize) {
-        self.failed.fetch_add(spans as u64, Ordering::Relaxed);
-    }
-}
 
 /// The workers' end.
 #[derive(Debug)]
@@ -87,7 +50,7 @@ impl Queue {
     /// Takes a span, or counts it.
     pub(super) fn send(&self, span: Finished) {
         if self.spans.try_send(span).is_err() {
-            self.counts.overflowed.fetch_add(1, Ordering::Relaxed);
+            self.counts.overflow();
         } else if self.spans.capacity() == MOST - BATCH {
             self.full_batch.notify_one();
         }
