@@ -54,6 +54,22 @@ pub fn forget_peak(process: &Process) -> Result<()> {
     Ok(fs::write(format!("/proc/{}/clear_refs", process.pid()), "5")?)
 }
 
+/// How long the threads of a process that are there now have waited for a processor in all, each for itself: what a machine that has
+/// much else to do took away from them. Nothing where the kernel does not count it.
+pub fn waited(process: u32) -> Result<Duration> {
+    let threads = fs::read_dir(format!("/proc/{process}/task"))?;
+    // One that has ended since has waited for nothing.
+    let lines = threads
+        .flatten()
+        .filter_map(|thread| fs::read_to_string(thread.path().join("schedstat")).ok());
+    Ok(Duration::from_nanos(lines.filter_map(|line| delay(&line)).sum()))
+}
+
+/// The second field of `/proc/PID/schedstat`, in nanoseconds.
+fn delay(schedstat: &str) -> Option<u64> {
+    schedstat.split_whitespace().nth(1)?.parse().ok()
+}
+
 /// A value of `/proc/PID/status`, which is in KiB.
 fn bytes_of(status: &str, label: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix(label))?;
@@ -72,6 +88,13 @@ fn processor(stat: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_waits_for_a_processor_is_known() {
+        assert_eq!(delay("7200 1300 4\n"), Some(1300));
+        assert_eq!(delay(""), None);
+        assert!(waited(std::process::id()).is_ok());
+    }
 
     #[test]
     fn a_name_with_spaces_and_parentheses_does_not_shift_the_fields() {

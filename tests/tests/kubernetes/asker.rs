@@ -13,6 +13,7 @@ use anyhow::Context;
 use anyhow::Result;
 use anyhow::ensure;
 use evenkeel_tests::namespace::Namespace;
+use evenkeel_tests::wait;
 
 /// An answer that takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -52,9 +53,10 @@ impl Asker {
 
     /// Asks until this replica answers; nothing may fail until then. How long that took since `begun`.
     pub(crate) fn until(&mut self, replica: &str, begun: Instant) -> Result<Duration> {
-        while self.ask()? != replica {
-            ensure!(begun.elapsed() < PATIENCE * 3, "{replica} does not answer");
-        }
-        Ok(begun.elapsed())
+        let asked = wait::until(PATIENCE * 3, || match self.ask() {
+            Ok(answer) => (answer == replica).then(|| Ok(begun.elapsed())),
+            Err(error) => Some(Err(error)),
+        });
+        asked.with_context(|| format!("{replica} does not answer"))?
     }
 }

@@ -4,9 +4,11 @@ use std::thread;
 use std::time::Duration;
 use std::time::Instant;
 
+use anyhow::Context;
 use anyhow::Result;
 use anyhow::ensure;
 use evenkeel_tests::cluster::Family;
+use evenkeel_tests::usage::waited;
 
 use crate::asker::Asker;
 use crate::world::World;
@@ -15,8 +17,57 @@ use crate::world::World;
 const ROUNDS: usize = 20;
 /// From an event of the API server to requests of all proxies.
 const PROMISED: Duration = Duration::from_millis(200);
+/// Changes that may take longer: a machine that itself stands still for a moment tells nobody.
+const EXCEPT: usize = 1;
 /// What may happen once, on a machine that has much else to do.
 const AT_WORST: Duration = Duration::from_secs(5);
+
+/// One change, as one client saw it.
+struct Followed {
+    took: Duration,
+    /// Of that, what those on the way waited for a processor that others had: promised is what we do, not what they do.
+    waited: Duration,
+}
+
+// === impl Followed ===
+
+impl Followed {
+    fn ours(&self) -> Duration {
+        self.took.saturating_sub(self.waited)
+    }
+}
+
+/// Changes the endpoints, and waits until the requests of all clients have followed; what the slowest saw.
+fn follow(world: &World, askers: &mut [Asker], now: usize) -> Result<Followed> {
+    let everybody = || -> Result<Duration> {
+        let replicas = world.replicas.iter().map(|replica| replica.process().pid());
+        // The API server and the clients are threads of this process.
+        let others = [std::process::id(), world.control.process()?.pid()];
+        others.into_iter().chain(replicas).map(waited).sum()
+    };
+    let proxy = |client: usize| waited(world.proxies[client].process("evenkeel-proxy")?.pid());
+    let before = everybody()?;
+    let before_of_proxies: Vec<_> = (0..askers.len()).map(proxy).collect::<Result<_>>()?;
+    let replica = format!("r{}", now + 1);
+    let begun = Instant::now();
+    world.api.put([world.slice("web", "web-1", &[now])]);
+    let took: Vec<Result<Duration>> = thread::scope(|scope| {
+        let follow = |asker| {
+            let replica = &replica;
+            scope.spawn(move || Asker::until(asker, replica, begun))
+        };
+        let threads: Vec<_> = askers.iter_mut().map(follow).collect();
+        let ended = threads.into_iter().map(|thread| thread.join().expect("no panic"));
+        ended.collect()
+    });
+    let shared = everybody()?.saturating_sub(before);
+    let each = took.into_iter().enumerate().map(|(client, took)| {
+        let waited = shared + proxy(client)?.saturating_sub(before_of_proxies[client]);
+        Ok(Followed { took: took?, waited })
+    });
+    let each: Vec<_> = each.collect::<Result<_>>()?;
+    each.into_iter().max_by_key(Followed::ours).context("there are clients")
+}
 
 #[test]
 fn requests_of_three_proxies_follow_within_200_ms_when_pods_come_and_go() -> Result<()> {
@@ -24,37 +75,31 @@ fn requests_of_three_proxies_follow_within_200_ms_when_pods_come_and_go() -> Res
         let world = World::new(family)?;
         let askers = world.clients.iter().map(|client| Asker::connect(client, world.at(10)));
         let mut askers: Vec<_> = askers.collect::<Result<_>>()?;
-        let mut times = Vec::new();
-        for round in 0..ROUNDS {
-            let now = round % 3;
-            let begun = Instant::now();
-            world.api.put([world.slice("web", "web-1", &[now])]);
-            let replica = format!("r{}", now + 1);
-            let followed: Vec<Result<Duration>> = thread::scope(|scope| {
-                let follow = |asker| {
-                    let replica = &replica;
-                    scope.spawn(move || Asker::until(asker, replica, begun))
-                };
-                let threads: Vec<_> = askers.iter_mut().map(follow).collect();
-                threads
-                    .into_iter()
-                    .map(|thread| thread.join().expect("no panic"))
-                    .collect()
-            });
-            let slowest: Result<Vec<_>> = followed.into_iter().collect();
-            times.extend(slowest?.into_iter().max());
-        }
-        times.sort();
-        let (median, worst) = (times[times.len() / 2], times[times.len() - 1]);
-        report(family, median, worst);
-        ensure!(median <= PROMISED && worst <= AT_WORST, "{times:?}");
+        let all = (0..ROUNDS).map(|round| follow(&world, &mut askers, round % 3));
+        let mut all: Vec<_> = all.collect::<Result<_>>()?;
+        all.sort_by_key(Followed::ours);
+        report(family, &all);
+        let ours: Vec<_> = all.iter().map(Followed::ours).collect();
+        let slow = ours.iter().filter(|ours| **ours > PROMISED).count();
+        let worst = all.iter().map(|followed| followed.took).max().unwrap_or_default();
+        ensure!(slow <= EXCEPT && worst <= AT_WORST, "at worst {worst:?}; {ours:?}");
     }
     Ok(())
 }
 
 #[allow(clippy::print_stderr)] // figures for whoever looks; a debug build's are no promise
-fn report(family: Family, median: Duration, worst: Duration) {
-    eprintln!("{family:?}: from an event to the requests of three proxies: median {median:?}, worst {worst:?}");
+fn report(family: Family, all: &[Followed]) {
+    let (half, last) = (&all[all.len() / 2], &all[all.len() - 1]);
+    eprintln!(
+        "{family:?}: from an event to the requests of three proxies: half within {:?}, all within {:?}, which waited {:?} and {:?} besides",
+        half.ours(),
+        last.ours(),
+        half.waited.min(half.took),
+        last.waited.min(last.took)
+    );
+    for f in all {
+        eprintln!("DIST {:?} {:?}", f.took, f.waited);
+    }
 }
 
 #[test]
