@@ -1,5 +1,7 @@
-//! The pages that anybody may see: `/metrics`, `/ready`, `/live`.
+//! The pages that anybody may see: `/metrics`, `/ready`, `/live`; and `/config_dump`, which names objects of all namespaces, for
+//! whoever is in the pod.
 
+mod dump;
 mod metrics;
 
 use crate::access::certificates::Certificates;
@@ -30,6 +32,7 @@ const CONNECTIONS: usize = 64;
 /// For a connection, which has one request: whoever reads slowly must not keep others out.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
 
+const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
 /// The format of Prometheus.
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -65,6 +68,14 @@ pub(crate) struct Door {
     pub(crate) counts: Arc<Counts>,
     /// Whether it knows what its answers depend on.
     pub(crate) answers: watch::Receiver<bool>,
+}
+
+/// Who asks for a page.
+#[derive(Clone, Copy)]
+enum Peer {
+    /// From loopback, where `kubectl port-forward` comes from, too.
+    InPod,
+    Beyond,
 }
 
 /// Whether somebody new should come.
@@ -127,7 +138,7 @@ impl Pages {
         }
     }
 
-    fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    fn answer(&self, request: &Request<Incoming>, peer: Peer) -> Response<Full<Bytes>> {
         if ![Method::GET, Method::HEAD].contains(request.method()) {
             let mut refused = page(StatusCode::METHOD_NOT_ALLOWED, TEXT, "pages take GET and HEAD\n");
             refused
@@ -145,10 +156,18 @@ impl Pages {
                 Ready::No(reason) => page(StatusCode::SERVICE_UNAVAILABLE, TEXT, reason),
             },
             "/live" => page(StatusCode::OK, TEXT, "live\n"),
+            "/config_dump" => match peer {
+                Peer::InPod => page(StatusCode::OK, JSON, dump::page(&self.origin)),
+                Peer::Beyond => page(
+                    StatusCode::FORBIDDEN,
+                    TEXT,
+                    "this page is for whoever is in the pod: kubectl port-forward leads there\n",
+                ),
+            },
             _ => page(
                 StatusCode::NOT_FOUND,
                 TEXT,
-                "no such page; there are /metrics /ready /live\n",
+                "no such page; there are /metrics /ready /live /config_dump\n",
             ),
         }
     }
@@ -164,9 +183,13 @@ pub(crate) async fn serve(listener: TcpListener, pages: Arc<Pages>) {
 }
 
 async fn connection(stream: TcpStream, place: Place, pages: &Pages) {
+    let peer = match stream.peer_addr() {
+        Ok(peer) if peer.ip().to_canonical().is_loopback() => Peer::InPod,
+        _ => Peer::Beyond,
+    };
     let service = service_fn(|request| {
         place.stirs();
-        let response = pages.answer(&request);
+        let response = pages.answer(&request, peer);
         async { Ok::<_, Infallible>(response) }
     });
     let mut http = http1::Builder::new();

@@ -5,7 +5,11 @@ use super::key::Key;
 use super::kind::Kind;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 use tokio::sync::watch;
+
+/// The condition that holds where a part of an object is not used.
+pub const PARTIALLY_INVALID: &str = "PartiallyInvalid";
 
 /// An object, as it was when something was found about it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,6 +39,19 @@ pub struct Verdict {
     pub message: String,
 }
 
+/// Something of an object that is not used as it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The object.
+    pub subject: Subject,
+    /// The service that it was for; the object's own key: it is about the object as a whole.
+    pub service: Key,
+    /// What was found.
+    pub verdict: Verdict,
+    /// Since when that stands.
+    pub since: SystemTime,
+}
+
 /// About whom, and for whom: a route has one list of verdicts for each service that it is attached to. Of what holds
 /// for the object as a whole, the second is the object's own key.
 pub type Place = (Subject, Key);
@@ -46,11 +63,18 @@ pub struct Board {
     revision: watch::Sender<u64>,
 }
 
+/// A verdict that stands.
+#[derive(Debug)]
+struct Posted {
+    verdict: Verdict,
+    since: SystemTime,
+}
+
 #[derive(Debug, Default)]
 struct Standing {
     /// By service, who was spoken of when it was translated last.
     attached: BTreeMap<Key, BTreeSet<Subject>>,
-    verdicts: BTreeMap<Place, Vec<Verdict>>,
+    verdicts: BTreeMap<Place, Vec<Posted>>,
     changed: BTreeSet<Subject>,
 }
 
@@ -67,10 +91,16 @@ impl Board {
     /// Writes down what was found. An empty list takes away what stood there.
     pub fn post(&self, place: Place, verdicts: Vec<Verdict>) {
         let mut standing = self.lock();
-        let before = standing.verdicts.get(&place);
-        if before.map_or(&[][..], Vec::as_slice) == verdicts {
+        let before = standing.verdicts.get(&place).map_or(&[][..], Vec::as_slice);
+        if before.iter().map(|posted| &posted.verdict).eq(&verdicts) {
             return;
         }
+        let now = SystemTime::now();
+        let post = |verdict: Verdict| Posted {
+            since: since(before, &verdict).unwrap_or(now),
+            verdict,
+        };
+        let verdicts: Vec<_> = verdicts.into_iter().map(post).collect();
         standing.changed.insert(place.0.clone());
         if verdicts.is_empty() {
             standing.verdicts.remove(&place);
@@ -109,7 +139,10 @@ impl Board {
             .range(from..)
             .take_while(|(place, _)| place.0 == *subject);
         about
-            .map(|((_, parent), verdicts)| (parent.clone(), verdicts.clone()))
+            .map(|((_, parent), posted)| {
+                let verdicts = posted.iter().map(|posted| posted.verdict.clone());
+                (parent.clone(), verdicts.collect())
+            })
             .collect()
     }
 
@@ -136,17 +169,49 @@ impl Board {
     pub fn faulty(&self) -> BTreeMap<Kind, usize> {
         let mut faulty: BTreeMap<Kind, BTreeSet<Key>> = BTreeMap::new();
         for ((subject, _), verdicts) in &self.lock().verdicts {
-            if verdicts.iter().any(|verdict| !verdict.holds) {
+            if verdicts.iter().any(|posted| !posted.verdict.holds) {
                 faulty.entry(subject.kind).or_default().insert(subject.key.clone());
             }
         }
         faulty.into_iter().map(|(kind, keys)| (kind, keys.len())).collect()
     }
 
+    /// Everything that is not used as it is written.
+    pub fn refused(&self) -> Vec<Refused> {
+        let standing = self.lock();
+        let all = standing
+            .verdicts
+            .iter()
+            .flat_map(|(place, all)| all.iter().map(move |posted| (place, posted)));
+        let refused = all.filter(|(_, posted)| posted.verdict.is_refusal());
+        refused
+            .map(|((subject, service), posted)| Refused {
+                subject: subject.clone(),
+                service: service.clone(),
+                verdict: posted.verdict.clone(),
+                since: posted.since,
+            })
+            .collect()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Standing> {
         // Each change is whole before the next begins.
         self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Verdict {
+    /// Whether something is not used as it is written: a fault, or the condition that says that of a part.
+    fn is_refusal(&self) -> bool {
+        !self.holds || self.condition == PARTIALLY_INVALID
+    }
+}
+
+/// Since when this stands, if it does already, in these words or in others.
+fn since(before: &[Posted], verdict: &Verdict) -> Option<SystemTime> {
+    let key = |verdict: &Verdict| (verdict.about.clone(), verdict.condition, verdict.holds, verdict.reason);
+    let same = before.iter().find(|posted| key(&posted.verdict) == key(verdict));
+    same.map(|posted| posted.since)
 }
 
 #[cfg(test)]
@@ -194,6 +259,36 @@ mod tests {
         board.post(place("web", "b"), Vec::new());
         assert_eq!(board.take_changed(), BTreeSet::from([web]));
         assert_eq!(board.subjects(), BTreeSet::new());
+    }
+
+    #[test]
+    fn what_is_refused_is_there_with_the_time_since_when_it_is() {
+        let board = Board::default();
+        let holds = |verdict: Verdict| Verdict { holds: true, ..verdict };
+        let fault = |message: &str| fault(message).remove(0);
+        board.post(place("web", "a"), vec![fault("one"), holds(fault("two"))]);
+        let part = Verdict {
+            condition: PARTIALLY_INVALID,
+            ..holds(fault("a rule"))
+        };
+        board.post(place("db", "db"), vec![part]);
+        let messages = |refused: &[Refused]| {
+            refused
+                .iter()
+                .map(|one| one.verdict.message.clone())
+                .collect::<Vec<_>>()
+        };
+        let first = board.refused();
+        assert_eq!(messages(&first), ["a rule", "one"]);
+        board.post(place("web", "a"), vec![fault("in other words")]);
+        let second = board.refused();
+        assert_eq!(messages(&second), ["a rule", "in other words"]);
+        assert_eq!(
+            (second[1].since, &second[1].service),
+            (first[1].since, &Key::new("shop", "a"))
+        );
+        board.post(place("web", "a"), Vec::new());
+        assert_eq!(messages(&board.refused()), ["a rule"]);
     }
 
     #[test]

@@ -31,6 +31,8 @@ use crate::wait;
 const CONTAINER: &str = "control";
 /// The configuration that tells the API server of it.
 const WEBHOOKS: &str = "evenkeel-injector";
+/// What it says to whoever is in its pod.
+const DUMP: &str = "/config_dump";
 /// From start to serving, with room for a busy machine.
 const START: Duration = Duration::from_secs(30);
 
@@ -144,6 +146,16 @@ impl ControlPlane {
     /// Its metrics, now, from where its annotations lead Prometheus.
     pub fn metrics(&self) -> Result<Metrics> {
         Metrics::parse(&self.page()?)
+    }
+
+    /// What of the cluster's objects it does not use, as it says to whoever is in its pod, which is nobody's business besides.
+    pub fn refused(&self) -> Result<Vec<Value>> {
+        let port = container_port(&self.object, &json!("telemetry"))?;
+        let beyond = http::get(self.pod.node(), SocketAddr::new(self.pod.ip(Family::V4), port), DUMP)?;
+        ensure!(beyond.status == 403, "{beyond:?}");
+        let page = http::get(&self.pod, SocketAddr::new(Family::V4.loopback(), port), DUMP)?;
+        let dump: Value = serde_json::from_str(&page.body).with_context(|| page.body.clone())?;
+        Ok(dump["refused"].as_array().cloned().unwrap_or_default())
     }
 
     fn page(&self) -> Result<String> {

@@ -33,6 +33,19 @@ fn counted(world: &World, kind: &str) -> Result<()> {
     world.control.wait_for_metrics(refused).map(drop)
 }
 
+/// Waits until the control plane's page has this object, with its reason.
+fn is_on_the_page(world: &World, kind: &str, name: &str, reason: &str) -> Result<Value> {
+    let found = wait::until(DEADLINE, || {
+        let mut refused = world.control.refused().ok()?.into_iter();
+        refused.find(|refused| refused["kind"] == kind && refused["name"] == name)
+    });
+    let found = found.with_context(|| format!("no {kind} {name}: {:#?}", world.control.refused()))?;
+    ensure!(found["namespace"] == SHOP && found["reason"] == reason, "{found}");
+    let since = found["since"].as_str().unwrap_or_default();
+    ensure!(since.ends_with('Z') && found["message"] != "", "{found}");
+    Ok(found)
+}
+
 /// Whether the status says that it is not taken, and why.
 fn is_refused(object: &Value, list: &str) -> bool {
     let accepted = condition(object, list, "Accepted");
@@ -59,6 +72,8 @@ fn a_service_with_a_wrong_annotation_is_told_of_and_served() -> Result<()> {
     world.api.put([service]);
     let note = told(&world, "Service", "web")?;
     ensure!(note.contains("evenkeel.io/protocol") && note.contains("htp"), "{note}");
+    let found = is_on_the_page(&world, "Service", "web", "Invalid")?;
+    ensure!(found["message"] == note && found["about"].is_null(), "{found}");
     counted(&world, "Service")?;
     others_go_on(&world)?;
     // It is mended, and counts no more.
@@ -68,6 +83,7 @@ fn a_service_with_a_wrong_annotation_is_told_of_and_served() -> Result<()> {
     world
         .control
         .wait_for_metrics(|metrics| metrics.value("evenkeel_control_refused_objects", &[("kind", "Service")]) == 0.0)?;
+    ensure!(world.control.refused()?.is_empty());
     nothing_failed(loads)
 }
 
@@ -92,6 +108,13 @@ fn objects_that_cannot_be_read_are_told_of_and_the_others_are_served() -> Result
         .api
         .wait_for("httproutes", SHOP, "tomorrow", |route| is_refused(route, "parents"))?;
     counted(&world, "HTTPRoute")?;
+    is_on_the_page(&world, "Service", "broken", "Invalid")?;
+    is_on_the_page(&world, "Service", "nowhere", "Invalid")?;
+    let route = is_on_the_page(&world, "HTTPRoute", "tomorrow", "UnsupportedValue")?;
+    ensure!(
+        route["about"]["name"] == "web" && route["service"] == "shop/web",
+        "{route}"
+    );
     others_go_on(&world)?;
     // Nor do they hurt when everything is listed anew.
     world.api.unseen([world.slice("web", "web-1", &[2])], &[]);
@@ -134,6 +157,7 @@ fn a_policy_that_cannot_be_kept_is_told_of_in_its_status() -> Result<()> {
         is_refused(policy, "ancestors")
     })?;
     counted(&world, "TrafficPolicy")?;
+    is_on_the_page(&world, "TrafficPolicy", "wrong", "UnsupportedValue")?;
     world.settles(0, 10, &[0, 1, 2])?;
     others_go_on(&world)?;
     nothing_failed(loads)

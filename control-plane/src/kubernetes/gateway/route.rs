@@ -5,7 +5,7 @@ use super::{Ground, Refusal};
 use crate::kubernetes::key::Key;
 use crate::kubernetes::kind::Kind;
 use crate::kubernetes::objects::{Parent, Reach, Route, Rules};
-use crate::kubernetes::verdict::{Place, Subject, Verdict};
+use crate::kubernetes::verdict::{PARTIALLY_INVALID, Place, Subject, Verdict};
 use evenkeel_control_api::mesh::model::{self, HttpAction, Protocol, Routes, TlsRule};
 
 /// Puts all routes for a Service where they are to be.
@@ -41,7 +41,7 @@ pub(super) fn attach(
                     ..ground.verdict(
                         &subject,
                         &parent.written,
-                        "PartiallyInvalid",
+                        PARTIALLY_INVALID,
                         Err(("UnsupportedValue", message)),
                     )
                 });
