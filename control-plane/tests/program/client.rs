@@ -1,16 +1,29 @@
 //! A delta client of the few fields that a test needs, with their numbers from xDS v3.
 
 use crate::program::within;
+use hyper_util::rt::TokioIo;
 use prost::Message;
 use prost::bytes::Buf;
+use rustls::crypto::ring;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use std::io;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::client::Grpc;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::codegen::Service;
+use tonic::codegen::http::Uri;
 use tonic::codegen::http::uri::PathAndQuery;
-use tonic::transport::Endpoint;
+use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status, Streaming};
 
 const DELTA: &str = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
@@ -95,10 +108,25 @@ impl Client {
     /// As this node.
     pub(crate) async fn connect_as(address: SocketAddr, node: &str) -> Self {
         let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
-        let mut grpc = Grpc::new(endpoint.connect().await.unwrap());
+        Self::open(endpoint.connect().await.unwrap(), node, None).await
+    }
+
+    /// As this node, over TLS, with the token of its pod.
+    pub(crate) async fn connect_guarded(dial: &Dial, node: &str, token: &str) -> Self {
+        let endpoint = Endpoint::from_shared(format!("http://{}", dial.address)).unwrap();
+        let channel = endpoint.connect_with_connector(dial.clone()).await.unwrap();
+        Self::open(channel, node, Some(format!("Bearer {token}"))).await
+    }
+
+    async fn open(channel: Channel, node: &str, authorization: Option<String>) -> Self {
+        let mut grpc = Grpc::new(channel);
         grpc.ready().await.unwrap();
         let (requests, stream) = mpsc::unbounded_channel();
-        let request = Request::new(UnboundedReceiverStream::new(stream));
+        let mut request = Request::new(UnboundedReceiverStream::new(stream));
+        if let Some(authorization) = authorization {
+            let metadata = request.metadata_mut();
+            metadata.insert("authorization", authorization.parse().unwrap());
+        }
         let call = grpc.streaming(request, PathAndQuery::from_static(DELTA), Plain(PhantomData));
         let responses = within(call).await.unwrap().into_inner();
         Self {
@@ -133,6 +161,51 @@ impl Client {
         };
         self.requests.send(taken).ok()?;
         Some(answer)
+    }
+}
+
+/// The way to a control plane over TLS.
+#[derive(Clone)]
+pub(crate) struct Dial {
+    address: SocketAddr,
+    name: ServerName<'static>,
+    tls: TlsConnector,
+}
+
+impl Dial {
+    /// To the one that is reached here and has this name, for somebody who believes this certificate.
+    pub(crate) fn new(address: SocketAddr, name: &'static str, believed: &CertificateDer<'static>) -> Self {
+        let mut roots = RootCertStore::empty();
+        roots.add(believed.clone()).unwrap();
+        let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        Self {
+            address,
+            name: name.try_into().unwrap(),
+            tls: TlsConnector::from(Arc::new(config)),
+        }
+    }
+}
+
+impl Service<Uri> for Dial {
+    type Response = TokioIo<TlsStream<TcpStream>>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        let Self { address, name, tls } = self.clone();
+        Box::pin(async move {
+            let stream = TcpStream::connect(address).await?;
+            Ok(TokioIo::new(tls.connect(name, stream).await?))
+        })
     }
 }
 

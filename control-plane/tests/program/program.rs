@@ -92,6 +92,26 @@ impl Program {
         )
     }
 
+    /// The same as the pod that serves pods over TLS, with a certificate that is in a folder.
+    pub(crate) fn run_guarded(kubeconfig: &Path, folder: &Path) -> Self {
+        let certificates = format!("folder:{}", folder.display());
+        Self::run_with(
+            kubeconfig,
+            &[
+                "--pod-name=evenkeel-control-0",
+                "--pod-namespace=evenkeel-system",
+                "--xds-listen=127.0.0.1:0",
+                "--certificates",
+                &certificates,
+            ],
+        )
+    }
+
+    /// Where it serves over TLS, once it does.
+    pub(crate) async fn guarded(&mut self) -> SocketAddr {
+        address(&self.log_says("serving over TLS").await, "listen")
+    }
+
     fn run_with(kubeconfig: &Path, arguments: &[&str]) -> Self {
         // Whose number is known before the program binds it.
         let listen = TcpListener::bind(LOOPBACK).unwrap().local_addr().unwrap();

@@ -1,12 +1,13 @@
 //! How much of a control plane many proxies and services take. Run by hand, for its figures are of the machine:
-//! `cargo test --release -p evenkeel-control-plane --test program -- --ignored --nocapture scale`
+//! `cargo test --release -p evenkeel-control-plane --test program -- --ignored --nocapture --test-threads 1 scale`
 
-use crate::api::Api;
-use crate::client::{ASSIGNMENT, Client};
+use crate::api::{Api, token};
+use crate::client::{ASSIGNMENT, Client, Dial};
 use crate::objects::{namespace, node, pod, service, slice};
 use crate::program::Program;
 use std::fs;
 use std::io::{self, Write};
+use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
@@ -17,23 +18,65 @@ const ROUNDS: usize = 20;
 /// Of which the processor time is taken.
 const STEADY: Duration = Duration::from_secs(20);
 
+/// The name in the certificate.
+const NAME: &str = "evenkeel-control.evenkeel-system.svc";
+
+/// How clients come in.
+#[derive(Clone, Copy)]
+enum Way {
+    /// All as somebody on this host.
+    Plaintext,
+    /// Each as a pod of its own, with its token.
+    Guarded,
+}
+
 #[tokio::test]
 #[ignore = "takes a minute, and its figures are of the machine"]
 async fn scale_on_demand() {
-    measure("on demand, 20 services each", 20).await;
+    measure("on demand, 20 services each", 20, Way::Plaintext).await;
 }
 
 #[tokio::test]
 #[ignore = "takes a minute, and its figures are of the machine"]
 async fn scale_everything() {
-    measure("everything", SERVICES).await;
+    measure("everything", SERVICES, Way::Plaintext).await;
 }
 
-async fn measure(what: &str, each: usize) {
+#[tokio::test]
+#[ignore = "takes a minute, and its figures are of the machine"]
+async fn scale_on_demand_over_tls_with_tokens() {
+    measure("on demand, 20 services each, over TLS with tokens", 20, Way::Guarded).await;
+}
+
+#[tokio::test]
+#[ignore = "takes a minute, and its figures are of the machine"]
+async fn scale_everything_over_tls_with_tokens() {
+    measure("everything, over TLS with tokens", SERVICES, Way::Guarded).await;
+}
+
+/// The program with a certificate of its own, and the way to it.
+async fn guarded(kubeconfig: &Path, folder: &Path) -> (Program, Dial) {
+    let names = [NAME.to_owned(), format!("{NAME}.cluster.local")];
+    let own = rcgen::generate_simple_self_signed(names).unwrap();
+    for (file, text) in [
+        ("tls.crt", own.cert.pem()),
+        ("tls.key", own.signing_key.serialize_pem()),
+        ("ca.crt", own.cert.pem()),
+    ] {
+        fs::write(folder.join(file), text).unwrap();
+    }
+    let mut program = Program::run_guarded(kubeconfig, folder);
+    let address = program.guarded().await;
+    (program, Dial::new(address, NAME, own.cert.der()))
+}
+
+async fn measure(what: &str, each: usize, way: Way) {
     let api = Api::start().await;
     api.put("namespaces", namespace("shop"));
     api.put("nodes", node("n1", "a"));
-    api.put("pods", pod("client", "n1"));
+    for number in 0..STREAMS {
+        api.put("pods", pod(&format!("p{number}"), "n1"));
+    }
     for number in 0..SERVICES {
         let name = format!("s{number}");
         api.put(
@@ -46,8 +89,17 @@ async fn measure(what: &str, each: usize) {
     let kubeconfig = folder.path().join("kubeconfig");
     fs::write(&kubeconfig, api.kubeconfig()).unwrap();
     let begun = Instant::now();
-    let mut program = Program::run(&kubeconfig);
-    program.log_says("serving").await;
+    let (program, dial) = match way {
+        Way::Plaintext => {
+            let mut program = Program::run(&kubeconfig);
+            program.log_says("serving").await;
+            (program, None)
+        }
+        Way::Guarded => {
+            let (program, dial) = guarded(&kubeconfig, folder.path()).await;
+            (program, Some(dial))
+        }
+    };
     let known = begun.elapsed();
 
     // The service that changes is one of everybody's.
@@ -56,8 +108,14 @@ async fn measure(what: &str, each: usize) {
         .collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let (sender, mut told) = mpsc::unbounded_channel();
-    for _ in 0..STREAMS {
-        let mut client = Client::connect(program.listen).await;
+    for number in 0..STREAMS {
+        let mut client = match &dial {
+            None => Client::connect(program.listen).await,
+            Some(dial) => {
+                let pod = format!("p{number}");
+                Client::connect_guarded(dial, &format!("{pod}.shop"), &token(&pod)).await
+            }
+        };
         client.subscribe(ASSIGNMENT, &names);
         let mut has = 0;
         while has < each {
