@@ -6,7 +6,7 @@ use crate::lifecycle::Lifecycle;
 use crate::snapshot::{Handling, Opening, Seen, Target};
 use crate::telemetry::access_log::{Entry, Origin, WorkerLog};
 use crate::telemetry::tap::WorkerTap;
-use crate::telemetry::trace::Tracer;
+use crate::telemetry::trace::WorkerTracer;
 use crate::telemetry::{self, Book, Protocol, RequestRecord, ServiceSeries, TcpRecord};
 use crate::upstream::{Endpoint, Live, Upstreams};
 use evenkeel_control_api::resource::HashKey;
@@ -33,7 +33,7 @@ pub struct Context {
     /// Where this process tells of each request, if it does.
     pub access_log: Option<Rc<WorkerLog>>,
     /// Who decides about traces and takes spans, if there are any.
-    pub tracer: Option<Arc<Tracer>>,
+    pub tracer: Option<Rc<WorkerTracer>>,
     /// Who listens to each request.
     pub tap: WorkerTap,
     /// Who asks for destinations on demand; `None`: everything is known.
@@ -66,6 +66,8 @@ struct View {
     generation: u64,
     target: Target,
     series: Arc<ServiceSeries>,
+    /// Once somebody tells of it.
+    origin: Option<Rc<Origin>>,
 }
 
 impl Session {
@@ -83,6 +85,7 @@ impl Session {
             generation: live.generation(),
             target,
             series,
+            origin: None,
         });
         Some(Self {
             context: Rc::clone(context),
@@ -102,6 +105,7 @@ impl Session {
         let mut view = self.view.borrow_mut();
         view.target.handling = Arc::clone(&handling);
         view.series = series(&self.context, &view.target);
+        view.origin = None;
         Some(handling)
     }
 
@@ -127,6 +131,7 @@ impl Session {
             {
                 view.series = series(&self.context, &target);
                 view.target = target;
+                view.origin = None;
             }
         }
         (live, Arc::clone(&view.target.handling))
@@ -182,14 +187,13 @@ impl Session {
     }
 
     /// Where this connection came from, and where to.
-    pub fn origin(&self) -> Origin {
-        let handling = &self.view.borrow().target.handling;
-        Origin {
-            direction: label(handling.direction),
-            service: Arc::clone(&handling.service),
-            client: self.peer,
-            destination: self.destination,
-        }
+    pub fn origin(&self) -> Rc<Origin> {
+        let mut view = self.view.borrow_mut();
+        let View { target, origin, .. } = &mut *view;
+        Rc::clone(origin.get_or_insert_with(|| {
+            let (direction, service) = (label(target.handling.direction), &target.handling.service);
+            Rc::new(Origin::new(direction, Arc::clone(service), self.peer, self.destination))
+        }))
     }
 
     /// Tells the balancer how long an endpoint took to answer.

@@ -87,7 +87,7 @@ impl RequestRecord {
     /// The head of an endpoint's answer is here.
     pub fn answered(&mut self, now: Instant) {
         if let Some(entry) = &mut self.entry {
-            entry.answered(now - self.started);
+            entry.answered(|| now - self.started);
         }
     }
 
@@ -95,7 +95,7 @@ impl RequestRecord {
     pub fn answer(&mut self, head: &Response<()>) -> bool {
         self.set_status(head.status());
         let Some(entry) = &mut self.entry else { return false };
-        entry.answered(self.started.elapsed());
+        entry.answered(|| self.started.elapsed());
         let Some(wanted) = entry.wanted().cloned() else {
             return false;
         };

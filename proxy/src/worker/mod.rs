@@ -232,14 +232,13 @@ fn context(common: &Common, book: Arc<Book>, bounds: Bounds) -> Rc<Context> {
         dice: Dice::seeded(seed()),
         limits: common.limits.clone(),
     });
-    let logged = common.access_log.as_ref().map(|log| Arc::clone(log.wanted()));
-    let logged = logged.unwrap_or_default();
+    let logged = common.access_log.as_ref().and_then(|log| log.wanted().cloned());
     Rc::new(Context {
         upstreams: Rc::new(upstreams),
         book,
         access_log: common.access_log.as_ref().map(AccessLog::worker),
-        tracer: common.tracer.clone(),
-        tap: WorkerTap::new(Arc::clone(&common.tap), logged),
+        tracer: common.tracer.as_ref().map(Tracer::worker),
+        tap: WorkerTap::new(Arc::clone(&common.tap), logged.unwrap_or_default()),
         asking: common
             .on_demand
             .clone()

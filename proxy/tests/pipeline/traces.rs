@@ -34,7 +34,7 @@ fn tracing(document: &str, settings: &str) -> Bench {
     let section = format!("tracing: {{collector: \"http://127.0.0.1:9\", {settings}}}\n");
     let settings = mesh::load(&section).unwrap().settings;
     let (tracer, _) = Tracer::new(settings.tracing.as_ref().unwrap(), None).unwrap();
-    Bench::observed(document, None, Some(tracer))
+    Bench::observed(document, None, Some(&tracer))
 }
 
 async fn ask(bench: &Bench, client: Version, fields: &[(&str, &str)]) {

@@ -179,7 +179,7 @@ impl Bench {
     }
 
     /// The same with spans.
-    pub(crate) fn observed(document: &str, access_log: Option<&Arc<AccessLog>>, tracer: Option<Arc<Tracer>>) -> Self {
+    pub(crate) fn observed(document: &str, access_log: Option<&Arc<AccessLog>>, tracer: Option<&Arc<Tracer>>) -> Self {
         let book = Book::new(0);
         let limits = mesh::load(document).unwrap().settings.limits;
         let speculative = limits.speculative;
@@ -194,12 +194,12 @@ impl Bench {
             limits,
         });
         let tap = Arc::new(Tap::default());
-        let logged = access_log.map(|log| Arc::clone(log.wanted())).unwrap_or_default();
+        let logged = access_log.and_then(|log| log.wanted().cloned()).unwrap_or_default();
         let context = Context {
             upstreams: Rc::new(upstreams),
             book,
             access_log: access_log.map(AccessLog::worker),
-            tracer,
+            tracer: tracer.map(Tracer::worker),
             tap: WorkerTap::new(Arc::clone(&tap), logged),
             asking: None,
             lifecycle: Arc::new(Lifecycle::default()),

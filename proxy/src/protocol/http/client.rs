@@ -37,6 +37,10 @@ pub(super) struct Client {
 }
 
 /// What comes next on the connection.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the head is taken out of it at once; a box is an allocation for each request"
+)]
 pub(super) enum Next {
     /// A request whose head is at the beginning of [`Client::ahead`].
     Request(RequestHead),

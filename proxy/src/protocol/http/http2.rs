@@ -21,6 +21,7 @@ use crate::protocol::Session;
 use crate::route::Full;
 use crate::snapshot::HttpHandling;
 use crate::telemetry::access_log::Entry;
+use crate::telemetry::trace;
 use crate::telemetry::{Protocol, RequestRecord};
 use crate::upstream::Live;
 use bytes::Bytes;
@@ -210,7 +211,7 @@ async fn exchange(session: Rc<Session>, streams: Rc<Streams>, mut stream: Box<St
     let spoken = Spoken {
         protocol: if grpc { Protocol::Grpc } else { Protocol::Http2 },
         version: "2",
-        traced: true,
+        traced: session.context.tracer.is_some() && trace::carries(&stream.head.headers),
     };
     stream.onward = traced::begin(&session, &mut record, spoken, &stream.head.headers, || {
         routing::ask(&stream.head)

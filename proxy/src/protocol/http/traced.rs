@@ -2,6 +2,7 @@
 
 use crate::protocol::Session;
 use crate::route::{Ask, Fields};
+use crate::telemetry::access_log::Origin;
 use crate::telemetry::trace::{Asked, Onward};
 use crate::telemetry::{Protocol, RequestRecord};
 use http::HeaderName;
@@ -29,7 +30,11 @@ pub(super) fn begin<'a>(
     let tracer = session.context.tracer.as_ref()?;
     let mut part = tracer.part(spoken.traced, |name: &HeaderName, before| fields.value(name, before));
     let span = tracer.begin(&mut part, || {
-        (session.origin(), spoken.protocol, asked(&ask(), spoken.version))
+        (
+            Origin::clone(&session.origin()),
+            spoken.protocol,
+            asked(&ask(), spoken.version),
+        )
     });
     record.trace(part.trace, span);
     part.onward

@@ -4,8 +4,8 @@ use super::WorkerLog;
 use super::head::Head;
 use super::head::Told;
 use super::head::Wanted;
+use super::origin::Origin;
 use crate::failure::Reason;
-use crate::telemetry::Direction;
 use crate::telemetry::tap::Listening;
 use crate::telemetry::trace;
 use crate::telemetry::trace::TraceId;
@@ -24,19 +24,6 @@ const LONGEST_PATH: usize = 1_024;
 /// Of a method, an authority, a server name.
 const LONGEST_NAME: usize = 256;
 
-/// Where a request or connection came from, and where to.
-#[derive(Clone, Debug)]
-pub struct Origin {
-    /// Which side of the application.
-    pub direction: Direction,
-    /// The service, as in metrics.
-    pub service: Arc<str>,
-    /// Who connected; nothing for an in-process stream.
-    pub client: Option<SocketAddr>,
-    /// Where the client thinks it is connected to.
-    pub destination: SocketAddr,
-}
-
 /// A line in the making. There is none while nobody wants one, so that nothing is gathered for nobody.
 #[derive(Debug)]
 pub struct Entry {
@@ -44,7 +31,7 @@ pub struct Entry {
     taps: Option<Rc<Listening>>,
     pub(in crate::telemetry) time: SystemTime,
     pub(in crate::telemetry) protocol: &'static str,
-    pub(in crate::telemetry) origin: Origin,
+    pub(in crate::telemetry) origin: Rc<Origin>,
     pub(in crate::telemetry) upstream: Option<SocketAddr>,
     pub(in crate::telemetry) attempts: u32,
     pub(in crate::telemetry) retry: Option<&'static str>,
@@ -53,10 +40,18 @@ pub struct Entry {
     pub(in crate::telemetry) server_name: Option<String>,
     pub(in crate::telemetry) received: Cell<u64>,
     pub(in crate::telemetry) sent: Cell<u64>,
+    pub(in crate::telemetry) details: Option<Box<Details>>,
+    trace: Option<TraceId>,
+}
+
+/// What no line of the usual forms tells.
+#[derive(Debug)]
+pub(in crate::telemetry) struct Details {
+    wanted: Arc<Wanted>,
     pub(in crate::telemetry) way: Way,
     pub(in crate::telemetry) answered: Option<Duration>,
+    /// Of the request, of the answer, of its trailers.
     pub(in crate::telemetry) told: [Told; 3],
-    trace: Option<[u8; 32]>,
 }
 
 /// What a request asks for, as bytes of the client, one behind the other.
@@ -134,8 +129,18 @@ impl Entry {
         log: Option<Rc<WorkerLog>>,
         taps: Option<Rc<Listening>>,
         protocol: &'static str,
-        origin: Origin,
+        origin: Rc<Origin>,
     ) -> Box<Self> {
+        let of_taps = taps.as_ref().map(|taps| taps.wanted());
+        let wanted = of_taps.or_else(|| log.as_ref()?.wanted());
+        let details = wanted.map(|wanted| {
+            Box::new(Details {
+                wanted: Arc::clone(wanted),
+                way: Way::default(),
+                answered: None,
+                told: <[Told; 3]>::default(),
+            })
+        });
         Box::new(Self {
             log,
             taps,
@@ -150,26 +155,24 @@ impl Entry {
             server_name: None,
             received: Cell::new(0),
             sent: Cell::new(0),
-            way: Way::default(),
-            answered: None,
-            told: <[Told; 3]>::default(),
+            details,
             trace: None,
         })
     }
 
     /// The trace that the request belongs to, recorded or not.
     pub fn trace(&mut self, trace: TraceId) {
-        self.trace = Some(trace::digits(trace));
+        self.trace = Some(trace);
     }
 
     /// That trace, in digits.
-    pub(super) fn trace_id(&self) -> Option<&str> {
-        str::from_utf8(self.trace.as_ref()?).ok()
+    pub(super) fn trace_id(&self) -> Option<[u8; 32]> {
+        self.trace.map(trace::digits)
     }
 
     /// The same, as OpenTelemetry has it.
     pub(super) fn trace_identity(&self) -> Option<TraceId> {
-        TraceId::from_hex(self.trace_id()?).ok()
+        self.trace
     }
 
     /// What the request asks for, in which version of HTTP; what is too long is cut off.
@@ -211,44 +214,51 @@ impl Entry {
 
     /// The head of the request, as the rules get it.
     pub fn request(&mut self, head: &(impl Head + ?Sized)) {
-        if let Some(wanted) = self.wanted() {
-            self.told[0] = wanted.of_request(head);
+        if let Some(details) = &mut self.details {
+            details.told[0] = details.wanted.of_request(head);
         }
     }
 
     /// What is told of an answer's head, for whoever sees it and not this entry.
     pub fn wanted(&self) -> Option<&Arc<Wanted>> {
-        let taps = self.taps.as_ref().map(|taps| taps.wanted());
-        taps.or_else(|| self.log.as_ref().map(|log| log.wanted()))
+        self.details.as_ref().map(|details| &details.wanted)
     }
 
     /// The head of the answer, as the client gets it.
     pub fn answer(&mut self, told: Told) {
-        self.told[1] = told;
+        if let Some(details) = &mut self.details {
+            details.told[1] = told;
+        }
     }
 
     /// The trailers of the answer.
     pub fn trailers(&mut self, trailers: &HeaderMap) {
-        if let Some(wanted) = self.wanted() {
-            self.told[2] = Told::of(&wanted.trailers, trailers);
+        if let Some(details) = &mut self.details {
+            details.told[2] = Told::of(&details.wanted.trailers, trailers);
         }
     }
 
     /// The rule that it is for.
     pub fn route(&mut self, name: &str) {
-        if !name.is_empty() {
-            self.way.route = Some(name.into());
+        if let Some(details) = &mut self.details
+            && !name.is_empty()
+        {
+            details.way.route = Some(name.into());
         }
     }
 
     /// Where it goes, as metrics name it, and as the control plane does.
     pub fn cluster(&mut self, service: &Arc<str>, name: &Arc<str>) {
-        self.way.cluster = Some([Arc::clone(service), Arc::clone(name)]);
+        if let Some(details) = &mut self.details {
+            details.way.cluster = Some([Arc::clone(service), Arc::clone(name)]);
+        }
     }
 
     /// The endpoint is spoken to in this version of HTTP.
     pub fn speak(&mut self, version: &'static str) {
-        self.way.version = Some(version);
+        if let Some(details) = &mut self.details {
+            details.way.version = Some(version);
+        }
     }
 
     /// The endpoint of the newest attempt, and how many there were.
@@ -273,8 +283,10 @@ impl Entry {
     }
 
     /// The head of an endpoint's answer came so long after the beginning.
-    pub(in crate::telemetry) fn answered(&mut self, after: Duration) {
-        self.answered = Some(after);
+    pub(in crate::telemetry) fn answered(&mut self, after: impl FnOnce() -> Duration) {
+        if let Some(details) = &mut self.details {
+            details.answered = Some(after());
+        }
     }
 
     pub(in crate::telemetry) fn received(&self, bytes: u64) {

@@ -8,6 +8,7 @@ use super::entry::Outcome;
 use super::escape::Inside;
 use super::escape::escape;
 use super::number;
+use super::origin::Origin;
 use super::time::Clock;
 use std::net::SocketAddr;
 
@@ -23,13 +24,7 @@ pub(super) fn line(entry: &Entry, outcome: &Outcome, clock: &Clock, out: &mut Ve
     out.extend_from_slice(origin.direction.label().as_bytes());
     out.extend_from_slice(b"\",\"protocol\":\"");
     out.extend_from_slice(entry.protocol.as_bytes());
-    out.extend_from_slice(b"\",\"service\":\"");
-    escape(origin.service.as_bytes(), Inside::Json, out);
-    out.extend_from_slice(b"\",\"client\":");
-    address(origin.client, out);
-    out.extend_from_slice(b",\"destination\":");
-    address(Some(origin.destination), out);
-    out.extend_from_slice(b",\"upstream\":");
+    out.extend_from_slice(origin.written(|part| whence(origin, part)));
     address(entry.upstream, out);
     if let Some(asked) = &entry.asked {
         request(asked, out);
@@ -41,7 +36,7 @@ pub(super) fn line(entry: &Entry, outcome: &Outcome, clock: &Clock, out: &mut Ve
     }
     if let Some(trace) = entry.trace_id() {
         out.extend_from_slice(b",\"trace_id\":");
-        word(Some(trace), out);
+        word(str::from_utf8(&trace).ok(), out);
     }
     out.extend_from_slice(b",\"status\":");
     optional(outcome.status.map(|status| status.as_u16().into()), out);
@@ -68,6 +63,17 @@ pub(super) fn line(entry: &Entry, outcome: &Outcome, clock: &Clock, out: &mut Ve
     out.extend_from_slice(b",\"duration_ms\":");
     number::milliseconds(outcome.duration, out);
     out.extend_from_slice(b"}\n");
+}
+
+/// What the lines of a connection share.
+fn whence(origin: &Origin, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"\",\"service\":\"");
+    escape(origin.service.as_bytes(), Inside::Json, out);
+    out.extend_from_slice(b"\",\"client\":");
+    address(origin.client, out);
+    out.extend_from_slice(b",\"destination\":");
+    address(Some(origin.destination), out);
+    out.extend_from_slice(b",\"upstream\":");
 }
 
 fn request(asked: &Asked, out: &mut Vec<u8>) {

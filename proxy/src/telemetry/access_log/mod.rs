@@ -1,7 +1,8 @@
 //! The access log: one line for each request and opaque connection, written when it ends.
 //!
 //! ```text
-//! entry     what is gathered while it lives       head       what is kept of heads and trailers
+//! origin    what a connection's lines share       head       what is kept of heads and trailers
+//! entry     what is gathered while it lives
 //! filter    whether there is a line               flags      what went wrong, as Envoy calls it
 //! text, json   one line of the two usual forms    escape     bytes of a peer as text
 //! template  one line of a form that is configured  number    numbers and addresses as text
@@ -18,6 +19,7 @@ mod flags;
 mod head;
 mod json;
 mod number;
+mod origin;
 mod otlp;
 #[cfg(test)]
 mod sample;
@@ -29,12 +31,12 @@ mod writer;
 
 pub(super) use entry::Asked;
 pub use entry::Entry;
-pub use entry::Origin;
 pub(super) use entry::Outcome;
 pub(super) use head::Field;
 pub use head::Head;
 pub use head::Told;
 pub use head::Wanted;
+pub use origin::Origin;
 pub use otlp::Exporter;
 pub use time::rfc3339;
 
@@ -55,7 +57,8 @@ use writer::Slot;
 #[derive(Debug)]
 pub struct AccessLog {
     form: Form,
-    wanted: Arc<Wanted>,
+    /// Nothing where its lines tell no more than the usual ones.
+    wanted: Option<Arc<Wanted>>,
     filter: settings::LogFilter,
     queue: Arc<Queue>,
     /// Where records wait, if there are any.
@@ -92,7 +95,7 @@ impl AccessLog {
     pub fn start(settings: settings::AccessLog, out: impl Write + Send + 'static) -> io::Result<Arc<Self>> {
         let form = Form::compile(settings.lines);
         Ok(Arc::new(Self {
-            wanted: Arc::new(form.wanted()),
+            wanted: form.wanted().map(Arc::new),
             form,
             filter: settings.filter,
             queue: Queue::start(out)?,
@@ -110,9 +113,9 @@ impl AccessLog {
         })
     }
 
-    /// What it tells of heads.
-    pub fn wanted(&self) -> &Arc<Wanted> {
-        &self.wanted
+    /// What it tells beyond the usual lines.
+    pub fn wanted(&self) -> Option<&Arc<Wanted>> {
+        self.wanted.as_ref()
     }
 
     /// Lines that were not written.
@@ -148,8 +151,8 @@ impl AccessLog {
 // === impl WorkerLog ===
 
 impl WorkerLog {
-    fn wanted(&self) -> &Arc<Wanted> {
-        &self.log.wanted
+    fn wanted(&self) -> Option<&Arc<Wanted>> {
+        self.log.wanted()
     }
 
     /// How many of a million requests are told of, by chance; `None`: all.

@@ -6,18 +6,14 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Decimal digits.
-pub(super) fn number(mut value: u64, out: &mut Vec<u8>) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (value % 10) as u8;
-        value /= 10;
-        if value == 0 {
-            break;
-        }
+#[inline]
+pub(super) fn number(value: u64, out: &mut Vec<u8>) {
+    // Most have one: attempts, bytes of a body that is not there.
+    if value < 10 {
+        out.push(b'0' + value as u8);
+    } else {
+        out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
     }
-    out.extend_from_slice(&digits[at..]);
 }
 
 /// So many decimal digits, the first of them zero where the number has fewer.

@@ -16,13 +16,13 @@ pub(super) fn entry() -> Box<Entry> {
 /// Of a log with such lines.
 pub(super) fn logged(lines: Lines) -> Box<Entry> {
     let log = AccessLog::start(settings::AccessLog::all(lines), std::io::sink()).unwrap();
-    let origin = Origin {
-        direction: Direction::Outbound,
-        service: "web:80".into(),
-        client: Some("10.0.0.1:4321".parse().unwrap()),
-        destination: "[fd00::1]:80".parse().unwrap(),
-    };
-    let mut entry = Entry::new(Some(log.worker()), None, "http1", origin);
+    let origin = Origin::new(
+        Direction::Outbound,
+        "web:80".into(),
+        Some("10.0.0.1:4321".parse().unwrap()),
+        "[fd00::1]:80".parse().unwrap(),
+    );
+    let mut entry = Entry::new(Some(log.worker()), None, "http1", origin.into());
     entry.time = UNIX_EPOCH;
     entry
 }

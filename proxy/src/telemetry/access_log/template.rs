@@ -67,11 +67,11 @@ impl Form {
         }
     }
 
-    /// The fields that its lines tell of.
-    pub(super) fn wanted(&self) -> Wanted {
+    /// What its lines tell of heads; nothing where they tell no more than the usual ones.
+    pub(super) fn wanted(&self) -> Option<Wanted> {
         match self {
-            Self::Text | Self::Json => Wanted::default(),
-            Self::TextTemplate(_, wanted) | Self::JsonTemplate(_, wanted) => wanted.clone(),
+            Self::Text | Self::Json => None,
+            Self::TextTemplate(_, wanted) | Self::JsonTemplate(_, wanted) => Some(wanted.clone()),
         }
     }
 

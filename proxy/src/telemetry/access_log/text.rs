@@ -18,10 +18,12 @@ pub(super) fn line(entry: &Entry, outcome: &Outcome, clock: &Clock, out: &mut Ve
     let count = |count: u64| move |out: &mut Vec<u8>| number::number(count, out);
     field(" direction=", Some(word(origin.direction.label())), out);
     field(" protocol=", Some(word(entry.protocol)), out);
-    out.extend_from_slice(b" service=");
-    escape(origin.service.as_bytes(), Inside::Text, out);
-    field(" client=", origin.client.map(address), out);
-    field(" destination=", Some(address(origin.destination)), out);
+    out.extend_from_slice(origin.written(|part| {
+        part.extend_from_slice(b" service=");
+        escape(origin.service.as_bytes(), Inside::Text, part);
+        field(" client=", origin.client.map(address), part);
+        field(" destination=", Some(address(origin.destination)), part);
+    }));
     field(" upstream=", entry.upstream.map(address), out);
     quoted(" method=", asked.map(Asked::method), out);
     quoted(" path=", asked.map(Asked::path), out);

@@ -105,8 +105,11 @@ impl Hole {
                 value.map_or(Got::Nothing, Got::Theirs)
             }
             Source::Trace(place) => {
-                let came = || moment.entry.told[0].value(*place).and_then(trace_id);
-                moment.entry.trace_id().or_else(came).map_or(Got::Nothing, Got::Word)
+                let came = || told_value(moment.entry, 0, *place).and_then(trace_id);
+                match moment.entry.trace_id() {
+                    Some(ours) => Got::Ours(ours.to_vec()),
+                    None => came().map_or(Got::Nothing, Got::Word),
+                }
             }
             Source::Of(operator) => of(operator, moment),
         };
@@ -156,7 +159,7 @@ fn variable(name: &str) -> Option<String> {
 fn field<'a>(field: &Field, entry: &'a Entry) -> Option<&'a [u8]> {
     let asked = entry.asked.as_ref();
     match field {
-        Field::Told(of, place) => entry.told[*of].value(*place),
+        Field::Told(of, place) => told_value(entry, *of, *place),
         Field::Pseudo(FieldName::Method) => asked.map(Asked::method),
         Field::Pseudo(FieldName::Path) => asked.map(Asked::path),
         Field::Pseudo(FieldName::Authority) => asked.and_then(Asked::authority),
@@ -164,6 +167,10 @@ fn field<'a>(field: &Field, entry: &'a Entry) -> Option<&'a [u8]> {
         Field::Pseudo(FieldName::Scheme) => asked.map(|_| &b"http"[..]),
         Field::Pseudo(FieldName::Field(_)) => None,
     }
+}
+
+fn told_value(entry: &Entry, of: usize, place: usize) -> Option<&[u8]> {
+    entry.details.as_ref()?.told[of].value(place)
 }
 
 /// The second part of a `traceparent` (W3C Trace Context 3.2).
@@ -177,6 +184,9 @@ fn trace_id(traceparent: &[u8]) -> Option<&str> {
 fn of<'a>(operator: &'a Operator, moment: &Moment<'a>) -> Got<'a> {
     let Moment { entry, outcome, clock } = *moment;
     let asked = entry.asked.as_ref();
+    let answered = entry.details.as_ref().and_then(|details| details.answered);
+    let way = entry.details.as_ref().map(|details| &details.way);
+    let cluster = way.and_then(|way| way.cluster.as_ref());
     let written = |write: &dyn Fn(&mut Vec<u8>)| {
         let mut out = Vec::new();
         write(&mut out);
@@ -186,12 +196,12 @@ fn of<'a>(operator: &'a Operator, moment: &Moment<'a>) -> Got<'a> {
         Operator::StartTime(format) => written(&|out| clock.format(format, entry.time, out)),
         Operator::EmitTime(format) => written(&|out| clock.format(format, SystemTime::now(), out)),
         Operator::Duration => millis(Some(outcome.duration)),
-        Operator::ResponseDuration => millis(entry.answered),
-        Operator::ResponseTxDuration => millis(entry.answered.map(|after| outcome.duration.saturating_sub(after))),
+        Operator::ResponseDuration => millis(answered),
+        Operator::ResponseTxDuration => millis(answered.map(|after| outcome.duration.saturating_sub(after))),
         Operator::BytesReceived => Got::Number(entry.received.get()),
         Operator::BytesSent => Got::Number(entry.sent.get()),
         Operator::Protocol => word(asked.map(Asked::version)),
-        Operator::UpstreamProtocol => word(entry.way.version),
+        Operator::UpstreamProtocol => word(way.and_then(|way| way.version)),
         // 0: there was no answer.
         Operator::ResponseCode if asked.is_none() && outcome.status.is_none() => Got::Nothing,
         Operator::ResponseCode => Got::Number(outcome.status.map_or(0, |status| status.as_u16().into())),
@@ -201,9 +211,9 @@ fn of<'a>(operator: &'a Operator, moment: &Moment<'a>) -> Got<'a> {
         Operator::Reason => word(outcome.failure.map(Reason::label)),
         Operator::Direction => Got::Word(entry.origin.direction.label()),
         Operator::Service => Got::Word(&entry.origin.service),
-        Operator::RouteName => word(entry.way.route.as_deref()),
-        Operator::UpstreamCluster => word(entry.way.cluster.as_ref().map(|[service, _]| &**service)),
-        Operator::UpstreamClusterRaw => word(entry.way.cluster.as_ref().map(|[_, name]| &**name)),
+        Operator::RouteName => word(way.and_then(|way| way.route.as_deref())),
+        Operator::UpstreamCluster => word(cluster.map(|[service, _]| &**service)),
+        Operator::UpstreamClusterRaw => word(cluster.map(|[_, name]| &**name)),
         Operator::Attempts => Got::Number(entry.attempts.into()),
         Operator::Address(whose, form) => {
             let address = match whose {

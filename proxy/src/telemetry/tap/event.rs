@@ -22,7 +22,9 @@ pub(super) fn event(entry: &Entry, outcome: &Outcome, values: Values) -> Event {
     let text = |bytes: Option<&[u8]>| bytes.map(escaped).unwrap_or_default();
     let address = |address: Option<SocketAddr>| address.map(|address| address.to_string()).unwrap_or_default();
     let since = entry.time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let [request, response, _] = &entry.told;
+    let details = entry.details.as_deref();
+    let way = details.map(|details| &details.way);
+    let all = |of: usize| details.map_or(&[][..], |details| details.told[of].all());
     Event {
         began: since.as_nanos() as u64,
         duration: outcome.duration.as_micros() as u64,
@@ -43,15 +45,13 @@ pub(super) fn event(entry: &Entry, outcome: &Outcome, values: Values) -> Event {
         attempts: entry.attempts,
         received_bytes: entry.received.get(),
         sent_bytes: entry.sent.get(),
-        route: entry.way.route.as_deref().unwrap_or_default().to_owned(),
-        cluster: entry
-            .way
-            .cluster
-            .as_ref()
+        route: way.and_then(|way| way.route.as_deref()).unwrap_or_default().to_owned(),
+        cluster: way
+            .and_then(|way| way.cluster.as_ref())
             .map(|[_, name]| name.to_string())
             .unwrap_or_default(),
-        request_headers: headers(request.all(), values),
-        response_headers: headers(response.all(), values),
+        request_headers: headers(all(0), values),
+        response_headers: headers(all(1), values),
     }
 }
 

@@ -97,30 +97,35 @@ fn parent(trace: &[u8], span: &[u8]) -> Option<Parent> {
     (trace != TraceId::INVALID && span != SpanId::INVALID).then_some(Parent { trace, span })
 }
 
-/// Appends the value of `b3`.
-pub(super) fn write(context: &Context, out: &mut Vec<u8>) {
-    write_trace(context.trace, out);
-    out.push(b'-');
-    hex::write(context.span.to_bytes(), out);
-    out.extend_from_slice(match context.decision {
+/// The value of `b3`.
+pub(super) fn text(context: &Context) -> Vec<u8> {
+    let mut text = trace(context.trace);
+    text.push(b'-');
+    text.extend(span(context.span));
+    text.extend_from_slice(match context.decision {
         Decision::Drop => b"-0",
         Decision::Sample => b"-1",
         Decision::Debug => b"-d",
     });
+    text
 }
 
-/// Appends the identity of a trace, as long as it came: who has 64 bits may not be able to read more.
-pub(super) fn write_trace(trace: TraceId, out: &mut Vec<u8>) {
-    let number = u128::from_be_bytes(trace.to_bytes());
-    match u64::try_from(number) {
-        Ok(lower) => hex::write(lower.to_be_bytes(), out),
-        Err(_) => hex::write(trace.to_bytes(), out),
+/// The identity of a trace, as long as it came: who has 64 bits may not be able to read more.
+pub(super) fn trace(trace: TraceId) -> Vec<u8> {
+    let digits = hex::digits(trace);
+    let (upper, lower) = digits.split_at(16);
+    if upper == [b'0'; 16] {
+        lower.to_vec()
+    } else {
+        digits.to_vec()
     }
 }
 
-/// Appends the identity of a span.
-pub(super) fn write_span(span: SpanId, out: &mut Vec<u8>) {
-    hex::write(span.to_bytes(), out);
+/// The identity of a span.
+pub(super) fn span(span: SpanId) -> [u8; 16] {
+    let mut digits = [0; 16];
+    hex::write(&span.to_bytes(), &mut digits);
+    digits
 }
 
 #[cfg(test)]
@@ -148,9 +153,7 @@ mod tests {
                 let text = format!("{trace}-{ID}-{word}");
                 let incoming = read(text.as_bytes()).unwrap();
                 assert_eq!(incoming.decision, decision(word.as_bytes()));
-                let mut out = Vec::new();
-                write(&context(&incoming), &mut out);
-                assert_eq!(out, text.as_bytes());
+                assert_eq!(super::text(&context(&incoming)), text.as_bytes());
                 let longer = format!("{text}-05e3ac9a4f6e3b90");
                 assert_eq!(read(longer.as_bytes()), Some(incoming));
             }

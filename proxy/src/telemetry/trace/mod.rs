@@ -16,6 +16,7 @@ mod context;
 mod convert;
 mod export;
 mod hex;
+mod identities;
 mod propagation;
 mod queue;
 mod sampling;
@@ -34,6 +35,7 @@ pub use opentelemetry::trace::SpanId;
 pub use opentelemetry::trace::TraceId;
 pub use propagation::Formats;
 pub use propagation::Onward;
+pub use propagation::carries;
 pub use span::Asked;
 pub use span::Span;
 
@@ -44,23 +46,29 @@ use evenkeel_control_api::mesh::settings::AttributeSource;
 use evenkeel_control_api::mesh::settings::ControlPlane;
 use evenkeel_control_api::mesh::settings::Tracing;
 use http::HeaderName;
-use opentelemetry_sdk::trace::IdGenerator;
-use opentelemetry_sdk::trace::RandomIdGenerator;
+use identities::Identities;
 use propagation::Found;
 use queue::Queue;
 use sampling::Sampler;
 use span::Values;
+use std::rc::Rc;
 use std::sync::Arc;
 
-/// Decides about requests, and takes the spans of those that are recorded. Shared by all workers.
+/// Decides about requests, and takes the spans of those that are recorded. Shared by all workers, each by a way of its own.
 #[derive(Debug)]
 pub struct Tracer {
     formats: Formats,
     sampler: Sampler,
-    identities: RandomIdGenerator,
     /// Where attributes come from that are not of the conventions; the place of each is its name's.
     sources: Vec<AttributeSource>,
     queue: Queue,
+}
+
+/// A worker's way to it.
+#[derive(Debug)]
+pub struct WorkerTracer {
+    tracer: Arc<Tracer>,
+    identities: Identities,
 }
 
 /// A request's part in its trace.
@@ -96,7 +104,6 @@ impl Tracer {
         let tracer = Self {
             formats: Formats::new(&tracing.propagation),
             sampler: Sampler::new(tracing.sample),
-            identities: RandomIdGenerator::default(),
             sources: tracing
                 .attributes
                 .iter()
@@ -112,22 +119,33 @@ impl Tracer {
         self.queue.counts()
     }
 
+    /// A worker's way to it.
+    pub fn worker(self: &Arc<Self>) -> Rc<WorkerTracer> {
+        Rc::new(WorkerTracer {
+            tracer: Arc::clone(self),
+            identities: Identities::new(),
+        })
+    }
+}
+
+impl WorkerTracer {
     /// A request's part in its trace. `field` has the value of the line of a name that has so many others of it before it;
     /// a head that `carries` no context is not asked for one.
     pub fn part<'a>(&self, carries: bool, field: impl Fn(&HeaderName, usize) -> Option<&'a [u8]>) -> Part {
+        let tracer = &*self.tracer;
         let found = if carries {
-            propagation::read(self.formats, &field)
+            propagation::read(tracer.formats, &field)
         } else {
             Found::default()
         };
         let incoming = found.incoming;
         let trace = incoming
             .parent
-            .map_or_else(|| self.identities.new_trace_id(), |parent| parent.trace);
-        let decision = incoming.decision.unwrap_or_else(|| self.sampler.decide(trace));
+            .map_or_else(|| self.identities.trace(), |parent| parent.trace);
+        let decision = incoming.decision.unwrap_or_else(|| tracer.sampler.decide(trace));
         let context = Context {
             trace,
-            span: self.identities.new_span_id(),
+            span: self.identities.span(),
             decision,
             random: incoming.random,
         };
@@ -135,23 +153,19 @@ impl Tracer {
             context,
             parent: incoming.parent.map(|parent| parent.span),
             state: found.has_state.then(|| propagation::state(&field)).flatten(),
-            values: span::values(&self.sources, &field),
+            values: span::values(&tracer.sources, &field),
         });
         Part {
-            onward: Onward::new(context, self.formats, &found),
+            onward: Onward::new(context, tracer.formats, &found),
             trace,
             recorded,
         }
     }
 
     /// Begins the span of a request that is recorded.
-    pub fn begin(
-        self: &Arc<Self>,
-        part: &mut Part,
-        describe: impl FnOnce() -> (Origin, Protocol, Asked),
-    ) -> Option<Box<Span>> {
+    pub fn begin(&self, part: &mut Part, describe: impl FnOnce() -> (Origin, Protocol, Asked)) -> Option<Box<Span>> {
         let recorded = part.recorded.take()?;
         let (origin, protocol, asked) = describe();
-        Some(Span::new(Arc::clone(self), recorded, origin, protocol, asked))
+        Some(Span::new(Arc::clone(&self.tracer), recorded, origin, protocol, asked))
     }
 }

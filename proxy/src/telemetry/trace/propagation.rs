@@ -41,6 +41,14 @@ impl Formats {
     }
 }
 
+/// Whether a head has a field that any format reads.
+pub fn carries(head: &HeaderMap) -> bool {
+    let of_b3 = |name: &str| matches!(name, "b3") || name.starts_with("x-b3-");
+    head.keys()
+        .map(HeaderName::as_str)
+        .any(|name| matches!(name, "traceparent" | "tracestate") || of_b3(name))
+}
+
 /// What a head says, and what becomes of the rest of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Found {
@@ -89,9 +97,6 @@ pub struct Onward {
     drops_state: bool,
 }
 
-/// Appends a value.
-type Write = fn(&Context, &mut Vec<u8>);
-
 impl Onward {
     /// `None`: the head says so already, and stays as it is.
     pub(super) fn new(context: Context, formats: Formats, found: &Found) -> Option<Self> {
@@ -117,10 +122,15 @@ impl Onward {
 
     /// Appends the lines to a head of HTTP/1.
     pub fn write_lines(&self, out: &mut Vec<u8>) {
-        self.each(|name, write| {
+        if self.formats == Formats([Some(Propagation::W3c), None, None]) {
+            // What nearly everybody has, in one piece.
+            out.extend_from_slice(&w3c::line(&self.context));
+            return;
+        }
+        self.each(|name, value| {
             out.extend_from_slice(name.as_str().as_bytes());
             out.extend_from_slice(b": ");
-            write(&self.context, out);
+            out.extend_from_slice(value);
             out.extend_from_slice(b"\r\n");
         });
     }
@@ -135,27 +145,30 @@ impl Onward {
                 Propagation::B3Multi => several.iter().for_each(|name| drop(head.remove(name))),
             }
         }
-        self.each(|name, write| {
-            let mut value = Vec::with_capacity(64);
-            write(&self.context, &mut value);
-            if let Ok(value) = HeaderValue::try_from(value) {
+        self.each(|name, value| {
+            if let Ok(mut value) = HeaderValue::from_bytes(value) {
+                // It never comes again: in the table of HPACK it would be in the way of what does, and be looked for among all
+                // its like (2,600 instructions of a request).
+                value.set_sensitive(true);
                 let _ = head.try_insert(name, value);
             }
         });
     }
 
-    fn each(&self, mut put: impl FnMut(HeaderName, Write)) {
+    #[inline]
+    fn each(&self, mut put: impl FnMut(HeaderName, &[u8])) {
+        let context = &self.context;
         for format in self.formats.iter() {
             match format {
-                Propagation::W3c => put(w3c::TRACEPARENT, w3c::write),
-                Propagation::B3 => put(b3::SINGLE, b3::write),
+                Propagation::W3c => put(w3c::TRACEPARENT, &w3c::text(context)),
+                Propagation::B3 => put(b3::SINGLE, &b3::text(context)),
                 Propagation::B3Multi => {
-                    put(b3::TRACE, |context, out| b3::write_trace(context.trace, out));
-                    put(b3::SPAN, |context, out| b3::write_span(context.span, out));
-                    match self.context.decision {
-                        Decision::Drop => put(b3::SAMPLED, |_, out| out.push(b'0')),
-                        Decision::Sample => put(b3::SAMPLED, |_, out| out.push(b'1')),
-                        Decision::Debug => put(b3::FLAGS, |_, out| out.push(b'1')),
+                    put(b3::TRACE, &b3::trace(context.trace));
+                    put(b3::SPAN, &b3::span(context.span));
+                    match context.decision {
+                        Decision::Drop => put(b3::SAMPLED, b"0"),
+                        Decision::Sample => put(b3::SAMPLED, b"1"),
+                        Decision::Debug => put(b3::FLAGS, b"1"),
                     }
                 }
             }

@@ -32,8 +32,7 @@ impl Sampler {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use opentelemetry_sdk::trace::IdGenerator;
-    use opentelemetry_sdk::trace::RandomIdGenerator;
+    use crate::telemetry::trace::identities::Identities;
 
     fn sampler(millionths: u32) -> Sampler {
         Sampler::new(Share::of_millionths(millionths).unwrap())
@@ -50,11 +49,11 @@ mod tests {
 
     #[test]
     fn a_share_is_the_share_of_random_identities() {
-        let identities = RandomIdGenerator::default();
+        let identities = Identities::new();
         let sampler = sampler(10_000);
         let drawn = 100_000;
         let count = (0..drawn)
-            .filter(|_| sampler.decide(identities.new_trace_id()).samples())
+            .filter(|_| sampler.decide(identities.trace()).samples())
             .count();
         // 1,000 are expected; six standard deviations of a binomial (31.5 each) are exceeded once in 500 million runs.
         assert!((811..=1_189).contains(&count), "{count}");
@@ -62,10 +61,10 @@ mod tests {
 
     #[test]
     fn a_larger_share_records_what_a_smaller_one_does() {
-        let identities = RandomIdGenerator::default();
+        let identities = Identities::new();
         let (few, more) = (sampler(100_000), sampler(300_000));
         for _ in 0..10_000 {
-            let trace = identities.new_trace_id();
+            let trace = identities.trace();
             assert!(more.decide(trace).samples() || !few.decide(trace).samples());
         }
     }

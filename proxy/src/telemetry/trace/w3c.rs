@@ -16,6 +16,8 @@ pub(super) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// Of version 00, and the least of any later one.
 const LENGTH: usize = 55;
+const NAME: &[u8] = b"traceparent: ";
+const LINE: usize = NAME.len() + LENGTH + 2;
 /// The recorded bit of the flags.
 const SAMPLED: u8 = 1;
 /// The bit that says that the identity of the trace is random.
@@ -56,15 +58,25 @@ pub(super) fn read(value: &[u8]) -> Option<Incoming> {
     })
 }
 
-/// Appends a `traceparent`.
-pub(super) fn write(context: &Context, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"00-");
-    hex::write(context.trace.to_bytes(), out);
-    out.push(b'-');
-    hex::write(context.span.to_bytes(), out);
-    let sampled = u8::from(context.decision.samples());
+/// The value of a `traceparent`.
+#[inline]
+pub(super) fn text(context: &Context) -> [u8; LENGTH] {
+    let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
+    hex::write(&context.trace.to_bytes(), &mut text[3..35]);
+    hex::write(&context.span.to_bytes(), &mut text[36..52]);
     let random = if context.random { RANDOM } else { 0 };
-    out.extend_from_slice(&[b'-', b'0', b'0' + (sampled | random)]);
+    text[54] += u8::from(context.decision.samples()) | random;
+    text
+}
+
+/// The same as a line of HTTP/1.
+#[inline]
+pub(super) fn line(context: &Context) -> [u8; LINE] {
+    let mut line = [0; LINE];
+    line[..NAME.len()].copy_from_slice(NAME);
+    line[NAME.len()..LINE - 2].copy_from_slice(&text(context));
+    line[LINE - 2..].copy_from_slice(b"\r\n");
+    line
 }
 
 /// Whether the lines of a `tracestate` are one list that may be passed on (3.3.1).
@@ -124,9 +136,8 @@ mod tests {
                 decision,
                 random,
             };
-            let mut out = Vec::new();
-            write(&context, &mut out);
-            assert_eq!(out, text.as_bytes());
+            assert_eq!(super::text(&context), *text.as_bytes());
+            assert_eq!(line(&context), *format!("traceparent: {text}\r\n").as_bytes());
         }
     }
 

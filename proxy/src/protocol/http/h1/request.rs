@@ -27,6 +27,7 @@ use super::octets;
 use super::target;
 use super::target::TargetForm;
 use super::write;
+use crate::telemetry::trace::Onward;
 use edits::Edits;
 pub use edits::RequestFields;
 
@@ -86,6 +87,8 @@ pub struct RequestHead {
     /// Written anew in the place of the lines that came.
     forwarded_for: Option<Box<[u8]>>,
     edits: Option<Box<Edits>>,
+    /// The trace that it belongs to, behind all other lines.
+    onward: Option<Onward>,
 }
 
 /// What the field lines say, gathered in one pass.
@@ -288,6 +291,7 @@ impl Gathered {
             upgrade_filtered,
             forwarded_for: None,
             edits: None,
+            onward: None,
             method: line.method,
         })
     }
@@ -397,7 +401,7 @@ impl RequestHead {
             out.extend_from_slice(b"\r\n");
         }
         write::fields(self.added(), out);
-        if let Some(onward) = self.onward() {
+        if let Some(onward) = &self.onward {
             onward.write_lines(out);
         }
         out.extend_from_slice(b"\r\n");
@@ -452,7 +456,7 @@ impl RequestHead {
         for (name, value) in self.added() {
             append(name.as_str().as_bytes(), value.as_bytes(), headers)?;
         }
-        if let Some(onward) = self.onward() {
+        if let Some(onward) = &self.onward {
             onward.insert(headers);
         }
         Ok(request)

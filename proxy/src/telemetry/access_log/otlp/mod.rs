@@ -36,13 +36,9 @@ mod tests {
         let log = AccessLog::start(settings, std::io::sink()).unwrap();
         let worker = log.worker();
         for status in [200, 503, 404, 500] {
-            let origin = Origin {
-                direction: Direction::Outbound,
-                service: "web:80".into(),
-                client: None,
-                destination: "[fd00::1]:80".parse().unwrap(),
-            };
-            let mut entry = Entry::new(Some(worker.clone()), None, "http1", origin);
+            let destination = "[fd00::1]:80".parse().unwrap();
+            let origin = Origin::new(Direction::Outbound, "web:80".into(), None, destination);
+            let mut entry = Entry::new(Some(worker.clone()), None, "http1", origin.into());
             entry.ask("HTTP/1.1", b"GET", (b"/a", None), None);
             let outcome = Outcome {
                 status: StatusCode::from_u16(status).ok(),

@@ -28,7 +28,7 @@ fn request(lines: Lines) -> Box<Entry> {
     entry.cluster(&"web.test:80".into(), &"outbound|80||web.test".into());
     entry.speak("HTTP/1.1");
     entry.reach(Some("10.0.0.2:8080".parse().unwrap()), 2);
-    entry.answered(Duration::from_millis(30));
+    entry.answered(|| Duration::from_millis(30));
     let told = entry.wanted().unwrap().of_answer(&map(&[("server", "nginx")]));
     entry.answer(told);
     entry.trailers(&map(&[("grpc-message", "what?")]));

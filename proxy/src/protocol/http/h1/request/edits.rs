@@ -24,8 +24,6 @@ pub(super) struct Edits {
     pub(super) host: Option<HeaderValue>,
     /// Behind the lines that came.
     pub(super) added: Vec<(HeaderName, HeaderValue)>,
-    /// The trace that it belongs to, behind those.
-    pub(super) onward: Option<Onward>,
 }
 
 /// A head whose fields can be changed, with the bytes that it was parsed from.
@@ -58,7 +56,7 @@ impl RequestHead {
                 }
             }
         }
-        self.edits.get_or_insert_default().onward = Some(onward);
+        self.onward = Some(onward);
     }
 
     /// The list of clients that is written in the place of the lines that came.
@@ -116,10 +114,6 @@ impl RequestHead {
         self.edits.as_ref()?.target.as_deref()
     }
 
-    pub(super) fn onward(&self) -> Option<&Onward> {
-        self.edits.as_ref()?.onward.as_ref()
-    }
-
     pub(super) fn added(&self) -> &[(HeaderName, HeaderValue)] {
         self.edits.as_ref().map_or(&[], |edits| &edits.added)
     }
@@ -158,10 +152,10 @@ impl Head for RequestFields<'_> {
         }
         if let Some(edits) = &mut self.head.edits {
             edits.added.retain(|(added, _)| added != name);
-            edits.onward = edits
-                .onward
-                .take()
-                .filter(|onward| !onward.replaces(name.as_str().as_bytes()));
+        }
+        let replaces = |onward: &Onward| onward.replaces(name.as_str().as_bytes());
+        if self.head.onward.as_ref().is_some_and(replaces) {
+            self.head.onward = None;
         }
     }
 

@@ -1,0 +1,29 @@
+//! Identities of traces and spans.
+
+use opentelemetry::trace::SpanId;
+use opentelemetry::trace::TraceId;
+use rand::Rng;
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+use std::cell::RefCell;
+
+/// Makes them for one worker, out of chance that the system has seeded: what generates them in the libraries of OpenTelemetry,
+/// without a look at the thread for each.
+#[derive(Debug)]
+pub(super) struct Identities(RefCell<SmallRng>);
+
+impl Identities {
+    pub(super) fn new() -> Self {
+        Self(RefCell::new(SmallRng::from_os_rng()))
+    }
+
+    /// Of a trace that begins. That it is none, all zero, happens once in 2^128.
+    pub(super) fn trace(&self) -> TraceId {
+        TraceId::from(self.0.borrow_mut().random::<u128>())
+    }
+
+    /// Of a request, recorded or not.
+    pub(super) fn span(&self) -> SpanId {
+        SpanId::from(self.0.borrow_mut().random::<u64>())
+    }
+}
