@@ -17,7 +17,7 @@ use crate::telemetry::access_log::{self, AccessLog};
 use crate::telemetry::log::LogHandle;
 use crate::telemetry::tap::Tap;
 use crate::telemetry::trace::{Exporter, Tracer};
-use crate::telemetry::{Book, Idle, Roster};
+use crate::telemetry::{Book, Idle, Roster, services};
 use crate::upstream::own::Own;
 use crate::upstream::shared::Registry;
 use crate::worker::{Common, Workers, cpu_limit};
@@ -281,10 +281,22 @@ async fn drained(workers: &Workers, drain: Drain, began: Instant) {
         }
         if now - told >= drain.deadline {
             tracing::warn!(in_flight = workers.in_flight(), "the drain's deadline has passed");
+            tell_what_is_cut(workers);
             return;
         }
         if now - began >= drain.least && now - busy >= drain.idle {
             return;
+        }
+    }
+}
+
+/// Whose requests and opaque connections end with the process.
+fn tell_what_is_cut(workers: &Workers) {
+    for ((direction, service), traffic) in services(workers.books()) {
+        let (requests, connections) = (traffic.in_flight, traffic.open);
+        if requests + connections > 0 {
+            let direction = direction.label();
+            tracing::warn!(direction, %service, requests, connections, "cut off");
         }
     }
 }

@@ -64,6 +64,8 @@ pub enum Reason {
     BufferLimit,
     /// Nothing moved on a connection for as long as it may be idle.
     IdleTimeout,
+    /// This proxy ended while it was under way: told to, or at the deadline of its drain.
+    ProxyEnded,
     /// An upstream refused the connection.
     ConnectRefused,
     /// An upstream did not answer a connection attempt in time.
@@ -90,7 +92,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of its discriminant.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::MalformedRequest,
         Self::HeadTooLarge,
         Self::HeadTimeout,
@@ -109,6 +111,7 @@ impl Reason {
         Self::Http2Flood,
         Self::BufferLimit,
         Self::IdleTimeout,
+        Self::ProxyEnded,
         Self::ConnectRefused,
         Self::ConnectTimeout,
         Self::ConnectFailed,
@@ -143,6 +146,7 @@ impl Reason {
             | Self::Overloaded
             | Self::BufferLimit
             | Self::IdleTimeout
+            | Self::ProxyEnded
             | Self::RequestTimeout => Blame::Mesh,
             Self::ConnectRefused
             | Self::ConnectTimeout
@@ -176,6 +180,7 @@ impl Reason {
             | Self::TooManyConnections
             | Self::Http2Flood
             | Self::BufferLimit
+            | Self::ProxyEnded
             | Self::ConnectRefused
             | Self::ConnectTimeout
             | Self::ConnectFailed
@@ -208,6 +213,7 @@ impl Reason {
             | Self::NoCluster
             | Self::NoEndpoint
             | Self::Overloaded
+            | Self::ProxyEnded
             | Self::ConnectRefused
             | Self::ConnectTimeout
             | Self::ConnectFailed
@@ -242,6 +248,7 @@ impl Reason {
             | Self::Http2Flood
             | Self::BufferLimit
             | Self::IdleTimeout
+            | Self::ProxyEnded
             | Self::UpstreamReset
             | Self::MalformedResponse
             | Self::TruncatedResponse
@@ -272,6 +279,7 @@ impl Reason {
             Self::Http2Flood => "http2_flood",
             Self::BufferLimit => "buffer_limit",
             Self::IdleTimeout => "idle_timeout",
+            Self::ProxyEnded => "proxy_ended",
             Self::ConnectRefused => "connect_refused",
             Self::ConnectTimeout => "connect_timeout",
             Self::ConnectFailed => "connect_failed",

@@ -1,5 +1,6 @@
 //! A proxy's beginning and end, the sudden ones too: killed, and told to end while it starts.
 
+use std::io::Read;
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use evenkeel_tests::cluster::Family;
 use evenkeel_tests::document::Document;
 use evenkeel_tests::http;
 use evenkeel_tests::mesh::Mesh;
+use evenkeel_tests::metrics::Metrics;
 use evenkeel_tests::pod::Pod;
 use evenkeel_tests::replica::Replica;
 use evenkeel_tests::script::read_to_end;
@@ -130,6 +132,47 @@ fn a_proxy_that_drains_until_it_is_terminated_serves_on_and_says_goodbye_and_end
         mesh.proxy().signal(Signal::SIGTERM)?;
         let status = mesh.proxy().wait(DEADLINE)?;
         ensure!(status.success(), "{status}: {}", mesh.proxy().said());
+    }
+    Ok(())
+}
+
+#[test]
+fn a_drain_ends_at_its_deadline_and_says_what_is_cut_off() -> Result<()> {
+    const SETTINGS: &str = "limits: {drain: {least: 100ms, idle: 100ms, deadline: 2s}}\nproxy: {access_log: json}";
+    for family in Family::BOTH {
+        let cluster = Cluster::new()?;
+        let (replicas, guest) = (cluster.replicas(1)?, cluster.pod("guest")?);
+        let mesh = replicas[0].pod().mesh(&Document::of(&[]).with(SETTINGS))?.quiet();
+        let mut bytes = guest.connect(replicas[0].banner(family))?;
+        bytes.read_exact(&mut [0])?;
+        let mut request = guest.connect(replicas[0].http(family))?;
+        request.write_all(b"POST /cut HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf")?;
+        let in_flight = |page: &Metrics| page.value("evenkeel_requests_in_flight", &[]) > 0.5;
+        mesh.wait_for_metrics(DEADLINE, in_flight)?;
+        let told = Instant::now();
+        mesh.proxy().signal(Signal::SIGTERM)?;
+        let status = mesh.proxy().wait(DEADLINE)?;
+        let (took, said) = (told.elapsed(), mesh.proxy().said());
+        ensure!(status.success(), "{status}: {said}");
+        let least = Duration::from_secs(2);
+        ensure!(least <= took && took < least + START, "{family:?}: it took {took:?}");
+        ensure!(said.contains("deadline has passed"), "{said}");
+        let cut: Vec<_> = said.lines().filter(|line| line.contains("cut off")).collect();
+        for what in ["requests=1", "connections=1"] {
+            ensure!(cut.iter().any(|line| line.contains(what)), "{what}: {said}");
+        }
+        let lines: Vec<_> = said
+            .lines()
+            .filter(|line| line.contains("\"failure\":\"proxy_ended\""))
+            .collect();
+        for what in ["\"path\":\"/cut\"", "\"protocol\":\"tcp\""] {
+            ensure!(lines.iter().any(|line| line.contains(what)), "{what}: {said}");
+        }
+        // Whoever was held sees an end, and no answer that looks whole.
+        let story = read_to_end(&mut request)?;
+        ensure!(!story.received.starts_with(b"HTTP/1.1 200"), "{story:?}");
+        read_to_end(&mut bytes)?;
+        ensure!(replicas[0].process().ended()?.is_none(), "the application runs on");
     }
     Ok(())
 }

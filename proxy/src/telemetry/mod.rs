@@ -30,6 +30,7 @@ pub use metrics::render;
 pub use record::ConnectionRecord;
 pub use record::RequestRecord;
 pub use record::TcpRecord;
+pub use record::cut_off_the_rest;
 pub use roster::Roster;
 pub use series::HttpSeries;
 pub use series::ServiceSeries;

@@ -3,6 +3,7 @@
 //! A record is dropped on the worker whose book it writes. Bytes are counted as they pass, because a stream may live
 //! for days. Nothing here allocates; what the access log needs is gathered by who asks for it.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use http::HeaderMap;
@@ -187,7 +188,7 @@ impl Drop for RequestRecord {
         let outcome = Outcome {
             status: self.status,
             grpc_status: self.grpc_status,
-            failure: self.failure,
+            failure: self.failure.or_else(cut_off),
             duration,
         };
         let failed = fault::of_request(&outcome) == Some(Fault::Service);
@@ -208,6 +209,19 @@ impl Drop for RequestRecord {
             span.end(outcome);
         }
     }
+}
+
+thread_local! {
+    static ENDS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The worker of this thread ends: what is under way from now on is cut off, and told so.
+pub fn cut_off_the_rest() {
+    ENDS.set(true);
+}
+
+fn cut_off() -> Option<Reason> {
+    ENDS.get().then_some(Reason::ProxyEnded)
 }
 
 /// One connection that was accepted.
@@ -309,7 +323,7 @@ impl Drop for TcpRecord {
         self.series.duration.observe(duration);
         if let Some(entry) = &self.entry {
             let outcome = Outcome {
-                failure: self.failure,
+                failure: self.failure.or_else(cut_off),
                 duration,
                 ..Outcome::default()
             };

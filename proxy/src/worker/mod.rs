@@ -21,7 +21,7 @@ use crate::snapshot::Snapshot;
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::tap::{Tap, WorkerTap};
 use crate::telemetry::trace::Tracer;
-use crate::telemetry::{Book, Roster};
+use crate::telemetry::{Book, Roster, cut_off_the_rest};
 use crate::upstream::own::Own;
 use crate::upstream::shared::Registry;
 use crate::upstream::{Parts, Upstreams};
@@ -176,6 +176,7 @@ fn run(
         Ok(runtime) => {
             book.runs_on(runtime.metrics());
             runtime.block_on(work(common, book, bounds, inbox, listening));
+            cut_off_the_rest();
         }
         Err(error) => tracing::error!(%error, "a worker cannot start: the system has no epoll or no descriptors left"),
     }

@@ -227,7 +227,7 @@ fn answers_without_a_body_leave_the_connection_usable() {
                 let status: u16 = ask.uri().path()[1..].parse().unwrap();
                 let mut answer = Answer::new(Content::default());
                 *answer.status_mut() = status.try_into().unwrap();
-                if ask.method() == "HEAD" {
+                if ask.method() == "HEAD" || status == 304 {
                     answer.headers_mut().insert("content-length", 1000.into());
                 }
                 answer
@@ -239,12 +239,38 @@ fn answers_without_a_body_leave_the_connection_usable() {
                 let ask = Request::builder().method(method).uri(format!("http://a/{status}"));
                 let answer = ask_wire(&mut client, &ask.body(Content::default()).unwrap()).await;
                 assert_eq!(answer.status(), status, "{method} to {endpoint:?}");
-                if method == "HEAD" {
-                    assert_eq!(answer.headers()["content-length"], "1000");
-                }
+                let length = answer.headers().get("content-length");
+                let length = length.map(|length| length.to_str().unwrap());
+                let expected = match (method, status) {
+                    ("HEAD", _) | (_, 304) => Some("1000"),
+                    (_, 204) => None,
+                    _ => Some("0"),
+                };
+                assert_eq!(length, expected, "{method} {status} to {endpoint:?}");
             }
             assert_eq!(server.accepted(), 1);
         }
+    });
+}
+
+/// Servers send lengths with a 204 although none may (RFC 9110 8.6): its reader takes no body for it (RFC 9112 6.3).
+#[test]
+fn a_204_with_a_length_has_no_body_and_leaves_the_connection_usable() {
+    over_both_families(async || {
+        let server = Server::saying("HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n").await;
+        let bench = Bench::before("http", &server);
+        let mut client = bench.http1().await;
+        for _ in 0..2 {
+            let ask = Request::get("http://a/").body(Content::default()).unwrap();
+            let answer = ask_wire(&mut client, &ask).await;
+            assert_eq!((answer.status().as_u16(), &answer.body().bytes[..]), (204, &b""[..]));
+        }
+        let mut client = bench.http2().await;
+        for _ in 0..2 {
+            let answer = client.get("/").await.unwrap();
+            assert_eq!((answer.status().as_u16(), &answer.body().bytes[..]), (204, &b""[..]));
+        }
+        assert_eq!(server.accepted(), 1);
     });
 }
 

@@ -114,6 +114,91 @@ fn early_hints_are_relayed() {
     });
 }
 
+/// An endpoint that asks for the body it was promised and gives it back, or refuses it.
+async fn expecting(version: Version, agrees: bool) -> Server {
+    match version {
+        Version::One => {
+            Server::h1(async move |mut wire, _| {
+                assert!(wire.head().await.to_lowercase().contains("expect: 100-continue"));
+                if !agrees {
+                    wire.send("HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\n\r\n")
+                        .await;
+                    assert_eq!(wire.rest_lossy().await, b"", "of the body nothing comes");
+                    return;
+                }
+                wire.send("HTTP/1.1 100 Continue\r\n\r\n").await;
+                let body = wire.exactly(5).await;
+                wire.send([&b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"[..], &body].concat())
+                    .await;
+            })
+            .await
+        }
+        Version::Two => {
+            Server::h2(async move |request, mut respond, _| {
+                assert_eq!(request.headers()["expect"], "100-continue");
+                if !agrees {
+                    let refusal = Response::builder().status(417).body(()).unwrap();
+                    respond.send_response(refusal, true).unwrap();
+                    return;
+                }
+                let interim = Response::builder().status(100).body(()).unwrap();
+                respond.send_informational(interim).unwrap();
+                let content = two::collect(request.into_body()).await.unwrap();
+                let mut send = respond.send_response(Response::new(()), false).unwrap();
+                two::deliver(&mut send, &content);
+            })
+            .await
+        }
+    }
+}
+
+#[test]
+fn an_expectation_and_its_answer_pass_both_proxies() {
+    const EXPECTING: &str = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n";
+    over_both_families(async || {
+        for (client, endpoint) in PAIRINGS {
+            for between in BETWEEN {
+                for agrees in [true, false] {
+                    let what = format!("{client:?}, {between:?}, {endpoint:?}, {agrees}");
+                    let server = expecting(endpoint, agrees).await;
+                    let far = Bench::before(endpoint.protocol(), &server);
+                    let hop = hop(&far).await;
+                    let near = Bench::before(between.protocol(), &hop);
+                    let (status, text) = match client {
+                        Version::One => {
+                            let mut client = near.http1().await;
+                            client.send(EXPECTING).await;
+                            if agrees {
+                                assert!(client.head().await.starts_with("HTTP/1.1 100"), "{what}");
+                                client.send("hello").await;
+                            }
+                            let answer = client.message().await;
+                            (answer.status(), answer.text().to_owned())
+                        }
+                        Version::Two => {
+                            let mut request = two::request("POST", "/");
+                            request.headers_mut().insert("expect", "100-continue".parse().unwrap());
+                            request.headers_mut().insert("content-length", 5.into());
+                            let mut client = near.http2().await;
+                            let (mut response, mut send) = client.open(request, false).await;
+                            if agrees {
+                                let first = poll_fn(|cx| response.poll_informational(cx)).await;
+                                assert_eq!(first.unwrap().unwrap().status(), 100, "{what}");
+                                two::deliver(&mut send, &"hello".into());
+                            }
+                            let answer = two::whole(response.await.unwrap()).await.unwrap();
+                            let text = str::from_utf8(&answer.body().bytes).unwrap().to_owned();
+                            (answer.status().as_u16(), text)
+                        }
+                    };
+                    let expected = if agrees { (200, "hello") } else { (417, "") };
+                    assert_eq!((status, &text[..]), expected, "{what}");
+                }
+            }
+        }
+    });
+}
+
 #[test]
 fn a_truncated_answer_is_no_clean_end() {
     over_both_families(async || {

@@ -3,7 +3,9 @@
 use crate::support::Bench;
 use crate::support::over_both_families;
 use crate::support::server::Server;
+use crate::support::settle;
 use crate::support::two;
+use std::cell::Cell;
 
 const ASKING: &str = "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
 const AGREED: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
@@ -118,6 +120,26 @@ fn the_reset_of_an_upgraded_connection_is_carried_over() {
         client.head().await;
         client.send("end").await;
         assert!(client.rest().await.is_err());
+
+        // The other way, after bytes that have to be delivered before it.
+        let (ended, end) = tokio::sync::oneshot::channel();
+        let ended = Cell::new(Some(ended));
+        let server = Server::h1(async move |mut wire, _| {
+            wire.head().await;
+            wire.send(AGREED).await;
+            wire.exactly(3).await;
+            ended.take().unwrap().send(wire.rest().await).unwrap();
+        });
+        let server = server.await;
+        let bench = Bench::before("http", &server);
+        let mut client = bench.http1().await;
+        client.send(ASKING).await;
+        client.head().await;
+        client.send("end").await;
+        settle().await;
+        client.reset();
+        let end = end.await.unwrap();
+        assert!(end.is_err(), "{end:?}");
     });
 }
 

@@ -114,11 +114,14 @@ impl Wire {
             body: Vec::new(),
             trailers: String::new(),
         };
+        if message.head.starts_with("HTTP/") && message.is_bodiless() {
+            return Some(message);
+        }
         if message.field("transfer-encoding").is_some() {
             (message.body, message.trailers) = self.chunks().await;
         } else if let Some(length) = message.field("content-length") {
             message.body = self.exactly(length.parse().unwrap()).await;
-        } else if message.head.starts_with("HTTP/") && !message.is_bodiless() {
+        } else if message.head.starts_with("HTTP/") {
             message.body = self.rest().await.unwrap();
         }
         Some(message)

@@ -52,6 +52,7 @@ pub fn run(time: Duration) -> Result<Report> {
         changes,
         sides: sides.collect(),
         reasons: world.reasons()?,
+        verdicts: world.verdicts()?,
     })
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use crate::soak::rude;
 use crate::soak::traffic::Tally;
 use crate::soak::traffic::Traffic;
 use crate::usage::Usage;
@@ -40,6 +41,8 @@ pub struct Report {
     pub sides: Vec<Side>,
     /// What the proxies say went wrong, by reason.
     pub reasons: BTreeMap<String, u64>,
+    /// How they found out what is spoken.
+    pub verdicts: BTreeMap<String, u64>,
 }
 
 // === impl Side ===
@@ -73,6 +76,16 @@ impl Report {
         for (reason, count) in self.reasons.iter().filter(|(reason, _)| *reason != EXPLAINED) {
             faults.push(format!("the proxies booked {count} times {reason}"));
         }
+        let counted = |verdict: &str| self.verdicts.get(verdict).copied().unwrap_or(0);
+        let (opaque, explained) = (counted("opaque"), self.explained_opaque());
+        if opaque > explained {
+            faults.push(format!(
+                "{opaque} connections were taken for opaque, instead of {explained} at most"
+            ));
+        }
+        if counted("mismatch") > 0 {
+            faults.push(format!("the proxies found a mismatch: {:?}", self.verdicts));
+        }
         for (side, name) in self.sides.iter().zip(NAMES) {
             if !side.descriptors_return() {
                 faults.push(format!("{name}: descriptors do not return: {side:?}"));
@@ -82,6 +95,13 @@ impl Report {
             }
         }
         faults
+    }
+
+    /// Connections whose first bytes are of no protocol: those that rude clients have opened, in the round before the soak too.
+    fn explained_opaque(&self) -> u64 {
+        let rude = self.tallies.iter().find(|(traffic, _)| *traffic == Traffic::Aborts);
+        let rounds = rude.map_or(0, |(_, tally)| tally.served / rude::CONNECTIONS + tally.errors);
+        (rounds + 1) * rude::OPAQUE * NAMES.len() as u64
     }
 
     /// For a reader.
@@ -156,7 +176,14 @@ mod tests {
             changes: 1,
             sides: vec![Side { before, after }],
             reasons: BTreeMap::from([(reason.to_owned(), 3)]),
+            verdicts: BTreeMap::from([("http1".to_owned(), 5), ("opaque".to_owned(), 4)]),
         }
+    }
+
+    fn verdict(verdict: &str, count: u64) -> Report {
+        let mut report = report(Tally::of(5), EXPLAINED, (0, 0));
+        report.verdicts.insert(verdict.to_owned(), count);
+        report
     }
 
     #[test]
@@ -184,6 +211,8 @@ mod tests {
                 "reset",
             ),
             (report(Tally::of(5), "connect_failed", (0, 0)), "connect_failed"),
+            (verdict("opaque", 5), "opaque"),
+            (verdict("mismatch", 1), "mismatch"),
             (report(Tally::of(5), EXPLAINED, (DESCRIPTORS + 1, 0)), "descriptors"),
             (report(Tally::of(5), EXPLAINED, (0, RESIDENT + 1)), "memory"),
         ] {

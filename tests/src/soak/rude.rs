@@ -15,6 +15,13 @@ use crate::soak::traffic::Tally;
 const HTTP2: &[u8] =
     b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\0\0\x06\x01\x05\0\0\0\x01\x82\x84\x86\x41\x01a";
 
+/// Connections of a round: one of each without an answer, some again with one, two to the server that speaks first.
+pub(super) const CONNECTIONS: u64 = LAST_WORDS.len() as u64 + 6;
+
+/// Connections of a round that may be taken for opaque, by each proxy: half a request line, and words for a server that speaks
+/// first.
+pub(super) const OPAQUE: u64 = 2;
+
 /// What they say before they go.
 const LAST_WORDS: [&[u8]; 8] = [
     b"",
@@ -39,7 +46,7 @@ pub(super) fn round(client: &Pod, http: SocketAddr, banner: SocketAddr) -> Resul
     }
     leave(client, banner, b"", false)?;
     leave(client, banner, b"echo this", true)?;
-    Ok(Tally::of(LAST_WORDS.len() as u64 + 6))
+    Ok(Tally::of(CONNECTIONS))
 }
 
 fn leave(client: &Pod, to: SocketAddr, words: &[u8], after_an_answer: bool) -> Result<()> {

@@ -96,22 +96,38 @@ impl World {
             .collect()
     }
 
-    /// What the proxies say went wrong: how often, by reason.
+    /// What the proxies say went wrong with requests, with opaque connections, with connections as such and with attempts to
+    /// connect: how often, by reason.
     pub(super) fn reasons(&self) -> Result<BTreeMap<String, u64>> {
         let mut reasons = BTreeMap::new();
         for mesh in &self.meshes {
             for sample in mesh.metrics()?.samples() {
-                let Some(reason) = sample
-                    .labels
-                    .get("reason")
-                    .filter(|_| sample.name == "evenkeel_request_failures_total")
-                else {
-                    continue;
+                let reason = match sample.name.as_str() {
+                    "evenkeel_request_failures_total"
+                    | "evenkeel_tcp_connections_closed_total"
+                    | "evenkeel_connections_closed_total" => sample.labels.get("reason").map(String::as_str),
+                    "evenkeel_endpoint_connect_failures_total" => Some("failures to connect"),
+                    "evenkeel_accept_errors_total" => Some("failures to accept"),
+                    _ => None,
                 };
-                *reasons.entry(reason.clone()).or_default() += sample.value as u64;
+                if let Some(reason) = reason.filter(|reason| *reason != "none" && sample.value > 0.5) {
+                    *reasons.entry(reason.to_owned()).or_default() += sample.value as u64;
+                }
             }
         }
         Ok(reasons)
+    }
+
+    /// Connections by how both proxies found out what is spoken.
+    pub(super) fn verdicts(&self) -> Result<BTreeMap<String, u64>> {
+        let mut verdicts = BTreeMap::new();
+        for mesh in &self.meshes {
+            for sample in mesh.metrics()?.series("evenkeel_detections_total", &[]) {
+                let verdict = sample.labels.get("result").context("a detection without its result")?;
+                *verdicts.entry(verdict.clone()).or_default() += sample.value as u64;
+            }
+        }
+        Ok(verdicts)
     }
 
     /// Publishes, and waits until every worker of the client's proxy has it.

@@ -10,6 +10,7 @@ use crate::failure::Retry;
 pub(super) enum Flag {
     NoHealthyUpstream,
     UpstreamRequestTimeout,
+    LocalReset,
     UpstreamRemoteReset,
     UpstreamConnectionFailure,
     UpstreamConnectionTermination,
@@ -29,6 +30,7 @@ impl Flag {
         match self {
             Self::NoHealthyUpstream => "UH",
             Self::UpstreamRequestTimeout => "UT",
+            Self::LocalReset => "LR",
             Self::UpstreamRemoteReset => "UR",
             Self::UpstreamConnectionFailure => "UF",
             Self::UpstreamConnectionTermination => "UC",
@@ -48,6 +50,7 @@ impl Flag {
         match self {
             Self::NoHealthyUpstream => "NoHealthyUpstream",
             Self::UpstreamRequestTimeout => "UpstreamRequestTimeout",
+            Self::LocalReset => "LocalReset",
             Self::UpstreamRemoteReset => "UpstreamRemoteReset",
             Self::UpstreamConnectionFailure => "UpstreamConnectionFailure",
             Self::UpstreamConnectionTermination => "UpstreamConnectionTermination",
@@ -73,6 +76,7 @@ impl Flag {
             | Reason::ProtocolMismatch
             | Reason::Http2Flood => Self::DownstreamProtocolError,
             Reason::HeadTimeout | Reason::BodyTimeout | Reason::IdleTimeout => Self::StreamIdleTimeout,
+            Reason::ProxyEnded => Self::LocalReset,
             Reason::DownstreamGone => Self::DownstreamConnectionTermination,
             Reason::NotRedirected | Reason::UnknownDestination | Reason::NoRoute => Self::NoRouteFound,
             Reason::NoCluster => Self::NoClusterFound,
@@ -138,6 +142,7 @@ fn of_failure(reason: Reason) -> &'static str {
         | Reason::ProtocolMismatch
         | Reason::Http2Flood
         | Reason::BufferLimit
+        | Reason::ProxyEnded
         | Reason::TooManyInterim
         | Reason::UpstreamFlood => reason.label(),
     }
