@@ -28,15 +28,12 @@ pub(super) fn begin<'a>(
     ask: impl FnOnce() -> Ask<'a>,
 ) -> Option<Onward> {
     let tracer = session.context.tracer.as_ref()?;
-    let mut part = tracer.part(spoken.traced, |name: &HeaderName, before| fields.value(name, before));
-    let span = tracer.begin(&mut part, || {
-        (
-            Origin::clone(&session.origin()),
-            spoken.protocol,
-            asked(&ask(), spoken.version),
-        )
+    let value = |name: &HeaderName, before| fields.value(name, before);
+    let part = tracer.part(spoken.traced, value, || {
+        let asked = asked(&ask(), spoken.version);
+        (Origin::clone(&session.origin()), spoken.protocol, asked)
     });
-    record.trace(part.trace, span);
+    record.trace(part.trace, part.span);
     part.onward
 }
 

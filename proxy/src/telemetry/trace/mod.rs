@@ -78,8 +78,8 @@ pub struct Part {
     pub onward: Option<Onward>,
     /// Its trace.
     pub trace: TraceId,
-    /// What its span begins with, if it is recorded.
-    recorded: Option<Recorded>,
+    /// Its span, if it is recorded.
+    pub span: Option<Box<Span>>,
 }
 
 /// The beginning of a span.
@@ -130,8 +130,14 @@ impl Tracer {
 
 impl WorkerTracer {
     /// A request's part in its trace. `field` has the value of the line of a name that has so many others of it before it;
-    /// a head that `carries` no context is not asked for one.
-    pub fn part<'a>(&self, carries: bool, field: impl Fn(&HeaderName, usize) -> Option<&'a [u8]>) -> Part {
+    /// a head that `carries` no context is not asked for one. Only a request that is recorded is asked what it is.
+    #[inline]
+    pub fn part<'a>(
+        &self,
+        carries: bool,
+        field: impl Fn(&HeaderName, usize) -> Option<&'a [u8]>,
+        describe: impl FnOnce() -> (Origin, Protocol, Asked),
+    ) -> Part {
         let tracer = &*self.tracer;
         let found = if carries {
             propagation::read(tracer.formats, &field)
@@ -142,30 +148,26 @@ impl WorkerTracer {
         let trace = incoming
             .parent
             .map_or_else(|| self.identities.trace(), |parent| parent.trace);
-        let decision = incoming.decision.unwrap_or_else(|| tracer.sampler.decide(trace));
         let context = Context {
             trace,
             span: self.identities.span(),
-            decision,
+            decision: incoming.decision.unwrap_or_else(|| tracer.sampler.decide(trace)),
             random: incoming.random,
         };
-        let recorded = decision.samples().then(|| Recorded {
-            context,
-            parent: incoming.parent.map(|parent| parent.span),
-            state: found.has_state.then(|| propagation::state(&field)).flatten(),
-            values: span::values(&tracer.sources, &field),
+        let span = context.decision.samples().then(|| {
+            let recorded = Recorded {
+                context,
+                parent: incoming.parent.map(|parent| parent.span),
+                state: found.has_state.then(|| propagation::state(&field)).flatten(),
+                values: span::values(&tracer.sources, &field),
+            };
+            let (origin, protocol, asked) = describe();
+            Span::new(Arc::clone(&self.tracer), recorded, origin, protocol, asked)
         });
         Part {
             onward: Onward::new(context, tracer.formats, &found),
             trace,
-            recorded,
+            span,
         }
-    }
-
-    /// Begins the span of a request that is recorded.
-    pub fn begin(&self, part: &mut Part, describe: impl FnOnce() -> (Origin, Protocol, Asked)) -> Option<Box<Span>> {
-        let recorded = part.recorded.take()?;
-        let (origin, protocol, asked) = describe();
-        Some(Span::new(Arc::clone(&self.tracer), recorded, origin, protocol, asked))
     }
 }
