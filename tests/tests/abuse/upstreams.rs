@@ -1,6 +1,7 @@
 //! Servers that answer nonsense, or never come to an end. Their clients get an error or a connection that ends, and the proxy
 //! does not collect what they say.
 
+use anyhow::Context;
 use anyhow::Result;
 use anyhow::ensure;
 use evenkeel_tests::script::End;
@@ -13,7 +14,10 @@ use crate::frames::DATA;
 use crate::frames::END_HEADERS;
 use crate::frames::END_STREAM;
 use crate::frames::HEADERS;
+use crate::frames::PING;
+use crate::frames::PRIORITY;
 use crate::frames::SETTINGS;
+use crate::frames::WINDOW_UPDATE;
 use crate::frames::frame;
 use crate::world::World;
 
@@ -37,20 +41,32 @@ fn heard(protocol: &'static str, question: &[u8], answer: Vec<u8>) -> Result<(St
 
 /// The same for a server that does this.
 fn told(protocol: &'static str, steps: Vec<Step>) -> Result<(String, End)> {
+    told_one_after_another(protocol, vec![steps])?
+        .pop()
+        .context("one story")
+}
+
+/// What clients hear, one after another, from a server that has so many conversations.
+fn told_one_after_another(protocol: &'static str, conversations: Vec<Vec<Step>>) -> Result<Vec<(String, End)>> {
     let world = World::new(|port| port.protocol(protocol))?;
-    let _server = Script::start(&world.server, world.own_endpoint(), vec![steps])?;
-    let story = std::thread::scope(|scope| -> Result<_> {
-        let client = scope.spawn(|| ask(&world.client, world.own(), REQUEST));
-        while !client.is_finished() {
-            world.witness()?;
-        }
-        match client.join() {
-            Ok(story) => story,
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
-    })?;
+    let count = conversations.len();
+    let _server = Script::start(&world.server, world.own_endpoint(), conversations)?;
+    let mut told = Vec::new();
+    for _ in 0..count {
+        let story = std::thread::scope(|scope| -> Result<_> {
+            let client = scope.spawn(|| ask(&world.client, world.own(), REQUEST));
+            while !client.is_finished() {
+                world.witness()?;
+            }
+            match client.join() {
+                Ok(story) => story,
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        })?;
+        told.push((String::from_utf8_lossy(&story.received).into_owned(), story.end));
+    }
     world.held_at_most(BOUND)?;
-    Ok((String::from_utf8_lossy(&story.received).into_owned(), story.end))
+    Ok(told)
 }
 
 fn is_a_bad_gateway((answer, _): &(String, End)) -> Result<()> {
@@ -92,6 +108,26 @@ fn an_http2_head_without_end_is_a_bad_gateway() -> Result<()> {
     let beginning = [frame(SETTINGS, 0, 0, b""), frame(HEADERS, 0, 1, b"\x88")].concat();
     let answer = endless(&beginning, &frame(CONTINUATION, 0, 1, &field));
     is_a_bad_gateway(&heard("http2", PREFACE, answer)?)
+}
+
+#[test]
+fn frames_that_carry_nothing_without_end_are_a_bad_gateway() -> Result<()> {
+    let floods = [
+        frame(SETTINGS, 0, 0, b""),
+        frame(PING, 0, 0, &[0; 8]),
+        frame(WINDOW_UPDATE, 0, 0, &1_u32.to_be_bytes()),
+        frame(PRIORITY, 0, 1, &[0, 0, 0, 0, 1]),
+    ];
+    let conversation = |flood: &Vec<u8>| {
+        let settings = frame(SETTINGS, 0, 0, b"");
+        vec![Step::Receive(PREFACE.to_vec()), Step::Send(endless(&settings, flood))]
+    };
+    let told = told_one_after_another("http2", floods.iter().map(conversation).collect())?;
+    for (number, story) in told.iter().enumerate() {
+        is_a_bad_gateway(story).with_context(|| format!("flood {number}"))?;
+        ensure!(story.0.contains("upstream_flood"), "flood {number}: {}", story.0);
+    }
+    Ok(())
 }
 
 #[test]
