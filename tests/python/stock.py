@@ -66,6 +66,8 @@ class Stock:
 
     def __init__(self):
         self.version = 0
+        # Whether the state of the world says all endpoints and routes whenever one has changed.
+        self.repeats = True
         self.resources = {url: {} for url in TYPES.values()}
 
     def set(self, packed, name):

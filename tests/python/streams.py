@@ -145,6 +145,9 @@ class StateOfTheWorld(Stream):
         subscription.names = names - {"*"}
         if not first and before == (subscription.wildcard, subscription.names):
             return None
+        if not self.stock.repeats:
+            for name in before[1] ^ subscription.names:
+                subscription.known.pop(name, None)
         # An answer is owed for every name that is new; and for all where all are wanted.
         return self.due(url, always=url in WILDCARD or any(name in self.stock.of(url) for name in names))
 
@@ -156,6 +159,8 @@ class StateOfTheWorld(Stream):
         versions = {name: version for name, (version, _) in wanted.items()}
         if versions == subscription.known and not always:
             return None
+        if url not in WILDCARD and not self.stock.repeats:
+            wanted = {name: wanted[name] for name, version in versions.items() if subscription.known.get(name) != version}
         subscription.known = versions
         return self.write(self.response(url, wanted.items()), url, list(wanted))
 

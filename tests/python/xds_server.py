@@ -9,6 +9,7 @@ Commands come over the unix socket, a line of JSON each, and are answered in the
     {"do": "break", "how": "garbage_resource", ...}      see broken.py
     {"do": "hang"}, {"do": "go_on"}                      nothing is sent meanwhile
     {"do": "end"}                                        every stream ends
+    {"do": "tell_changes"}   from now on responses of the state of the world have only the endpoints and routes that changed
     {"do": "multiply", "resources": [...], "count": 1000}  so many of each, clusters and assignments: NAME-0 and so on
     {"do": "divide", "type": "Cluster", "name": NAME, "count": 1000}   they are there no more
     {"do": "storm", "resources": [...], "rate": 1000, "seconds": 2}   sets these in turn
@@ -127,6 +128,8 @@ class Server:
             case "end":
                 for stream in self.streams:
                     stream.queue.put_nowait(None)
+            case "tell_changes":
+                self.stock.repeats = False
             case "multiply":
                 for resource in command["resources"]:
                     for packed, name in copies(any_of(resource), command["count"]):

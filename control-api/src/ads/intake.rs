@@ -97,8 +97,8 @@ pub(crate) fn examine(
     } = wrapped;
     let inner = body.as_ref().map(|packed| Named::decode(packed.value.as_slice()));
     let name = match (&outer, &inner) {
-        (Some(outer), _) => Some(outer.clone()),
-        (None, Some(Ok(inner))) => Some(inner.name.clone()),
+        (Some(outer), _) => Some(Text::from(outer.as_str())),
+        (None, Some(Ok(inner))) => Some(Text::from(inner.name.as_str())),
         (None, _) => None,
     };
     let content = match (body, inner) {
@@ -114,7 +114,7 @@ pub(crate) fn examine(
         (Some(packed), _) => decode(kind, &packed, name.as_deref().and_then(accepted)),
     };
     Delivered {
-        name: name.filter(|name| !name.is_empty()).map(Text::from),
+        name: name.filter(|name| !name.is_empty()),
         version: version.map(Text::from),
         ttl,
         content,

@@ -58,8 +58,8 @@ pub(crate) enum RequestBody {
     Sotw {
         /// `version_info`: of the last response that was accepted in whole.
         version: Text,
-        /// `resource_names`: all of them.
-        names: Vec<Text>,
+        /// `resource_names`: all of them. Every answer repeats them, so they are shared.
+        names: Arc<[Text]>,
     },
 }
 

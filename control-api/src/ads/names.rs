@@ -24,6 +24,8 @@ pub(crate) struct Names {
     changed: BTreeSet<Text>,
     /// What the server was told that nobody wants any more.
     dropped: Vec<Text>,
+    /// What [`Names::tell_all`] said last, while it holds: answers repeat ten thousand names that have not changed.
+    list: Option<Arc<[Text]>>,
 }
 
 /// What the server of the present stream knows.
@@ -47,6 +49,15 @@ pub(crate) struct Change {
     pub subscribe: Vec<Text>,
     /// `resource_names_unsubscribe`.
     pub unsubscribe: Vec<Text>,
+}
+
+/// What a server of the state of the world has to be told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct All {
+    /// `resource_names`.
+    pub names: Arc<[Text]>,
+    /// Those of them that the last request did not have.
+    pub new: Vec<Text>,
 }
 
 impl Names {
@@ -121,6 +132,7 @@ impl Names {
     /// The stream has ended: the next one's server knows nothing, and what was to be given up is.
     pub(crate) fn end(&mut self) {
         let told = std::mem::take(&mut self.told);
+        self.list = None;
         self.dropped.extend(told.names.difference(&self.wanted).cloned());
         self.changed = self.wanted.clone();
     }
@@ -153,13 +165,15 @@ impl Names {
     }
 
     /// Everything that is wanted, as a request for the state of the world repeats it; it then counts as told.
-    pub(crate) fn tell_all(&mut self) -> Vec<Text> {
+    pub(crate) fn tell_all(&mut self) -> All {
         self.told.explicit |= !self.wanted.is_empty();
         self.told.wildcard = self.wildcard;
+        let mut new = Vec::new();
         for name in std::mem::take(&mut self.changed) {
             if self.wanted.contains(&name) {
                 self.told.left_out.remove(&name);
-                self.told.names.insert(name);
+                self.told.names.insert(Arc::clone(&name));
+                new.push(name);
             } else {
                 self.told.names.remove(&name);
                 self.told.leave_out(&name);
@@ -167,10 +181,13 @@ impl Names {
             }
         }
         let everything = (self.wildcard && self.told.explicit).then(|| Text::from(EVERYTHING));
-        everything.into_iter().chain(self.wanted.iter().cloned()).collect()
+        let list = || everything.into_iter().chain(self.wanted.iter().cloned()).collect();
+        let names = Arc::clone(self.list.get_or_insert_with(list));
+        All { names, new }
     }
 
     fn compare(&mut self, name: &Text) {
+        self.list = None;
         if self.wanted.contains(name) == self.told.names.contains(name) {
             self.changed.remove(name);
         } else {
@@ -236,12 +253,31 @@ mod tests {
     #[test]
     fn the_state_of_the_world_never_forgets_everything_for_a_name() {
         let mut names = Names::wildcard();
-        assert!(names.tell_all().is_empty());
+        assert_eq!(names.tell_all(), All::default());
         names.want(&name("a"));
-        assert_eq!(texts(&names.tell_all()), ["*", "a"]);
+        assert_eq!(texts(&names.tell_all().names), ["*", "a"]);
         names.forget(&name("a"));
         // An empty list after names would mean "nothing".
-        assert_eq!(texts(&names.tell_all()), ["*"]);
+        assert_eq!(texts(&names.tell_all().names), ["*"]);
+    }
+
+    #[test]
+    fn a_list_that_has_not_changed_is_shared_and_tells_nothing_new() {
+        let mut names = Names::default();
+        names.want(&name("a"));
+        let first = names.tell_all();
+        assert_eq!((texts(&first.names), texts(&first.new)), (vec!["a"], vec!["a"]));
+        let second = names.tell_all();
+        assert!(Arc::ptr_eq(&first.names, &second.names) && second.new.is_empty());
+        names.want(&name("b"));
+        let third = names.tell_all();
+        assert_eq!((texts(&third.names), texts(&third.new)), (vec!["a", "b"], vec!["b"]));
+        names.end();
+        let again = names.tell_all();
+        assert_eq!(
+            (texts(&again.names), texts(&again.new)),
+            (vec!["a", "b"], vec!["a", "b"])
+        );
     }
 
     #[test]
@@ -264,7 +300,7 @@ mod tests {
         names.was_sent("a");
         names.was_sent("never asked for");
         assert!(names.cover("a") && !names.cover("never asked for"));
-        assert!(names.has_change() && names.tell_all().is_empty());
+        assert!(names.has_change() && names.tell_all().names.is_empty());
         assert!(!names.cover("a"));
     }
 

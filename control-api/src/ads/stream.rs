@@ -13,6 +13,7 @@ use crate::ads::message::Mode;
 use crate::ads::message::Request;
 use crate::ads::message::RequestBody;
 use crate::ads::message::Text;
+use crate::ads::names::All;
 use crate::ads::names::Names;
 use crate::ads::per_kind::PerKind;
 use crate::ads::store::Store;
@@ -168,7 +169,7 @@ impl Stream {
             }
             (Mode::Sotw, None) => RequestBody::Sotw {
                 version,
-                names: Vec::new(),
+                names: Arc::default(),
             },
         };
         self.request(type_url, nonce, refusal, body)
@@ -187,8 +188,8 @@ impl Stream {
 
 /// All that is wanted of a type, as a request for the state of the world says it.
 fn everything(kind: Kind, version: Text, names: &mut Names, store: &mut Store, now: Instant) -> RequestBody {
-    let names = names.tell_all();
-    store.asked(kind, &names, now);
+    let All { names, new } = names.tell_all();
+    store.asked(kind, &new, now);
     RequestBody::Sotw { version, names }
 }
 

@@ -22,7 +22,6 @@ use envoy_types::pb::google::protobuf::Value;
 use envoy_types::pb::google::protobuf::value::Kind as ValueKind;
 use envoy_types::pb::google::rpc::Status;
 use prost::Message;
-use prost::Name;
 use serde_json::Map;
 use serde_json::Value as Json;
 use std::sync::Arc;
@@ -30,6 +29,8 @@ use std::time::Duration;
 
 /// What the protocol lets a client say of itself: it takes resources with a lifetime in the state of the world, too.
 const FEATURES: [&str; 1] = ["xds.config.resource-in-sotw"];
+/// The type URL of `Resource`, which is looked for in every resource of a response.
+const WRAPPER: &str = "type.googleapis.com/envoy.service.discovery.v3.Resource";
 /// `google.rpc.Code.INVALID_ARGUMENT`.
 const INVALID_ARGUMENT: i32 = 3;
 
@@ -63,7 +64,7 @@ pub(crate) fn delta_request(request: Request, node: &core::Node) -> proto::Delta
             unsubscribe,
             initial_versions,
         } => (subscribe, unsubscribe, initial_versions),
-        RequestBody::Sotw { names, .. } => (names, Vec::new(), Vec::new()),
+        RequestBody::Sotw { names, .. } => (names.to_vec(), Vec::new(), Vec::new()),
     };
     let versions = versions
         .iter()
@@ -84,7 +85,7 @@ pub(crate) fn delta_request(request: Request, node: &core::Node) -> proto::Delta
 pub(crate) fn sotw_request(request: Request, node: &core::Node) -> proto::DiscoveryRequest {
     let (version, names) = match request.body {
         RequestBody::Sotw { version, names } => (version, names),
-        RequestBody::Delta { subscribe, .. } => (Text::default(), subscribe),
+        RequestBody::Delta { subscribe, .. } => (Text::default(), subscribe.into()),
     };
     proto::DiscoveryRequest {
         version_info: version.to_string(),
@@ -121,7 +122,7 @@ pub(crate) fn sotw_response(response: proto::DiscoveryResponse) -> Response {
 
 /// A resource with a lifetime comes in a wrapper even here.
 fn bare(any: Any) -> Wrapped {
-    let wrapper = (any.type_url == proto::Resource::type_url())
+    let wrapper = (any.type_url == WRAPPER)
         .then(|| proto::Resource::decode(any.value.as_slice()).ok())
         .flatten();
     match wrapper {

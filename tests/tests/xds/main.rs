@@ -4,6 +4,7 @@ mod away;
 mod breakages;
 mod changes;
 mod clients;
+mod closed;
 mod flight;
 mod half;
 mod many;

@@ -20,9 +20,6 @@ use serde_json::Value;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Server features that say nothing we do not do anyway.
-const MATTER_OF_COURSE: &str = "xds_v3";
-
 pub(super) fn bootstrap(text: &str) -> Result<(Bootstrap, Vec<Note>), Faults> {
     let value: Value = serde_json::from_str(text).map_err(|error| {
         Faults(vec![Fault {
@@ -78,8 +75,8 @@ fn server_of(value: Value, report: &mut Report) -> Option<Server> {
         report.refuse_field("call_creds", "holds a token, which is sent over TLS only");
     }
     for feature in server.list("server_features", report).unwrap_or_default() {
-        if feature != MATTER_OF_COURSE {
-            report.note_field("server_features", &format!("{feature} has no effect"));
+        if let Some(instead) = without_effect(&feature) {
+            report.note_field("server_features", &format!("{feature} has no effect{instead}"));
         }
     }
     if let (Some(Address::Unix(_)), Some(Credentials::Tls(_))) = (&address, &credentials) {
@@ -95,6 +92,18 @@ fn server_of(value: Value, report: &mut Report) -> Option<Server> {
         credentials: credentials?,
         token,
     })
+}
+
+/// What happens in place of what a server feature asks for; `None`: it is done anyway. gRPC ignores those it does not know.
+fn without_effect(feature: &Value) -> Option<&'static str> {
+    match feature.as_str() {
+        Some("xds_v3") => None,
+        // gRFC A53.
+        Some("ignore_resource_deletion") => Some(": a listener or cluster that is removed goes"),
+        // gRFC A88.
+        Some("fail_on_data_errors") => Some(": the last good version of a resource that is refused stays"),
+        Some(_) | None => Some(""),
+    }
 }
 
 /// A file with a token (gRFC A97). Credentials of other types are for other clients.

@@ -41,6 +41,27 @@ fn the_file_of_an_agent_is_read_and_says_what_is_not_used() {
 }
 
 #[test]
+fn server_features_that_are_not_obeyed_say_what_happens_instead() {
+    let text = AGENT.replace(
+        r#"["xds_v3"]"#,
+        r#"["xds_v3", "fail_on_data_errors", "ignore_resource_deletion", "new"]"#,
+    );
+    let (_, notes) = Bootstrap::parse(&text).expect("a good document");
+    let ours = notes
+        .iter()
+        .filter(|note| note.path == "xds_servers[0].server_features");
+    let reasons: Vec<_> = ours.map(|note| note.reason.as_str()).collect();
+    assert_eq!(
+        reasons,
+        [
+            "\"fail_on_data_errors\" has no effect: the last good version of a resource that is refused stays",
+            "\"ignore_resource_deletion\" has no effect: a listener or cluster that is removed goes",
+            "\"new\" has no effect",
+        ]
+    );
+}
+
+#[test]
 fn the_first_credentials_that_are_supported_are_taken() {
     let text = r#"{"xds_servers": [{"server_uri": "a:1", "channel_creds": [
         {"type": "google_default"},

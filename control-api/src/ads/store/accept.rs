@@ -6,6 +6,8 @@ use super::Refusal;
 use super::Refusals;
 use super::State;
 use super::Store;
+use super::Table;
+use super::deadlines::Deadlines;
 use super::deadlines::Due;
 use crate::ads::intake::Content;
 use crate::ads::intake::Delivered;
@@ -18,7 +20,7 @@ use crate::fault::Faults;
 use crate::fault::Note;
 use crate::resource::Kind;
 use crate::resource::Resource;
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -60,13 +62,6 @@ struct Stamp {
     now: Instant,
 }
 
-/// The good part of a resource.
-struct Good {
-    resource: Resource,
-    notes: Vec<Note>,
-    fingerprint: Fingerprint,
-}
-
 impl Store {
     /// Takes what is good in a response, refuses the rest by name, and removes what is gone.
     pub(crate) fn accept(&mut self, delivery: Delivery, names: &Names, now: Instant) -> Outcome {
@@ -79,7 +74,7 @@ impl Store {
             resources,
             removed,
         } = delivery;
-        let gone = Absence::of(mode, kind, &resources);
+        let absence = Absence::of(mode, kind, &resources);
         let (seen, twice) = seen(&resources, &removed);
         let mut outcome = Outcome::default();
         for (index, delivered) in resources.into_iter().enumerate() {
@@ -115,7 +110,7 @@ impl Store {
         {
             self.removed(kind, name, names, now, &mut outcome);
         }
-        if gone == Absence::Removes {
+        if absence == Absence::Removes {
             self.remove_absent(kind, &seen, names, now, &mut outcome);
         }
         let table = &mut self.tables[kind];
@@ -128,19 +123,21 @@ impl Store {
         outcome
     }
 
+    /// Each of the ten thousand resources that a response may repeat is looked up once.
     fn take(&mut self, kind: Kind, name: &Text, stamp: Stamp, delivered: Delivered, outcome: &mut Outcome) {
-        let Stamp { version, source, now } = stamp;
         let Delivered { ttl, content, .. } = delivered;
         let table = &mut self.tables[kind];
-        if !table.entries.contains_key(name) && table.entries.len() >= self.most_resources {
+        if table.entries.len() >= self.most_resources && !table.entries.contains_key(name) {
             let faults = fault(format!("is one too many: {} are kept of a type", self.most_resources));
             self.count_refusal(kind, name, &faults, outcome);
             return;
         }
-        let good = match content {
+        let deadlines = &mut self.deadlines;
+        match content {
             Content::Heartbeat => {
-                self.refresh(kind, name, ttl, now);
-                return;
+                if let Some(entry) = table.entries.get_mut(name) {
+                    entry.refresh(deadlines, (kind, name), ttl, stamp.now);
+                }
             }
             Content::Same(fingerprint) => {
                 let entry = table.entries.get_mut(name);
@@ -150,46 +147,35 @@ impl Store {
                 if entry.state != State::Acked {
                     outcome.changed.push(Changed::new(kind, name, entry.resource.clone()));
                 }
-                None
+                entry.acknowledge(deadlines, (kind, name), ttl, stamp);
+                table.accepted += 1;
             }
-            Content::New(resource, notes, fingerprint) => Some(Good {
-                resource,
-                notes,
-                fingerprint,
-            }),
+            Content::New(resource, notes, fingerprint) => {
+                let fresh = self.noted.fresh(kind, &notes);
+                outcome.noted.extend(fresh.map(|note| (Arc::clone(name), note.clone())));
+                let entry = table.entry(name, stamp.now);
+                outcome.changed.push(Changed::new(kind, name, entry.resource.clone()));
+                entry.put(resource, notes, fingerprint);
+                entry.acknowledge(deadlines, (kind, name), ttl, stamp);
+                table.accepted += 1;
+            }
             Content::Refused(faults, addresses) => {
                 let refusal = Refusal {
-                    version: version.to_string(),
-                    source,
-                    when: now,
+                    version: stamp.version.to_string(),
+                    source: stamp.source,
+                    when: stamp.now,
                     faults,
                     addresses,
                 };
                 self.refuse(kind, name, refusal, outcome);
-                return;
             }
-        };
-        self.tables[kind].accepted += 1;
-        if let Some(good) = &good {
-            let fresh = self.noted.fresh(kind, &good.notes);
-            outcome.noted.extend(fresh.map(|note| (Arc::clone(name), note.clone())));
         }
-        let entry = self.answered_entry(kind, name, now);
-        if let Some(good) = good {
-            outcome.changed.push(Changed::new(kind, name, entry.resource.clone()));
-            entry.put(good);
-        }
-        entry.state = State::Acked;
-        entry.since = now;
-        entry.version = version;
-        entry.source = source;
-        entry.refusal = None;
-        self.refresh(kind, name, ttl, now);
     }
 
     fn refuse(&mut self, kind: Kind, name: &Text, refusal: Refusal, outcome: &mut Outcome) {
         self.count_refusal(kind, name, &refusal.faults, outcome);
-        let entry = self.answered_entry(kind, name, refusal.when);
+        let entry = self.tables[kind].entry(name, refusal.when);
+        entry.answered(&mut self.deadlines, kind, name);
         entry.state = State::Nacked;
         entry.since = refusal.when;
         entry.refusal = Some(refusal);
@@ -201,35 +187,6 @@ impl Store {
         outcome.refusals.add(name, faults);
     }
 
-    /// The entry of a resource of which the server has said something.
-    fn answered_entry(&mut self, kind: Kind, name: &Text, now: Instant) -> &mut Entry {
-        let entry = self.tables[kind]
-            .entries
-            .entry(Arc::clone(name))
-            .or_insert_with(|| Entry::requested(now));
-        if let Some(due) = entry.answer_due.take() {
-            self.deadlines.remove(due, Due::Answer, kind, name);
-        }
-        entry
-    }
-
-    /// The lifetime of a resource begins again, or is without an end.
-    fn refresh(&mut self, kind: Kind, name: &Text, ttl: Option<Duration>, now: Instant) {
-        let Some(entry) = self.tables[kind].entries.get_mut(name) else {
-            return;
-        };
-        if let Some(before) = entry.expires.take() {
-            self.deadlines.remove(before, Due::Expiry, kind, name);
-        }
-        // A time beyond what the clock can say is no limit.
-        entry.expires = ttl
-            .filter(|_| entry.resource.is_some())
-            .and_then(|ttl| now.checked_add(ttl));
-        if let Some(expires) = entry.expires {
-            self.deadlines.add(expires, Due::Expiry, kind, Arc::clone(name));
-        }
-    }
-
     fn removed(&mut self, kind: Kind, name: &Text, names: &Names, now: Instant, outcome: &mut Outcome) {
         outcome
             .changed
@@ -238,7 +195,7 @@ impl Store {
 
     /// What the state of the world does not hold does not exist. A name that has never been answered is waited for: the
     /// response may be older than the request for it.
-    fn remove_absent(&mut self, kind: Kind, seen: &BTreeSet<Text>, names: &Names, now: Instant, outcome: &mut Outcome) {
+    fn remove_absent(&mut self, kind: Kind, seen: &HashSet<Text>, names: &Names, now: Instant, outcome: &mut Outcome) {
         let absent: Vec<_> = self.tables[kind]
             .entries
             .iter()
@@ -276,9 +233,9 @@ impl Absence {
 }
 
 /// Which names are in a response, and which of them more than once.
-fn seen(resources: &[Delivered], removed: &[Text]) -> (BTreeSet<Text>, BTreeSet<Text>) {
-    let mut seen = BTreeSet::new();
-    let mut twice = BTreeSet::new();
+fn seen(resources: &[Delivered], removed: &[Text]) -> (HashSet<Text>, HashSet<Text>) {
+    let mut seen = HashSet::with_capacity(resources.len());
+    let mut twice = HashSet::new();
     for name in resources.iter().filter_map(|one| one.name.as_ref()) {
         if !seen.insert(Arc::clone(name)) {
             twice.insert(Arc::clone(name));
@@ -299,14 +256,56 @@ impl State {
     }
 }
 
+impl Table {
+    /// The entry of a resource of which the server has said something.
+    fn entry(&mut self, name: &Text, now: Instant) -> &mut Entry {
+        self.entries
+            .entry(Arc::clone(name))
+            .or_insert_with(|| Entry::requested(now))
+    }
+}
+
 impl Entry {
+    /// Nothing is waited for any more.
+    fn answered(&mut self, deadlines: &mut Deadlines, kind: Kind, name: &Text) {
+        if let Some(due) = self.answer_due.take() {
+            deadlines.remove(due, Due::Answer, kind, name);
+        }
+    }
+
+    /// The version that is here is the last one.
+    fn acknowledge(
+        &mut self,
+        deadlines: &mut Deadlines,
+        (kind, name): (Kind, &Text),
+        ttl: Option<Duration>,
+        Stamp { version, source, now }: Stamp,
+    ) {
+        self.answered(deadlines, kind, name);
+        self.state = State::Acked;
+        self.since = now;
+        self.version = version;
+        self.source = source;
+        self.refusal = None;
+        self.refresh(deadlines, (kind, name), ttl, now);
+    }
+
+    /// The lifetime of a resource begins again, or is without an end.
+    fn refresh(&mut self, deadlines: &mut Deadlines, (kind, name): (Kind, &Text), ttl: Option<Duration>, now: Instant) {
+        if let Some(before) = self.expires.take() {
+            deadlines.remove(before, Due::Expiry, kind, name);
+        }
+        // A time beyond what the clock can say is no limit.
+        self.expires = ttl
+            .filter(|_| self.resource.is_some())
+            .and_then(|ttl| now.checked_add(ttl));
+        if let Some(expires) = self.expires {
+            deadlines.add(expires, Due::Expiry, kind, Arc::clone(name));
+        }
+    }
+
     /// A resource that says the same in other bytes stays the one that it was, so that nobody has to look at it again.
-    fn put(&mut self, good: Good) {
-        let Good {
-            resource,
-            notes,
-            fingerprint,
-        } = good;
+    fn put(&mut self, resource: Resource, notes: Vec<Note>, fingerprint: Fingerprint) {
         if self.resource.as_ref() != Some(&resource) {
             self.resource = Some(resource);
         }

@@ -4,6 +4,7 @@
 mod behaviour;
 mod choice;
 mod decoder;
+mod filters;
 mod message;
 mod page;
 mod remarks;

@@ -1,6 +1,7 @@
 //! The page.
 
 use super::Treatment;
+use super::filters;
 use super::message::Message;
 use std::fmt::Write;
 
@@ -33,6 +34,15 @@ const PARTS: [(&str, &str); 5] = [
     ("", "In several of them"),
 ];
 
+/// Filters are known by the packages of their configurations.
+const FILTERS: &str = "
+## HTTP filters
+
+In a listener, and on routes (`typed_per_filter_config`), by NAME in the type `envoy.extensions.filters.http.NAME` of the configuration. One
+that is `disabled` is noted, whichever it is.
+
+";
+
 /// Writes it.
 pub(super) fn page(messages: &[Message], version: u32) -> String {
     let mut page = HEAD.to_owned();
@@ -50,7 +60,25 @@ pub(super) fn page(messages: &[Message], version: u32) -> String {
             section(message, &mut page);
         }
     }
+    filters(&mut page);
     page
+}
+
+fn filters(page: &mut String) {
+    let names = |list| -> Vec<_> { filters::named(list).iter().map(|name| quoted(name)).collect() };
+    page.push_str(FILTERS);
+    line("Used", &["`router`, which ends the list".to_owned()], page);
+    line("Noted", &names("HARMLESS"), page);
+    line(
+        "Refused, also where they may be missing, for requests must not pass without them",
+        &names("GUARDS"),
+        page,
+    );
+    line(
+        "Refused",
+        &["all others, unless they are `is_optional`: then they are noted".to_owned()],
+        page,
+    );
 }
 
 fn folder_of(message: &Message) -> &'static str {

@@ -110,6 +110,13 @@ pub(super) fn add(messages: &mut [Message]) {
         let treatment = words.map_or(Treatment::Noted, |words| Treatment::Partly(words.to_owned()));
         change(messages, CLUSTER, field, &Treatment::PassedOver, treatment);
     }
+    change(
+        messages,
+        "envoy.config.core.v3.ConfigSource",
+        "initial_fetch_timeout",
+        &Treatment::Noted,
+        Treatment::Partly("15 s always, its default; noted where it is set".to_owned()),
+    );
     let istio = "Istio's own `127.0.0.6` and `::6` are noted where the type is `ORIGINAL_DST`, others refused";
     for field in ["source_address", "extra_source_addresses"] {
         let treatment = Treatment::Partly(istio.to_owned());
