@@ -1,6 +1,7 @@
 //! `docs/xds-fields.md`: for each message that is decoded, what becomes of each field. The decoders say so, and the page is read out
 //! of them: they take messages apart by name, and what they do not use goes to `refuse_set!` or `note_set!`.
 
+mod before;
 mod behaviour;
 mod choice;
 mod decoder;
