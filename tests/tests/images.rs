@@ -1,8 +1,13 @@
 //! The images: what is in them is enough to run, and what they run as is what the chart and the injector say.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
+use anyhow::Context;
 use anyhow::Result;
 use anyhow::ensure;
 use evenkeel_tests::image::Image;
@@ -104,7 +109,7 @@ fn there_is_no_shell_and_nothing_that_gives_privileges() -> Result<()> {
             for entry in fs::read_dir(folder)? {
                 let entry = entry?;
                 let metadata = entry.path().symlink_metadata()?;
-                let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions());
+                let mode = metadata.permissions().mode();
                 ensure!(
                     mode & 0o6000 == 0 || metadata.is_dir(),
                     "{:?} gives privileges",
@@ -123,4 +128,126 @@ fn there_is_no_shell_and_nothing_that_gives_privileges() -> Result<()> {
         assert_eq!(programs, [target]);
     }
     Ok(())
+}
+
+/// Where the `Dockerfile` is.
+fn source() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// Runs `images/compile` with a compiler and a `strip` that only write down what they are told to do.
+fn told(architecture: &str) -> Result<Vec<String>> {
+    let folder = tempfile::tempdir()?;
+    let log = folder.path().join("log");
+    for tool in ["cargo", "x86_64-linux-gnu-strip", "aarch64-linux-gnu-strip"] {
+        let path = folder.path().join(tool);
+        let environment = "env | grep -E '^(CC_|CARGO_TARGET_.*_LINKER)' | sort";
+        let script = format!(
+            "#!/bin/sh\n{{ echo {tool} \"$@\"; {environment}; }} >>'{}'\n",
+            log.display()
+        );
+        fs::write(&path, script)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+    }
+    let path = format!("{}:{}", folder.path().display(), std::env::var("PATH")?);
+    let output = Command::new(source().join("images/compile"))
+        .args([architecture, "/tmp"])
+        .env_clear()
+        .env("PATH", path)
+        .output()?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(fs::read_to_string(&log)?.lines().map(str::to_owned).collect())
+}
+
+#[test]
+fn the_stage_that_compiles_asks_for_what_it_installs_and_for_what_the_images_copy() -> Result<()> {
+    let dockerfile = fs::read_to_string(source().join("Dockerfile"))?;
+    let programs = ["evenkeel-proxy", "evenkeel-init", "evenkeel-control"];
+    for (architecture, machine) in [("amd64", "x86_64"), ("arm64", "aarch64")] {
+        let (target, compiler) = (
+            format!("{machine}-unknown-linux-gnu"),
+            format!("{machine}-linux-gnu-gcc"),
+        );
+        let told = told(architecture)?;
+        let packages =
+            ["evenkeel-proxy", "evenkeel-init", "evenkeel-control-plane"].map(|name| format!("--package {name}"));
+        let cargo = format!(
+            "cargo build --locked --profile release --target {target} {} --bins",
+            packages.join(" ")
+        );
+        assert_eq!(told.first(), Some(&cargo));
+        let underscored = target.replace('-', "_");
+        for (variable, value) in [
+            (format!("CC_{underscored}"), &compiler),
+            (format!("CARGO_TARGET_{}_LINKER", underscored.to_uppercase()), &compiler),
+        ] {
+            let line = format!("{variable}={value}");
+            assert!(told.contains(&line), "{line}: {told:?}");
+        }
+        for program in programs {
+            let strip =
+                format!("{machine}-linux-gnu-strip --strip-debug -o /tmp/{program} target/{target}/release/{program}");
+            assert!(told.contains(&strip), "{strip}: {told:?}");
+        }
+        // What the stage before installs: the standard library, and the compiler where that is not the machine's own.
+        let added = dockerfile.lines().find(|line| line.contains("rustup target add"));
+        assert!(added.context("targets")?.split(' ').any(|word| word == target));
+        let package = format!("gcc-{}-linux-gnu", machine.replace('_', "-"));
+        let libraries = format!("libc6-dev-{architecture}-cross");
+        let installed = format!("compiler=\"{package} {libraries}\"");
+        assert!(dockerfile.contains(&installed), "{installed}");
+    }
+    assert!(told("riscv64").is_err());
+    Ok(())
+}
+
+#[test]
+fn everything_that_the_dockerfile_copies_is_there() -> Result<()> {
+    let dockerfile = fs::read_to_string(source().join("Dockerfile"))?;
+    let manifest = fs::read_to_string(source().join("Cargo.toml"))?;
+    let version = manifest.lines().find_map(|line| line.strip_prefix("rust-version = "));
+    let image = format!("rust:{}-", version.context("a version")?.trim_matches('"'));
+    assert!(dockerfile.contains(&image), "{image}");
+    let ignored = fs::read_to_string(source().join(".dockerignore"))?;
+    let members = manifest.lines().find_map(|line| line.strip_prefix("members = "));
+    let members: Vec<String> = serde_json::from_str(members.context("members")?)?;
+    let kept = |path: &str| source().join(path).exists() && !ignored.lines().any(|line| line == format!("/{path}"));
+    for path in members.iter().map(String::as_str).chain(["Cargo.lock", "images"]) {
+        assert!(kept(path), "{path}");
+    }
+    let roots = fs::read_to_string(source().join("images/roots"))?;
+    let mut stages = BTreeSet::new();
+    let mut copied = 0;
+    for line in dockerfile.lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words.as_slice() {
+            ["FROM", .., "AS", name] => {
+                let base = words.iter().skip(1).find(|word| !word.starts_with("--"));
+                let base = *base.context("a base")?;
+                assert!(
+                    ["${RUST}", "scratch"].contains(&base) || stages.contains(base),
+                    "{line}"
+                );
+                stages.insert((*name).to_owned());
+            }
+            ["COPY", from, path, _] if from.starts_with("--from=") => {
+                assert!(stages.contains(from.trim_start_matches("--from=")), "{line}");
+                let made = match path.strip_prefix("/roots/") {
+                    Some(root) => roots.contains(&format!("root \"$folder/{root}\"")),
+                    None => binary(path.trim_start_matches("/programs/")),
+                };
+                assert!(made, "{line}");
+                copied += 1;
+            }
+            ["COPY", path, _] => assert!(source().join(path).exists(), "{line}"),
+            _ => {}
+        }
+    }
+    assert_eq!(copied, 6);
+    Ok(())
+}
+
+/// Whether it is a program that is built.
+fn binary(name: &str) -> bool {
+    evenkeel_tests::binaries::path(name).is_ok()
 }
