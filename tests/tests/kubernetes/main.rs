@@ -11,6 +11,7 @@ mod leading;
 mod malformed;
 mod pods;
 mod rights;
+mod rotation;
 mod routes;
 mod server;
 mod slices;

@@ -7,6 +7,8 @@ use super::pair::{self, Texts};
 use super::secret::{self, AUTHORITY_KEY, bytes};
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::jiff::Timestamp;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 use std::time::{Duration, SystemTime};
 
 /// On the Secret: what is wanted, `rotate` or `retire`. It is taken away when that is done.
@@ -15,6 +17,10 @@ pub(super) const WISH: &str = "evenkeel.io/authority";
 const SINCE: &str = "evenkeel.io/authority-since";
 /// So many are believed at once: each is in the configuration of every proxy, and a client looks at a few only.
 const MOST: usize = 4;
+/// In DER, as those builds wrote it: basic constraints, critical, an authority, path length 0.
+const NOBODY_BETWEEN: [u8; 18] = [
+    0x06, 0x03, 0x55, 0x1d, 0x13, 0x01, 0x01, 0xff, 0x04, 0x08, 0x30, 0x06, 0x01, 0x01, 0xff, 0x02, 0x01, 0x00,
+];
 const END: &str = "-----END CERTIFICATE-----";
 
 /// What is to become of the authority.
@@ -103,6 +109,14 @@ pub(super) fn granted(
     Ok(granted)
 }
 
+/// Whether the authority that signs says of itself that nobody may stand between it and a leaf, as those of the first builds do. Proxies
+/// connect all the same: whom one believes is not on the path that is looked at (RFC 5280 6.1). Clients that are stricter do not.
+pub(super) fn allows_nobody_between(secret: &Secret) -> bool {
+    let text = bytes(secret, secret::AUTHORITY);
+    let first = CertificateDer::pem_slice_iter(&text).next().and_then(Result::ok);
+    first.is_some_and(|first| first.windows(NOBODY_BETWEEN.len()).any(|part| part == NOBODY_BETWEEN))
+}
+
 /// The certificates of a text, each in PEM.
 pub(super) fn certificates(secret: &Secret, key: &str) -> Result<Vec<String>, String> {
     let text = String::from_utf8(bytes(secret, key)).map_err(|_| format!("{key} is no text"))?;
@@ -169,6 +183,37 @@ mod tests {
             ..secret::texts(&second)
         };
         assert!(pair::load(&alone, &names(), now).is_ok());
+    }
+
+    /// As the first builds made it.
+    fn first_of_an_earlier_build(now: SystemTime) -> Secret {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, "Evenkeel control plane");
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Constrained(0));
+        params.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign, rcgen::KeyUsagePurpose::CrlSign];
+        let authority = params.self_signed(&key).unwrap().pem();
+        let key = key.serialize_pem();
+        let texts = made::leaf(&authority, &key, "", &names(), DAY, now).unwrap();
+        secret::with(&Secret::default(), texts, key.into_bytes())
+    }
+
+    #[test]
+    fn an_authority_that_allows_nobody_between_is_rotated_for_proxies_and_known_for_what_it_is() {
+        let now = SystemTime::now();
+        let earlier = first_of_an_earlier_build(now);
+        assert!(allows_nobody_between(&earlier) && !allows_nobody_between(&first(now)));
+        let second = rotated(&earlier, now);
+        assert!(is_taken(&earlier, &second, now) && is_taken(&second, &second, now));
+        assert!(
+            !allows_nobody_between(&second),
+            "the next one may be rotated for everybody"
+        );
+        let retired = granted(Wish::Retire, &second, &names(), DAY, now).unwrap();
+        assert!(is_taken(&second, &retired, now) && !is_taken(&earlier, &retired, now));
     }
 
     #[test]

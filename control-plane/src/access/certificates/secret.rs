@@ -176,6 +176,12 @@ impl Keeper {
     fn wanted(&self, secret: &Secret, life: Duration) -> Option<(Secret, &'static str)> {
         let now = SystemTime::now();
         let granted = rotation::wish(secret, now).and_then(|wish| {
+            if wish == Some(rotation::Wish::Rotate) && rotation::allows_nobody_between(secret) {
+                tracing::warn!(
+                    secret = self.name,
+                    "the authority is of an early build: proxies of before connect as ever, other clients that believe it alone may not"
+                );
+            }
             let granted = |wish| rotation::granted(wish, secret, &self.names, life, now);
             wish.map(|wish| granted(wish).map(|granted| (granted, wish.done())))
                 .transpose()
