@@ -1,4 +1,4 @@
-//! What a data plane of the version before is sent, against `version-1.md`: the page of fields as that version had it, which never
+//! What a data plane of the version before is sent, against `version-1.txt`: the page of fields as that version had it, which never
 //! changes again. When there is a version 3, the page of version 2 is put beside it.
 
 use super::decoder::decoders;
@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 
-const VERSION_1: &str = include_str!("version-1.md");
+const VERSION_1: &str = include_str!("version-1.txt");
 
 /// By the last word of a message's name, for each of its fields whether some message of that name takes it.
 type Table = BTreeMap<String, BTreeMap<String, bool>>;
