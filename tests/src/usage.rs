@@ -1,5 +1,6 @@
 //! What a process uses, as the kernel counts it: descriptors, memory, processor time.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
@@ -47,6 +48,24 @@ impl Usage {
             processor: processor(&stat).with_context(|| format!("not a stat line: {stat}"))?,
         })
     }
+}
+
+/// Processor time of the threads that live, by their names; of several with one name together.
+pub fn threads(process: &Process) -> Result<BTreeMap<String, Duration>> {
+    let mut threads = BTreeMap::new();
+    for entry in fs::read_dir(format!("/proc/{}/task", process.pid()))? {
+        let folder = entry?.path();
+        // One that has ended since is none.
+        let (Ok(name), Ok(stat)) = (
+            fs::read_to_string(folder.join("comm")),
+            fs::read_to_string(folder.join("stat")),
+        ) else {
+            continue;
+        };
+        let used = processor(&stat).with_context(|| format!("not a stat line: {stat}"))?;
+        *threads.entry(name.trim_end().to_owned()).or_default() += used;
+    }
+    Ok(threads)
 }
 
 /// Makes the peak what is resident now.
