@@ -17,7 +17,7 @@ use crate::telemetry::access_log::{self, AccessLog};
 use crate::telemetry::log::LogHandle;
 use crate::telemetry::tap::Tap;
 use crate::telemetry::trace::{Exporter, Tracer};
-use crate::telemetry::{Book, Idle, Roster, services};
+use crate::telemetry::{Book, Idle, Pusher, Roster, services};
 use crate::upstream::own::Own;
 use crate::upstream::shared::Registry;
 use crate::worker::{Common, Workers, cpu_limit};
@@ -44,7 +44,7 @@ const LOOKS: u32 = 4;
 const WORKER_ENDED: &str = "a worker has ended, or could not start; the log says why";
 /// How long the end waits for the last lines of the access log to be taken.
 const LAST_LINES: Duration = Duration::from_secs(1);
-/// And for each collector to take the last spans or records.
+/// And for each collector to take the last spans, records or metrics.
 const LAST_EXPORTS: Duration = Duration::from_secs(1);
 
 /// Runs a proxy until it is told to end.
@@ -91,6 +91,7 @@ pub fn run(document: &Place, log: LogHandle, held: Held) -> Result<(), String> {
             None => Origin::Document(source),
             Some(plane) => Origin::Plane(Plane::open(plane, &source, told)?),
         };
+        let pusher = pusher(&settings)?;
         let door = Arc::new(Door {
             books: workers.books().to_vec(),
             registry: Arc::clone(&common.registry),
@@ -100,6 +101,7 @@ pub fn run(document: &Place, log: LogHandle, held: Held) -> Result<(), String> {
             log,
             access_log: access_log.clone(),
             spans: common.tracer.as_ref().map(|tracer| tracer.counts()),
+            pushes: pusher.as_ref().map(Pusher::pushes),
             tap,
             probes: Probes::default(),
             watchers: Watchers::default(),
@@ -110,8 +112,9 @@ pub fn run(document: &Place, log: LogHandle, held: Held) -> Result<(), String> {
         let spans = exporter.map(|exporter| Exporting::start(|end| exporter.run(end)));
         let records = records.flatten();
         let records = records.map(|exporter| Exporting::start(|end| exporter.run(end)));
+        let pushing = pusher.map(|pusher| pushing(pusher, &door));
         let ended = control(origin, workers, &common, door, listeners.doors, signals).await;
-        let exporting = [spans, records].into_iter().flatten().map(Exporting::end);
+        let exporting = [spans, records, pushing].into_iter().flatten().map(Exporting::end);
         for ending in exporting.collect::<Vec<_>>() {
             ending.await;
         }
@@ -418,6 +421,21 @@ fn tracing(settings: &ProxySettings) -> Result<Option<(Arc<Tracer>, Exporter)>, 
     };
     let made = Tracer::new(tracing, settings.control_plane.as_ref());
     made.map(Some).map_err(|error| format!("cannot export spans: {error}"))
+}
+
+/// Must be called inside a runtime.
+fn pusher(settings: &ProxySettings) -> Result<Option<Pusher>, String> {
+    let service = settings.tracing.as_ref().and_then(|tracing| tracing.service.as_ref());
+    let push = settings.metrics.push.as_ref();
+    let made = push.map(|push| Pusher::new(push, service, settings.control_plane.as_ref()));
+    made.transpose()
+        .map_err(|error| format!("cannot push metrics: {error}"))
+}
+
+/// What is pushed is what a scrape would get.
+fn pushing(pusher: Pusher, door: &Arc<Door>) -> Exporting {
+    let door = Arc::clone(door);
+    Exporting::start(|end| pusher.run(Arc::new(move |points| admin::push(&door, points)), end))
 }
 
 fn worker_count(configured: settings::Workers) -> usize {

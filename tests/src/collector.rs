@@ -27,6 +27,10 @@ use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::LogsService;
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::LogsServiceServer;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResponse;
+use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::MetricsService;
+use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::MetricsServiceServer;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::TraceService;
@@ -46,6 +50,7 @@ use tonic::body::Body;
 use tonic::codegen::Service;
 
 use crate::pod::Pod;
+use crate::pushed::Pushed;
 use crate::wait;
 
 /// A running one, until it is told to stop.
@@ -88,6 +93,7 @@ pub struct Record {
 struct Kept {
     spans: Arc<Mutex<Vec<Received>>>,
     records: Arc<Mutex<Vec<Record>>>,
+    pushed: Arc<Mutex<Vec<Result<Pushed, String>>>>,
     answers: watch::Receiver<bool>,
 }
 
@@ -104,6 +110,7 @@ impl Collector {
         let kept = Kept {
             spans: Arc::default(),
             records: Arc::default(),
+            pushed: Arc::default(),
             answers: told,
         };
         let own = kept.clone();
@@ -150,6 +157,20 @@ impl Collector {
     pub fn wait_for(&self, deadline: Duration, enough: impl Fn(&[Received]) -> bool) -> Result<Vec<Received>> {
         let found = wait::until(deadline, || Some(self.spans()).filter(|spans| enough(spans)));
         found.with_context(|| format!("the collector has {:#?}", self.spans()))
+    }
+
+    /// Metrics that were pushed so far. An error: what came is not as it must be.
+    pub fn pushed(&self) -> Result<Vec<Pushed>> {
+        let mut all: Vec<Pushed> = Vec::new();
+        for message in locked(&self.kept.pushed).iter() {
+            let message = message.clone().map_err(anyhow::Error::msg)?;
+            let from = |one: &Pushed| (one.times, one.resource.clone());
+            match all.iter_mut().find(|one| from(one) == from(&message)) {
+                Some(begun) => begun.join(message),
+                None => all.push(message),
+            }
+        }
+        Ok(all)
     }
 
     /// Ends it and all of its connections.
@@ -220,7 +241,7 @@ pub fn hex(bytes: &[u8]) -> String {
     digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }
 
-fn texts(attributes: &[KeyValue]) -> BTreeMap<String, String> {
+pub(crate) fn texts(attributes: &[KeyValue]) -> BTreeMap<String, String> {
     let text = |value: Option<&AnyValue>| match value.and_then(|value| value.value.as_ref()) {
         Some(Value::StringValue(text)) => text.clone(),
         Some(Value::IntValue(number)) => number.to_string(),
@@ -282,6 +303,13 @@ impl Kept {
             }
         }
     }
+
+    /// The same of metrics.
+    async fn keep_pushed(&self, message: ExportMetricsServiceRequest, grpc: bool) {
+        self.answer().await;
+        let pushed = Pushed::read(message, grpc).map_err(|error| format!("{error:#}"));
+        locked(&self.pushed).push(pushed);
+    }
 }
 
 fn described(resource: Option<Resource>) -> BTreeMap<String, String> {
@@ -315,6 +343,17 @@ impl LogsService for Kept {
     }
 }
 
+#[tonic::async_trait]
+impl MetricsService for Kept {
+    async fn export(
+        &self,
+        request: tonic::Request<ExportMetricsServiceRequest>,
+    ) -> Result<tonic::Response<ExportMetricsServiceResponse>, Status> {
+        self.keep_pushed(request.into_inner(), true).await;
+        Ok(tonic::Response::new(ExportMetricsServiceResponse::default()))
+    }
+}
+
 async fn serve(listener: TcpListener, kept: Kept) -> Result<()> {
     loop {
         let (socket, _) = listener.accept().await?;
@@ -337,8 +376,11 @@ async fn answer(kept: Kept, request: Request<Incoming>) -> Response<Body> {
         .get(CONTENT_TYPE)
         .map(|value| value.as_bytes().to_vec());
     if content.is_some_and(|content| content.starts_with(b"application/grpc")) {
-        let Ok(response) = if request.uri().path().contains("LogsService") {
+        let path = request.uri().path();
+        let Ok(response) = if path.contains("LogsService") {
             LogsServiceServer::new(kept).call(request).await
+        } else if path.contains("MetricsService") {
+            MetricsServiceServer::new(kept).call(request).await
         } else {
             TraceServiceServer::new(kept).call(request).await
         };
@@ -355,11 +397,11 @@ async fn answer(kept: Kept, request: Request<Incoming>) -> Response<Body> {
 }
 
 async fn take(kept: &Kept, request: Request<Incoming>) -> Result<()> {
+    let path = request.uri().path().to_owned();
     ensure!(
-        request.method() == "POST" && ["/v1/traces", "/v1/logs"].contains(&request.uri().path()),
-        "{} {}",
-        request.method(),
-        request.uri()
+        request.method() == "POST" && ["/v1/traces", "/v1/logs", "/v1/metrics"].contains(&path.as_str()),
+        "{} {path}",
+        request.method()
     );
     ensure!(
         request
@@ -368,12 +410,14 @@ async fn take(kept: &Kept, request: Request<Incoming>) -> Result<()> {
             .is_some_and(|content| content == "application/x-protobuf"),
         "no protobuf"
     );
-    let is_traces = request.uri().path() == "/v1/traces";
     let body = request.into_body().collect().await?.to_bytes();
-    if is_traces {
-        kept.keep(ExportTraceServiceRequest::decode(body)?, false).await;
-    } else {
-        kept.keep_records(ExportLogsServiceRequest::decode(body)?, false).await;
+    match path.as_str() {
+        "/v1/metrics" => {
+            let message = ExportMetricsServiceRequest::decode(body)?;
+            kept.keep_pushed(message, false).await;
+        }
+        "/v1/logs" => kept.keep_records(ExportLogsServiceRequest::decode(body)?, false).await,
+        _ => kept.keep(ExportTraceServiceRequest::decode(body)?, false).await,
     }
     Ok(())
 }

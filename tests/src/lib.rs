@@ -71,6 +71,7 @@ pub mod passing;
 pub mod pod;
 pub mod process;
 pub mod prometheus;
+pub mod pushed;
 pub mod rbac;
 pub mod replica;
 pub mod script;

@@ -1,15 +1,19 @@
 //! What running programs expose is what `docs/metrics.md` says, no more and no less.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use anyhow::Context;
 use anyhow::Result;
 use anyhow::ensure;
 use evenkeel_tests::catalogue::Catalogue;
 use evenkeel_tests::clients;
 use evenkeel_tests::cluster::Cluster;
 use evenkeel_tests::cluster::Family;
+use evenkeel_tests::collector::Collector;
 use evenkeel_tests::control::ControlPlane;
 use evenkeel_tests::document::Document;
 use evenkeel_tests::grpc::Kind;
@@ -18,9 +22,11 @@ use evenkeel_tests::kubernetes::control::ControlPlane as ClusterControlPlane;
 use evenkeel_tests::kubernetes::object;
 use evenkeel_tests::metrics::Metrics;
 use evenkeel_tests::pod::Pod;
+use evenkeel_tests::pushed::Pushed;
 use evenkeel_tests::replica::Replica;
 use evenkeel_tests::service::Port;
 use evenkeel_tests::service::Service;
+use evenkeel_tests::wait;
 
 const DEADLINE: Duration = Duration::from_mins(1);
 
@@ -149,4 +155,160 @@ fn series_say_what_is_configured_are_bounded_and_go_when_nobody_uses_them() -> R
     let asked = |page: &Metrics| page.value("evenkeel_requests_total", &labels("three:80", "unknown")) > 4.5;
     mesh.wait_for_metrics(DEADLINE, asked)?;
     Ok(())
+}
+
+/// Services that nobody asks, so many that a push is more than a message.
+fn crowd() -> Vec<Service> {
+    let service = |number: u8| {
+        let endpoints = (0..40).map(|index| SocketAddr::from(([10, 98, 0, number], 1_000 + index)));
+        Service::new(&format!("s{number}"), [10, 97, 0, number].into()).with(Port::new(80, endpoints))
+    };
+    (0..20).map(service).collect()
+}
+
+/// What a scrape says otherwise than a push.
+fn differences(page: &Metrics, pushed: &Pushed) -> Vec<String> {
+    let mut scraped: BTreeMap<_, _> = page
+        .samples()
+        .iter()
+        .map(|sample| ((&sample.name, &sample.labels), sample.value))
+        .collect();
+    let mut differences = Vec::new();
+    for sample in &pushed.samples {
+        match scraped.remove(&(&sample.name, &sample.labels)) {
+            None => differences.push(format!("pushed only: {sample:?}")),
+            // What goes on in the process while nobody asks it anything.
+            Some(_) if !settled(&sample.name) => {}
+            Some(value) if (value - sample.value).abs() <= 1e-9 * value.abs() => {}
+            Some(value) => differences.push(format!("{value} scraped: {sample:?}")),
+        }
+    }
+    differences.extend(scraped.keys().map(|only| format!("scraped only: {only:?}")));
+    for (name, (kind, unit)) in &pushed.kinds {
+        let family = page.families().get(name).and_then(|family| family.kind.as_deref());
+        let units = [("seconds", "s"), ("bytes", "By")];
+        let base = name.trim_end_matches("_total");
+        let expected = units.iter().find(|(word, _)| base.ends_with(&format!("_{word}")));
+        if family != Some(kind) || unit != expected.map_or("", |(_, unit)| unit) {
+            differences.push(format!("{name}: {kind} in {unit:?}"));
+        }
+    }
+    differences
+}
+
+fn settled(name: &str) -> bool {
+    let counted = [
+        "request",
+        "response",
+        "tcp",
+        "connections",
+        "detections",
+        "grpc",
+        "config",
+        "pool",
+        "build",
+    ];
+    let counted = counted.map(|word| format!("evenkeel_{word}"));
+    counted.iter().any(|start| name.starts_with(start))
+}
+
+#[test]
+fn what_is_pushed_is_what_a_scrape_gets() -> Result<()> {
+    let family = Family::V4;
+    let cluster = Cluster::new()?;
+    let replicas = cluster.replicas(2)?;
+    let services = services(&cluster, &replicas, family)?;
+    let crowd = crowd();
+    let (few, many): (Vec<_>, Vec<_>) = (services.iter().collect(), services.iter().chain(&crowd).collect());
+    let pod = cluster.pod("collector")?;
+    let collector = Collector::start(&pod, pod.at(family, 4317))?;
+    let client = |name, known: &[&Service], push: &str| -> Result<_> {
+        let at = pod.at(family, 4317);
+        let push = format!("proxy: {{metrics: {{push: {{collector: \"http://{at}\", service: {name}, {push}}}}}}}");
+        let tracing = format!("tracing: {{collector: \"http://{at}\", sample: 100%}}");
+        let client = cluster.pod(name)?;
+        let mesh = client.mesh(&Document::of(known).with(push).with(tracing))?;
+        use_everything(&client, &services)?;
+        mesh.wait_for_metrics(DEADLINE, is_booked)?;
+        Ok(mesh)
+    };
+    // From the oldest to the newest, of which a message may be under way.
+    let arrived = |name: &str| -> Result<Vec<_>> {
+        let mut all = collector.pushed()?;
+        all.retain(|one| one.resource.get("service.name").is_some_and(|service| service == name));
+        all.sort_by_key(|one| one.times);
+        Ok(all)
+    };
+
+    let often = client("often", &many, "interval: 1s")?;
+    let mut last = Vec::new();
+    let same = wait::until(DEADLINE, || {
+        let (page, pushed) = (often.metrics().ok()?, arrived("often").ok()?.into_iter().rev().nth(1)?);
+        last = differences(&page, &pushed);
+        last.is_empty().then_some(pushed)
+    });
+    let pushed = same.with_context(|| format!("{last:#?}, {:?}", collector.pushed().map(|all| all.len())))?;
+    ensure!(pushed.grpc && pushed.messages > 1, "{} messages", pushed.messages);
+    ensure!(
+        pushed
+            .samples
+            .iter()
+            .any(|one| one.name == "evenkeel_request_duration_seconds_bucket"),
+        "no histogram"
+    );
+    let traces: Vec<_> = collector.spans().into_iter().map(|one| one.span.trace_id).collect();
+    ensure!(!pushed.traces.is_empty() && pushed.traces.iter().all(|trace| traces.contains(trace)));
+    drop(often);
+
+    // The last push says how it was at the end.
+    let seldom = client("seldom", &few, "interval: 1h, protocol: http")?;
+    ensure!(arrived("seldom")?.is_empty());
+    let page = seldom.metrics()?;
+    seldom.admin("POST", "/quit", "")?;
+    ensure!(seldom.proxy().wait(DEADLINE)?.success());
+    let pushed = arrived("seldom")?.pop().context("a last push")?;
+    ensure!(!pushed.grpc);
+    for name in ["evenkeel_requests_total", "evenkeel_tcp_sent_bytes_total"] {
+        let sum: f64 = pushed
+            .samples
+            .iter()
+            .filter(|one| one.name == name)
+            .map(|one| one.value)
+            .sum();
+        ensure!((sum - page.value(name, &[])).abs() < 0.5, "{name}: {sum}");
+    }
+    collector.stop()
+}
+
+#[test]
+fn a_collector_that_is_gone_or_slow_costs_pushes_and_no_request() -> Result<()> {
+    let family = Family::V4;
+    let cluster = Cluster::new()?;
+    let replicas = cluster.replicas(1)?;
+    let web = Service::new("web", family.vip(10)).with(Port::http(80, &replicas, family));
+    cluster.expose(&web)?;
+    let pod = cluster.pod("collector")?;
+    let at = pod.at(family, 4317);
+    let push = format!("proxy: {{metrics: {{push: {{collector: \"http://{at}\", interval: 1s, timeout: 3s}}}}}}");
+    let client = cluster.pod("client")?;
+    let mesh = client.mesh(&Document::of(&[&web]).with(push))?;
+    let wait_for = |result: &str| {
+        ensure!(clients::ab(&client, web.at(80), 50)?.failed == 0);
+        let pushes = |page: &Metrics| page.value("evenkeel_metrics_pushes_total", &[("result", result)]);
+        let before = pushes(&mesh.metrics()?);
+        mesh.wait_for_metrics(DEADLINE, |page| pushes(page) > before)
+    };
+    wait_for("failed")?;
+    mesh.proxy()
+        .wait_for_line("the collector does not take metrics", DEADLINE)?;
+    let collector = Collector::start(&pod, at)?;
+    wait_for("accepted")?;
+    mesh.proxy()
+        .wait_for_line("the collector takes metrics again", DEADLINE)?;
+    collector.answer(false);
+    wait_for("failed")?;
+    wait_for("skipped")?;
+    collector.answer(true);
+    wait_for("accepted")?;
+    collector.stop()
 }

@@ -10,7 +10,7 @@ mod tracing;
 pub use access_log::{AccessLog, Lines, LogFilter, LogRecords, StatusRange};
 pub use app_health::{AppProbe, HttpQuestion, Question};
 pub use collector::{Collector, Otlp};
-pub use metrics::{Metrics, SeriesLabel};
+pub use metrics::{Metrics, Push, SeriesLabel};
 pub use tracing::{AttributeSource, Propagation, Share, SpanAttribute, Tracing};
 
 use crate::ads::bootstrap::Server;

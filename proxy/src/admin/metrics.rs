@@ -13,6 +13,8 @@ use crate::telemetry;
 use crate::telemetry::Family;
 use crate::telemetry::Form;
 use crate::telemetry::Metric;
+use crate::telemetry::Points;
+use crate::telemetry::Pushes;
 use crate::telemetry::Sample;
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::catalogue;
@@ -42,21 +44,31 @@ pub(super) fn content_type(form: Form) -> &'static str {
 
 /// The whole page. Of a large mesh it takes a while.
 pub(super) fn page(door: &Door, form: Form) -> String {
+    all(door, |families| telemetry::render(&door.books, families, form))
+}
+
+/// The same to be pushed.
+pub fn push(door: &Door, points: Points) {
+    all(door, |families| telemetry::push(&door.books, families, points));
+}
+
+fn all<T>(door: &Door, then: impl FnOnce(&mut dyn Iterator<Item = Family>) -> T) -> T {
     let status = door.status.borrow().clone();
     let mut families = vec![phase(door.lifecycle.phase())];
     families.extend(configuration(&status));
     families.extend(door.control_plane.iter().flat_map(control_plane::families));
     families.extend(access_log(door));
     families.extend(spans(door));
+    families.push(pushes(door));
     families.extend(telemetry::process::families());
     let snapshot = status.snapshot.as_ref();
     let clusters = snapshot.map(|snapshot| endpoints::clusters(door, snapshot));
     let clusters = clusters.unwrap_or_default();
-    let families = families
+    let mut families = families
         .into_iter()
         .chain(budgets(door, &clusters))
         .chain(endpoints(&clusters));
-    telemetry::render(&door.books, families, form)
+    then(&mut families)
 }
 
 fn phase(now: Phase) -> Family {
@@ -103,6 +115,23 @@ fn exports([exported, lost]: [&'static Metric; 2], counts: Option<&Counts>) -> [
             samples: vec![dropped(full, Counts::overflowed), dropped(failed, Counts::failed)],
         },
     ]
+}
+
+fn pushes(door: &Door) -> Family {
+    let pushes = door.pushes.as_deref();
+    let sample = |result: &str, count: fn(&Pushes) -> u64| Sample {
+        labels: vec![("result", result.to_owned())],
+        value: pushes.map_or(0, count) as f64,
+    };
+    let [accepted, failed, skipped] = catalogue::PUSH_RESULTS;
+    Family {
+        metric: catalogue::METRICS_PUSHES,
+        samples: vec![
+            sample(accepted, Pushes::accepted),
+            sample(failed, Pushes::failed),
+            sample(skipped, Pushes::skipped),
+        ],
+    }
 }
 
 fn configuration(status: &Status) -> [Family; 5] {

@@ -31,12 +31,14 @@ mod times;
 mod watchers;
 
 pub use listeners::Listening;
+pub use metrics::push;
 pub use watchers::Watchers;
 
 use crate::control::status::Status;
 use crate::lifecycle::Lifecycle;
 use crate::lifecycle::Phase;
 use crate::telemetry::Book;
+use crate::telemetry::Pushes;
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::log::LogHandle;
 use crate::telemetry::otlp::Counts;
@@ -102,6 +104,8 @@ pub struct Door {
     pub access_log: Option<Arc<AccessLog>>,
     /// What became of spans, if there are any.
     pub spans: Option<Arc<Counts>>,
+    /// What became of pushes of metrics, if there are any.
+    pub pushes: Option<Arc<Pushes>>,
     /// For those who listen to requests.
     pub tap: Arc<Tap>,
     /// To see and change the log level.

@@ -2,6 +2,7 @@
 
 use super::Door;
 use super::metrics;
+use crate::telemetry;
 use crate::telemetry::Form;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -46,35 +47,10 @@ fn stat(line: &str) -> Option<Stat> {
     };
     Some(Stat {
         name: name.to_owned(),
-        labels: labels_of(labels)?,
+        labels: telemetry::labels(labels)?.into_iter().collect(),
         value: value.parse().ok()?,
         line: line.to_owned(),
     })
-}
-
-/// `name="value",…`, where values escape backslash, quote and line end.
-fn labels_of(text: &str) -> Option<BTreeMap<String, String>> {
-    let mut labels = BTreeMap::new();
-    let mut rest = text;
-    while !rest.is_empty() {
-        let (name, after) = rest.split_once("=\"")?;
-        let mut value = String::new();
-        let mut characters = after.chars();
-        loop {
-            match characters.next()? {
-                '"' => break,
-                '\\' => value.push(match characters.next()? {
-                    'n' => '\n',
-                    other => other,
-                }),
-                other => value.push(other),
-            }
-        }
-        labels.insert(name.to_owned(), value);
-        rest = characters.as_str();
-        rest = rest.strip_prefix(',').unwrap_or(rest);
-    }
-    Some(labels)
 }
 
 #[cfg(test)]

@@ -87,6 +87,7 @@ impl House {
             log,
             access_log: None,
             spans: None,
+            pushes: None,
             tap: Arc::default(),
             probes: Probes::default(),
             listening: Vec::new(),

@@ -3,6 +3,7 @@
 //! A page is written in pieces. Between them the thread gives way: who carries traffic on the same processor does not wait for
 //! a hundred thousand lines.
 
+use std::fmt;
 use std::fmt::Display;
 use std::fmt::Write;
 use std::thread;
@@ -79,6 +80,48 @@ impl Family {
     }
 }
 
+/// The value of a sample.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Number {
+    Count(u64),
+    Level(i64),
+    Real(f64),
+}
+
+impl Display for Number {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count(count) => count.fmt(formatter),
+            Self::Level(level) => level.fmt(formatter),
+            Self::Real(real) => real.fmt(formatter),
+        }
+    }
+}
+
+impl From<u64> for Number {
+    fn from(count: u64) -> Self {
+        Self::Count(count)
+    }
+}
+
+impl From<usize> for Number {
+    fn from(count: usize) -> Self {
+        Self::Count(count as u64)
+    }
+}
+
+impl From<i64> for Number {
+    fn from(level: i64) -> Self {
+        Self::Level(level)
+    }
+}
+
+impl From<f64> for Number {
+    fn from(real: f64) -> Self {
+        Self::Real(real)
+    }
+}
+
 /// A page as it is written, family by family.
 #[derive(Debug)]
 pub(super) struct Page {
@@ -99,7 +142,6 @@ impl Page {
         }
     }
 
-    /// Begins the family that the next samples belong to.
     pub(super) fn family(&mut self, metric: &'static Metric) {
         let Metric { name, kind, help, .. } = *metric;
         self.family = name;
@@ -118,28 +160,26 @@ impl Page {
         self.text.push('\n');
     }
 
-    /// Adds a sample.
-    pub(super) fn sample(&mut self, labels: &Labels, value: impl Display) {
+    pub(super) fn sample(&mut self, labels: &Labels, value: Number) {
         self.line("", labels, value, None);
     }
 
-    /// Adds a histogram.
     pub(super) fn durations(&mut self, labels: &Labels, durations: &Durations) {
-        let mut below = 0;
+        let mut below = 0_u64;
         let bounds = BOUNDS.iter().map(|(_, label)| *label).chain(["+Inf"]);
         for (index, bound) in bounds.enumerate() {
             below += durations.buckets[index];
             let exemplar = durations.exemplars[index].filter(|_| self.form == Form::OpenMetrics);
             let labels = labels.with("le", &self.bound(bound));
-            self.line("_bucket", &labels, below, exemplar);
+            self.line("_bucket", &labels, below.into(), exemplar);
         }
-        self.line("_sum", labels, durations.nanos as f64 / 1e9, None);
+        self.line("_sum", labels, (durations.nanos as f64 / 1e9).into(), None);
         // The last bucket rather than a counter of its own: a page is consistent while a worker counts on.
-        self.line("_count", labels, below, None);
+        self.line("_count", labels, below.into(), None);
     }
 
     /// `suffix` is for the parts of a histogram.
-    fn line(&mut self, suffix: &str, labels: &Labels, value: impl Display, exemplar: Option<Exemplar>) {
+    fn line(&mut self, suffix: &str, labels: &Labels, value: Number, exemplar: Option<Exemplar>) {
         self.text.extend([self.family, suffix]);
         if !labels.0.is_empty() {
             self.text.extend(["{", &labels.0, "}"]);
@@ -198,6 +238,37 @@ impl Labels {
         text.push('"');
         Self(text)
     }
+
+    /// Names and values.
+    pub(super) fn pairs(&self) -> Vec<(String, String)> {
+        // What we have written we can read.
+        labels(&self.0).unwrap_or_default()
+    }
+}
+
+/// Names and values of labels as they stand between the braces; `None`: the text is something else.
+pub fn labels(text: &str) -> Option<Vec<(String, String)>> {
+    let mut labels = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (name, after) = rest.split_once("=\"")?;
+        let mut value = String::new();
+        let mut characters = after.chars();
+        loop {
+            match characters.next()? {
+                '"' => break,
+                '\\' => value.push(match characters.next()? {
+                    'n' => '\n',
+                    other => other,
+                }),
+                other => value.push(other),
+            }
+        }
+        labels.push((name.to_owned(), value));
+        rest = characters.as_str();
+        rest = rest.strip_prefix(',').unwrap_or(rest);
+    }
+    Some(labels)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

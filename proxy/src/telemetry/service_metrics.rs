@@ -12,8 +12,8 @@ use crate::telemetry::ServiceSeries;
 use crate::telemetry::TcpSeries;
 use crate::telemetry::catalogue;
 use crate::telemetry::exposition::Labels;
-use crate::telemetry::exposition::Page;
 use crate::telemetry::histogram::Durations;
+use crate::telemetry::sink::Sink;
 use crate::telemetry::status::GrpcStatuses;
 use crate::telemetry::status::Statuses;
 use crate::telemetry::sums::CounterOf;
@@ -41,7 +41,7 @@ const TCP: [CounterOf<TcpSeries>; 3] = [
 ];
 
 /// Writes what the books have about services.
-pub(super) fn write(page: &mut Page, books: &[Arc<Book>]) {
+pub(super) fn write(sink: &mut Sink<'_>, books: &[Arc<Book>]) {
     let mut services = Services::new();
     for (key, series) in books.iter().flat_map(|book| book.all_services()) {
         services.entry(key).or_default().push(series);
@@ -49,59 +49,59 @@ pub(super) fn write(page: &mut Page, books: &[Arc<Book>]) {
     let Some(roster) = books.first().map(|book| book.roster()) else {
         return;
     };
-    requests(page, &http_rows(roster, &services));
-    tcp_connections(page, &tcp_rows(roster, &services));
-    page.family(catalogue::METRICS_SERVICES);
-    page.sample(&Labels::default(), roster.len());
-    page.family(catalogue::METRICS_OTHERS);
-    page.sample(&Labels::default(), roster.turned_away());
+    requests(sink, &http_rows(roster, &services));
+    tcp_connections(sink, &tcp_rows(roster, &services));
+    sink.family(catalogue::METRICS_SERVICES);
+    sink.sample(&Labels::default(), roster.len());
+    sink.family(catalogue::METRICS_OTHERS);
+    sink.sample(&Labels::default(), roster.turned_away());
 }
 
-fn requests(page: &mut Page, rows: &[Row<'_, HttpSeries>]) {
-    gauge(page, rows, catalogue::REQUESTS_IN_FLIGHT, |part| &part.in_flight);
+fn requests(sink: &mut Sink<'_>, rows: &[Row<'_, HttpSeries>]) {
+    gauge(sink, rows, catalogue::REQUESTS_IN_FLIGHT, |part| &part.in_flight);
 
-    page.family(catalogue::REQUESTS);
+    sink.family(catalogue::REQUESTS);
     for row in rows {
         let count = |slot| row.parts.iter().map(|part| part.statuses.value(slot)).sum();
-        occurred(page, &row.labels, "status", Statuses::labels(), count);
+        occurred(sink, &row.labels, "status", Statuses::labels(), count);
     }
-    page.family(catalogue::GRPC_RESPONSES);
+    sink.family(catalogue::GRPC_RESPONSES);
     for row in rows {
         let count = |slot| row.parts.iter().map(|part| part.grpc_statuses.value(slot)).sum();
-        occurred(page, &row.labels, "grpc_status", GrpcStatuses::labels(), count);
+        occurred(sink, &row.labels, "grpc_status", GrpcStatuses::labels(), count);
     }
-    page.family(catalogue::REQUEST_FAILURES);
+    sink.family(catalogue::REQUEST_FAILURES);
     for row in rows {
         let count = |slot: usize| row.total(|part| &part.failures[slot]);
-        occurred(page, &row.labels, "reason", reasons(), count);
+        occurred(sink, &row.labels, "reason", reasons(), count);
     }
-    counters(page, rows, &REQUESTS);
+    counters(sink, rows, &REQUESTS);
 
-    page.family(catalogue::REQUEST_DURATION);
+    sink.family(catalogue::REQUEST_DURATION);
     for row in rows {
         let mut durations = Durations::default();
         for part in &row.parts {
             durations.add(&part.duration);
             durations.add_exemplars(&part.exemplars);
         }
-        page.durations(&row.labels, &durations);
+        sink.durations(&row.labels, &durations);
     }
 }
 
-fn tcp_connections(page: &mut Page, rows: &[Row<'_, TcpSeries>]) {
-    gauge(page, rows, catalogue::TCP_OPEN, |part| &part.open);
-    counters(page, rows, &TCP);
-    page.family(catalogue::TCP_DURATION);
+fn tcp_connections(sink: &mut Sink<'_>, rows: &[Row<'_, TcpSeries>]) {
+    gauge(sink, rows, catalogue::TCP_OPEN, |part| &part.open);
+    counters(sink, rows, &TCP);
+    sink.family(catalogue::TCP_DURATION);
     for row in rows {
         let mut durations = Durations::default();
         for part in &row.parts {
             durations.add(&part.duration);
         }
-        page.durations(&row.labels, &durations);
+        sink.durations(&row.labels, &durations);
     }
-    page.family(catalogue::TCP_CLOSED);
+    sink.family(catalogue::TCP_CLOSED);
     for row in rows {
-        closed(page, &row.labels, |reason| row.total(|part| part.closed.of(reason)));
+        closed(sink, &row.labels, |reason| row.total(|part| part.closed.of(reason)));
     }
 }
 

@@ -5,7 +5,7 @@ use crate::telemetry::Counter;
 use crate::telemetry::UpDown;
 use crate::telemetry::catalogue::Metric;
 use crate::telemetry::exposition::Labels;
-use crate::telemetry::exposition::Page;
+use crate::telemetry::sink::Sink;
 
 /// One set of labels, and what each worker counted under it.
 pub(super) struct Row<'a, S> {
@@ -29,26 +29,26 @@ impl<S> Row<'_, S> {
 pub(super) type CounterOf<S> = (&'static Metric, fn(&S) -> &Counter);
 
 /// Families of one counter in each row.
-pub(super) fn counters<S>(page: &mut Page, rows: &[Row<'_, S>], families: &[CounterOf<S>]) {
+pub(super) fn counters<S>(sink: &mut Sink<'_>, rows: &[Row<'_, S>], families: &[CounterOf<S>]) {
     for (metric, counter) in families {
-        page.family(metric);
+        sink.family(metric);
         for row in rows {
-            page.sample(&row.labels, row.total(counter));
+            sink.sample(&row.labels, row.total(counter));
         }
     }
 }
 
 /// A family of one gauge in each row.
-pub(super) fn gauge<S>(page: &mut Page, rows: &[Row<'_, S>], metric: &'static Metric, gauge: fn(&S) -> &UpDown) {
-    page.family(metric);
+pub(super) fn gauge<S>(sink: &mut Sink<'_>, rows: &[Row<'_, S>], metric: &'static Metric, gauge: fn(&S) -> &UpDown) {
+    sink.family(metric);
     for row in rows {
-        page.sample(&row.labels, row.stand(gauge));
+        sink.sample(&row.labels, row.stand(gauge));
     }
 }
 
 /// Samples by one more label, without those that never occurred.
 pub(super) fn occurred(
-    page: &mut Page,
+    sink: &mut Sink<'_>,
     labels: &Labels,
     name: &str,
     values: impl Iterator<Item = (usize, String)>,
@@ -57,7 +57,7 @@ pub(super) fn occurred(
     for (slot, value) in values {
         match count(slot) {
             0 => {}
-            count => page.sample(&labels.with(name, &value), count),
+            count => sink.sample(&labels.with(name, &value), count),
         }
     }
 }
@@ -69,7 +69,7 @@ pub(super) fn reasons() -> impl Iterator<Item = (usize, String)> {
 }
 
 /// What was closed by reason. An orderly close has the reason `none`, and is shown from the beginning.
-pub(super) fn closed(page: &mut Page, labels: &Labels, count: impl Fn(Option<Reason>) -> u64) {
-    page.sample(&labels.with("reason", "none"), count(None));
-    occurred(page, labels, "reason", reasons(), |slot| count(Some(Reason::ALL[slot])));
+pub(super) fn closed(sink: &mut Sink<'_>, labels: &Labels, count: impl Fn(Option<Reason>) -> u64) {
+    sink.sample(&labels.with("reason", "none"), count(None));
+    occurred(sink, labels, "reason", reasons(), |slot| count(Some(Reason::ALL[slot])));
 }

@@ -1,7 +1,10 @@
 //! `proxy.metrics:`, which series there are of services.
 
+use super::collector;
+use super::tracing;
 use crate::mesh::place::Place;
 use crate::mesh::settings::Metrics;
+use crate::mesh::settings::Push;
 use crate::mesh::settings::SeriesLabel;
 use std::time::Duration;
 
@@ -11,10 +14,16 @@ const MOST_SERVICES: u64 = 1_000_000;
 const LEAST_IDLE: Duration = Duration::from_secs(1);
 /// Longer than a process lives.
 const MOST_IDLE: Duration = Duration::from_hours(30 * 24);
+/// `push.interval` where it is not said.
+const INTERVAL: Duration = Duration::from_secs(30);
+/// More often, and writing them would be most of what the process does.
+const LEAST_INTERVAL: Duration = Duration::from_secs(1);
+/// Less often, and backends would take us for gone.
+const MOST_INTERVAL: Duration = Duration::from_hours(1);
 
 pub(super) fn metrics(place: &Place<'_>) -> Metrics {
     let base = Metrics::default();
-    let fields = place.fields(&["labels", "workload", "namespace", "zone", "services", "idle"]);
+    let fields = place.fields(&["labels", "workload", "namespace", "zone", "services", "idle", "push"]);
     let text = |name| fields.optional(name).and_then(|place| place.text().map(str::to_owned));
     let services = fields
         .optional("services")
@@ -24,9 +33,25 @@ pub(super) fn metrics(place: &Place<'_>) -> Metrics {
         workload: text("workload"),
         namespace: text("namespace"),
         zone: text("zone"),
+        push: fields.optional("push").and_then(|place| push(&place)),
         services: services.map_or(base.services, |services| services as usize),
         idle: fields.optional("idle").map_or(base.idle, |place| idle(&place)),
     }
+}
+
+fn push(place: &Place<'_>) -> Option<Push> {
+    let keys: Vec<_> = collector::KEYS.into_iter().chain(["interval", "service"]).collect();
+    let fields = place.fields(&keys);
+    let collector = collector::collector(&fields);
+    let interval = fields.optional("interval").map_or(Some(INTERVAL), |place| {
+        place.duration(&(LEAST_INTERVAL..=MOST_INTERVAL))
+    });
+    let service = fields.optional("service").and_then(|place| tracing::name(&place));
+    Some(Push {
+        collector: collector?,
+        interval: interval?,
+        service,
+    })
 }
 
 fn labels(place: &Place<'_>) -> Vec<SeriesLabel> {
@@ -54,6 +79,7 @@ fn idle(place: &Place<'_>) -> Option<Duration> {
 mod tests {
     use super::*;
     use crate::mesh;
+    use crate::mesh::settings::Otlp;
 
     #[test]
     fn what_is_not_said_is_the_default() {
@@ -66,6 +92,42 @@ mod tests {
             ..Metrics::default()
         };
         assert_eq!(loaded.unwrap().settings.metrics, expected);
+    }
+
+    #[test]
+    fn a_push_needs_a_collector_and_has_an_interval() {
+        let push = |section: &str| {
+            let loaded = mesh::load(&format!("proxy: {{metrics: {{push: {section}}}}}"));
+            loaded.map(|document| document.settings.metrics.push.unwrap())
+        };
+        let usual = push("{collector: \"http://otel:4317\"}").unwrap();
+        assert_eq!((usual.interval, usual.service), (Duration::from_secs(30), None));
+        assert_eq!(usual.collector.protocol, Otlp::Grpc);
+        let all = "{collector: \"http://otel:4318/in\", protocol: http, interval: 5s, timeout: 1s, service: web}";
+        let all = push(all).unwrap();
+        assert_eq!(
+            (all.interval, all.service.as_deref()),
+            (Duration::from_secs(5), Some("web"))
+        );
+        assert_eq!(all.collector.protocol, Otlp::Http);
+        for (section, fault) in [
+            ("{interval: 5s}", "proxy.metrics.push.collector: "),
+            (
+                "{collector: \"http://otel:1\", interval: 1ms}",
+                "proxy.metrics.push.interval: must be from 1s to 1h",
+            ),
+            (
+                "{collector: \"http://otel:1\", service: \"\"}",
+                "proxy.metrics.push.service: must be 1 to 128",
+            ),
+            (
+                "{collector: \"http://otel:1\", every: 1s}",
+                "proxy.metrics.push.every: ",
+            ),
+        ] {
+            let faults = push(section).unwrap_err().to_string();
+            assert!(faults.contains(fault), "{fault} is not in\n{faults}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `metrics:`, which says what series there are of services.
 
+use super::Collector;
 use std::time::Duration;
 
 /// Which series there are of services, and who we are in them.
@@ -15,8 +16,21 @@ pub struct Metrics {
     pub zone: Option<String>,
     /// Services of a direction that have series of their own (default 10,000); the others share one.
     pub services: usize,
+    /// Where all of them go besides; `None`: nowhere (default).
+    pub push: Option<Push>,
     /// How long a service that nobody uses keeps its series (default 1 h); `None`: for ever.
     pub idle: Option<Duration>,
+}
+
+/// `push:`, which sends the metrics to a collector.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Push {
+    /// Where they go.
+    pub collector: Collector,
+    /// How often (default 30 s).
+    pub interval: Duration,
+    /// `service.name`; `None`: as that of spans, else from the environment.
+    pub service: Option<String>,
 }
 
 /// A label that series of services may have.
@@ -68,6 +82,7 @@ impl Default for Metrics {
             namespace: None,
             zone: None,
             services: 10_000,
+            push: None,
             idle: Some(Duration::from_hours(1)),
         }
     }

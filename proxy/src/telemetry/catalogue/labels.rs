@@ -37,6 +37,9 @@ pub const STATES: [State; 5] = [
 /// Why what was to go to a collector is lost.
 pub const EXPORT_LOSSES: [&str; 2] = ["queue_full", "export_failed"];
 
+/// What becomes of a push of metrics.
+pub const PUSH_RESULTS: [&str; 3] = ["accepted", "failed", "skipped"];
+
 pub(super) const DIRECTION: Label = listed("direction", || Direction::ALL.map(|one| one.label().into()).into());
 pub(super) const SERVICE: Label = configured(
     "service",
@@ -61,6 +64,7 @@ pub(super) const VERDICT: Label = listed("result", || Verdict::ALL.map(|one| one
 pub(super) const SPECULATION: Label = listed("result", || Speculation::ALL.map(|one| one.label().into()).into());
 pub(super) const UPDATE: Label = listed("result", || ["accepted", "refused"].map(str::to_owned).into());
 pub(super) const EXPORT_LOSS: Label = listed("reason", || EXPORT_LOSSES.map(str::to_owned).into());
+pub(super) const PUSH: Label = listed("result", || PUSH_RESULTS.map(str::to_owned).into());
 pub(super) const PHASE: Label = listed("phase", || PHASES.map(|one| one.label().into()).into());
 pub(super) const TYPE: Label = listed("type", || {
     resource::Kind::ALL.into_iter().map(|one| one.label().into()).collect()

@@ -12,6 +12,7 @@ mod traffic;
 
 pub use labels::EXPORT_LOSSES;
 pub use labels::PHASES;
+pub use labels::PUSH_RESULTS;
 pub use labels::STATES;
 pub use state::*;
 pub use traffic::*;

@@ -101,6 +101,8 @@ group! { PROCESS_METRICS "Process"
         "Spans that the collector took."
     SPANS_DROPPED Counter "evenkeel_spans_dropped_total" [EXPORT_LOSS]
         "Spans that nobody gets: the queue was full because the collector is slow, or it did not take them."
+    METRICS_PUSHES Counter "evenkeel_metrics_pushes_total" [PUSH]
+        "Pushes of the metrics to a collector; skipped: the one before took longer than the interval."
     METRICS_SERVICES Gauge "evenkeel_metrics_services" []
         "Services that are counted each for itself, of both directions."
     METRICS_OTHERS Counter "evenkeel_metrics_others_total" []

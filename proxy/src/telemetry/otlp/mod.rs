@@ -18,6 +18,7 @@ pub mod wire;
 pub use counts::Counts;
 pub use resource::resource;
 pub use sender::LOGS;
+pub use sender::METRICS;
 pub use sender::Sender;
 pub use sender::Signal;
 pub use way::Way;

@@ -38,6 +38,13 @@ pub const LOGS: Signal = Signal {
     path: "/v1/logs",
 };
 
+/// Metrics.
+pub const METRICS: Signal = Signal {
+    things: "metrics",
+    call: "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+    path: "/v1/metrics",
+};
+
 /// An answer is a few bytes, or a page of some proxy on the way.
 const LONGEST_ANSWER: usize = 64 << 10;
 /// A message of gRPC is prefixed with a flag, that it is not compressed, and its length.
