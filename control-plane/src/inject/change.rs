@@ -6,7 +6,7 @@ use super::containers::{self, Kind};
 use super::document::{self, Drain};
 use super::probes::Rewriting;
 use super::settings::{NativeSidecar, Settings};
-use super::{Cluster, Skipped, labels, ports};
+use super::{Cluster, Skipped, labels, ports, telemetry};
 use evenkeel_control_api::fault::Fault;
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
 use serde::Serialize;
@@ -70,7 +70,13 @@ pub(super) fn changed(pod: &Value, typed: &Pod, settings: &Settings, cluster: &C
         return Err(faults);
     }
     let drain = grace(spec, spec_after, &wishes, &settings, kind);
-    let document = document::text(&settings, &cluster.ca, drain, &rewriting.health);
+    let document = document::text(
+        &settings,
+        &cluster.ca,
+        drain,
+        telemetry::workload(typed).as_deref(),
+        &rewriting.health,
+    );
     document::check(&document).map_err(|faults| refused_document(faults.0))?;
     put_in(spec_after, &settings, kind, document);
     let metadata = object(&mut after, "metadata");

@@ -5,13 +5,15 @@ use evenkeel_control_api::fault::Faults;
 use evenkeel_control_api::mesh;
 use evenkeel_control_api::mesh::scalar::write_duration;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use std::time::Duration;
 
 /// Where the pod's token is, in the proxy's container.
 pub(super) const TOKEN: &str = "/var/run/secrets/evenkeel/token";
 /// Who the proxy is. Kubernetes puts the names in.
 const NODE: &str = "$(POD_NAME).$(POD_NAMESPACE)";
+/// And where it is.
+const NAMESPACE: &str = "$(POD_NAMESPACE)";
 /// As in the mesh document: no shorter drain of an ordinary container, unless its deadline is.
 const LEAST_DRAIN: Duration = Duration::from_secs(5);
 
@@ -75,6 +77,8 @@ struct Document<'a> {
     control_plane: ControlPlane<'a>,
     limits: Limits,
     proxy: Process<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tracing: Option<Map<String, Value>>,
 }
 
 #[derive(Serialize)]
@@ -117,14 +121,22 @@ struct DrainTimes {
 
 #[derive(Serialize)]
 struct Process<'a> {
-    workers: serde_json::Value,
+    workers: Value,
     access_log: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metrics: Option<Map<String, Value>>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     app_health: &'a [AppHealth],
 }
 
 /// The text, as the value of a container's variable: names of the pod are put in by Kubernetes.
-pub(super) fn text(settings: &Settings, ca: &str, drain: Drain, app_health: &[AppHealth]) -> String {
+pub(super) fn text(
+    settings: &Settings,
+    ca: &str,
+    drain: Drain,
+    workload: Option<&str>,
+    app_health: &[AppHealth],
+) -> String {
     let control_plane = &settings.control_plane;
     let ranges = settings.on_demand.as_slice();
     let least = if drain.outlives_application {
@@ -163,14 +175,21 @@ pub(super) fn text(settings: &Settings, ca: &str, drain: Drain, app_health: &[Ap
                 AccessLog::Text => "text",
                 AccessLog::Json => "json",
             },
+            metrics: settings.telemetry.metrics_of(workload, NAMESPACE),
             app_health,
         },
+        tracing: settings.telemetry.tracing_of(workload),
     };
     let text = super::yaml::write(&document);
     // Kubernetes reads `$$` as `$`, and puts a variable in for `$(NAME)`: the node's id has the first of those.
     let escaped = text.replace('$', "$$");
     // In quotes: the pod 1 of the namespace 5 is no number.
-    escaped.replacen(&NODE.replace('$', "$$"), &format!("\"{NODE}\""), 1)
+    let put_in = |text: String, name: &str| text.replacen(&name.replace('$', "$$"), &format!("\"{name}\""), 1);
+    let escaped = put_in(escaped, NODE);
+    match settings.telemetry.metrics {
+        Some(_) => put_in(escaped, NAMESPACE),
+        None => escaped,
+    }
 }
 
 /// Whether a proxy takes the document.

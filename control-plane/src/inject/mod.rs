@@ -23,6 +23,7 @@ mod ports;
 mod probes;
 mod scalar;
 pub mod settings;
+pub mod telemetry;
 pub mod template;
 mod yaml;
 

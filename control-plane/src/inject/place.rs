@@ -61,6 +61,11 @@ impl<'a> Place<'a> {
         }
     }
 
+    /// This as a mapping that was looked at already.
+    pub(super) fn map(&self) -> Option<&'a Map<String, Value>> {
+        self.value.as_object().filter(|map| !map.is_empty())
+    }
+
     /// This as a list; nothing at all is an empty one.
     pub(super) fn items(&self) -> Vec<Place<'a>> {
         let items = match self.value {

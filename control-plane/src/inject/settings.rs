@@ -2,6 +2,7 @@
 
 pub(in crate::inject) mod read;
 
+use super::telemetry::Telemetry;
 use super::yaml;
 use evenkeel_control_api::fault::{Fault, Faults};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
@@ -25,6 +26,8 @@ pub struct Settings {
     pub redirection: Redirection,
     /// Blocks of addresses that proxies ask the control plane about; empty: the proxy's own default.
     pub on_demand: Vec<String>,
+    /// What proxies tell of requests.
+    pub telemetry: Telemetry,
     /// Pods there are never injected, whatever their labels say.
     pub excluded_namespaces: BTreeSet<String>,
 }
@@ -217,6 +220,7 @@ impl Default for Settings {
             native_sidecar: NativeSidecar::Auto,
             redirection: Redirection::default(),
             on_demand: Vec::new(),
+            telemetry: Telemetry::default(),
             excluded_namespaces: ["kube-system", "kube-public", "kube-node-lease", "evenkeel-system"]
                 .map(str::to_owned)
                 .into(),

@@ -119,6 +119,18 @@ pub(crate) fn everything() -> Value {
                 "excludeOutboundCidrs": ["10.1.0.0/16"],
             },
             "onDemand": {"cidrs": ["10.96.0.0/12"]},
+            "telemetry": {
+                "tracing": {
+                    "collector": "http://otel.monitoring:4318",
+                    "protocol": "http",
+                    "sample": "0.5%",
+                    "propagation": ["b3", "w3c"],
+                },
+                "metrics": {
+                    "labels": ["source_workload", "destination_namespace"],
+                    "push": {"collector": "http://otel.monitoring:4318", "protocol": "http", "interval": "10s"},
+                },
+            },
         },
         "metrics": {
             "scrapeAnnotations": false,

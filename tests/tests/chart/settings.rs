@@ -83,5 +83,10 @@ fn every_value_arrives() -> Result<()> {
     assert_eq!(read.redirection.include_outbound_cidrs, ["10.0.0.0/8", "fd00::/8"]);
     assert_eq!(read.redirection.exclude_outbound_cidrs, ["10.1.0.0/16"]);
     assert_eq!(read.on_demand, ["10.96.0.0/12"]);
+    let tracing = json!({"collector": "http://otel.monitoring:4318", "protocol": "http", "sample": "0.5%", "propagation": ["b3", "w3c"]});
+    assert_eq!(json!(read.telemetry.tracing), tracing);
+    let push = json!({"collector": "http://otel.monitoring:4318", "protocol": "http", "interval": "10s"});
+    let labels = ["source_workload", "destination_namespace"];
+    assert_eq!(json!(read.telemetry.metrics), json!({"labels": labels, "push": push}));
     Ok(())
 }

@@ -5,6 +5,7 @@ use super::{
     StartupThen, Workers,
 };
 use crate::inject::place::{self, FaultList, Fields, Place};
+use crate::inject::telemetry::Telemetry;
 use crate::inject::{name, scalar};
 use crate::log;
 use evenkeel_control_api::resource::listener::Prefix;
@@ -59,6 +60,7 @@ pub(super) fn settings(value: &Value, faults: &FaultList) -> Settings {
         "nativeSidecar",
         "redirection",
         "onDemand",
+        "telemetry",
         "excludedNamespaces",
     ]);
     let base = Settings::default();
@@ -72,6 +74,9 @@ pub(super) fn settings(value: &Value, faults: &FaultList) -> Settings {
             .unwrap_or(base.native_sidecar),
         redirection: section(&fields, "redirection", base.redirection, |place, _| redirection(place)),
         on_demand: section(&fields, "onDemand", base.on_demand, on_demand),
+        telemetry: section(&fields, "telemetry", base.telemetry, |place, _| {
+            Telemetry::read(place, faults)
+        }),
         excluded_namespaces: fields
             .optional("excludedNamespaces")
             .map_or(base.excluded_namespaces, |place| {

@@ -31,6 +31,9 @@ redirection:
   includeOutboundCidrs: [10.0.0.0/8, "fd00::/8"]
   excludeOutboundCidrs: [10.1.0.0/16]
 onDemand: {cidrs: [10.96.0.0/12]}
+telemetry:
+  tracing: {collector: "http://otel:4317", protocol: grpc, timeout: 5s, sample: 5%, propagation: [b3], attributes: [{name: a, header: x-a}]}
+  metrics: {labels: [source_workload], services: 100, idle: "off", push: {collector: "http://otel:4318", protocol: http, timeout: 5s, interval: 10s}}
 excludedNamespaces: [kube-system, mesh]
 "#;
 
@@ -64,6 +67,8 @@ fn every_key_is_read() {
     assert_eq!(settings.redirection.include_inbound_ports, ["80", "8000-8999"]);
     assert_eq!(settings.redirection.backend, Backend::Legacy);
     assert_eq!(settings.on_demand, ["10.96.0.0/12"]);
+    assert_eq!(settings.telemetry.tracing.unwrap()["sample"], "5%");
+    assert_eq!(settings.telemetry.metrics.unwrap()["labels"][0], "source_workload");
     assert!(settings.excluded_namespaces.contains("mesh"));
 }
 
@@ -115,6 +120,36 @@ excludedNamespaces: [Kube_System]
         );
     }
     assert_eq!(found.len(), places.len(), "{found:#?}");
+}
+
+#[test]
+fn what_is_told_of_requests_is_read_as_the_mesh_document_reads_it() {
+    let text = r#"
+telemetry:
+  tracing: {collector: "https://otel:4317", sample: all}
+  metrics: {labels: [pod], push: {interval: 1s}}
+"#;
+    let found = faults(text);
+    let places = [
+        "telemetry.tracing.collector: TLS to a collector is not supported",
+        "telemetry.tracing.sample: ",
+        "telemetry.metrics.labels[0]: expected one of",
+        "telemetry.metrics.push: the key \"collector\" is missing",
+    ];
+    for place in places {
+        assert!(
+            found.iter().any(|fault| fault.starts_with(place)),
+            "{place}: {found:#?}"
+        );
+    }
+    assert_eq!(found.len(), places.len(), "{found:#?}");
+    // Each pod has its own.
+    let own = "telemetry: {tracing: {service: a}, metrics: {workload: b, zone: c, push: {service: d}}}";
+    let unknown = faults(own);
+    assert!(
+        unknown.len() == 4 && unknown.iter().all(|fault| fault.contains("unknown key")),
+        "{unknown:#?}"
+    );
 }
 
 #[test]
