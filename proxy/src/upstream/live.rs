@@ -32,30 +32,42 @@ impl Live {
     }
 }
 
+/// Clusters that are built before others get their turn.
+const TURN: usize = 64;
+
 impl Upstreams {
     /// Puts a snapshot in force. What is unchanged stays as it is; endpoints keep their pools, load and health by address;
-    /// those that are gone finish what is in flight, and their idle connections close.
-    pub fn apply(&self, snapshot: Arc<Snapshot>) {
+    /// those that are gone finish what is in flight, and their idle connections close. Where many clusters are new, requests
+    /// get their turn in each `pause`, still by the configuration before.
+    pub async fn apply(&self, snapshot: Arc<Snapshot>, mut pause: impl AsyncFnMut()) {
         let before = self.live();
         let mut clusters = vec![None; snapshot.places()];
+        let mut built = 0;
         for (place, configuration) in snapshot.clusters() {
             let known = before.cluster(place);
-            clusters[place] = Some(match known {
-                Some(cluster) if same(&cluster.configuration, configuration) => Rc::clone(cluster),
-                known => Cluster::build(
-                    Arc::clone(configuration),
-                    known.map(|cluster| &**cluster),
-                    &self.nursery,
-                    &mut self.dice.borrow_mut(),
-                ),
-            });
+            if let Some(cluster) = known
+                && same(&cluster.configuration, configuration)
+            {
+                clusters[place] = Some(Rc::clone(cluster));
+                continue;
+            }
+            clusters[place] = Some(Cluster::build(
+                Arc::clone(configuration),
+                known.map(|cluster| &**cluster),
+                &self.nursery,
+                &mut self.dice.borrow_mut(),
+            ));
+            built += 1;
+            if built % TURN == 0 {
+                pause().await;
+            }
         }
         let live = Rc::new(Live {
             snapshot: Some(snapshot),
             clusters,
         });
-        release(&before, &live);
-        *self.live.borrow_mut() = live;
+        *self.live.borrow_mut() = Rc::clone(&live);
+        release(before, &live, pause).await;
     }
 }
 
@@ -64,24 +76,44 @@ fn same(one: &Arc<Configuration>, other: &Arc<Configuration>) -> bool {
     Arc::ptr_eq(one, other) || one == other
 }
 
-/// Endpoints that `after` does not have any more keep nothing.
-fn release(before: &Live, after: &Live) {
+/// Endpoints that `after` does not have any more keep nothing. Clusters are freed here, in turns as well, but for those that
+/// requests still have.
+async fn release(before: Rc<Live>, after: &Live, mut pause: impl AsyncFnMut()) {
+    let mut retired = 0;
     for (place, old) in before.clusters.iter().enumerate() {
         let Some(old) = old else { continue };
         let new = after.cluster(place);
         if new.is_some_and(|new| Rc::ptr_eq(old, new)) {
             continue;
         }
-        let mut kept = HashSet::new();
-        if let Some(new) = new {
-            new.each_endpoint(|endpoint| {
-                kept.insert(Rc::as_ptr(endpoint));
-            });
+        retire(old, new);
+        retired += 1;
+        if retired % TURN == 0 {
+            pause().await;
         }
-        old.each_endpoint(|endpoint| {
-            if !kept.contains(&Rc::as_ptr(endpoint)) {
-                endpoint.retire();
-            }
+    }
+    let clusters = Rc::into_inner(before).map(|before| before.clusters);
+    let mut freed = 0;
+    for cluster in clusters.into_iter().flatten().flatten() {
+        freed += usize::from(Rc::into_inner(cluster).is_some());
+        if freed == TURN {
+            freed = 0;
+            pause().await;
+        }
+    }
+}
+
+/// The endpoints that a cluster had, and has no more.
+fn retire(old: &Rc<Cluster>, new: Option<&Rc<Cluster>>) {
+    let mut kept = HashSet::new();
+    if let Some(new) = new {
+        new.each_endpoint(|endpoint| {
+            kept.insert(Rc::as_ptr(endpoint));
         });
     }
+    old.each_endpoint(|endpoint| {
+        if !kept.contains(&Rc::as_ptr(endpoint)) {
+            endpoint.retire();
+        }
+    });
 }

@@ -199,7 +199,7 @@ async fn work(
             order = inbox.recv() => match order {
                 Some(Order::Serve(socket, origin, card)) => serve(&context, socket, origin, card),
                 Some(Order::Apply(snapshot, done)) => {
-                    apply(&context, snapshot);
+                    apply(&context, snapshot).await;
                     // Not before there is a configuration: until then clients wait in the backlog instead of failing.
                     if let Some((listeners, hands)) = listening.take()
                         && let Err(error) = dealing::start(&context, &common.limits, listeners, hands)
@@ -256,12 +256,17 @@ fn seed() -> u64 {
     std::collections::hash_map::RandomState::new().build_hasher().finish()
 }
 
-fn apply(context: &Context, snapshot: Arc<Snapshot>) {
+async fn apply(context: &Context, snapshot: Arc<Snapshot>) {
     use crate::telemetry::Direction as Label;
     let configured = Arc::clone(&snapshot);
     let generation = snapshot.generation;
-    let began = processor_time();
-    context.upstreams.apply(snapshot);
+    let mut began = processor_time();
+    let pause = async || {
+        context.book.applied(processor_time().saturating_sub(began));
+        tokio::task::yield_now().await;
+        began = processor_time();
+    };
+    context.upstreams.apply(snapshot, pause).await;
     context.book.generation.set(generation as i64);
     if let Some(asking) = &context.asking {
         asking.news();

@@ -35,8 +35,10 @@ use std::cell::Cell;
 use std::cell::RefCell;
 use std::fmt::Write;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
@@ -230,7 +232,12 @@ impl Bench {
     pub(crate) fn enforce(&self, resources: &Resources) {
         self.generation.set(self.generation.get() + 1);
         let snapshot = compile(resources.clone(), self.generation.get());
-        self.context.upstreams.apply(Arc::new(snapshot));
+        let applied = pin!(self.context.upstreams.apply(Arc::new(snapshot), async || ()));
+        assert!(
+            applied
+                .poll(&mut task::Context::from_waker(task::Waker::noop()))
+                .is_ready()
+        );
     }
 
     /// A client's connection that was on its way to [`web`].
