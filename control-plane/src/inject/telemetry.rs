@@ -124,13 +124,13 @@ fn refuse(sections: &Value, faults: &FaultList) {
 mod tests {
     use super::*;
 
-    fn of(metadata: Value) -> Option<String> {
+    fn of(metadata: &Value) -> Option<String> {
         workload(&serde_json::from_value(json!({"metadata": metadata})).unwrap())
     }
 
-    fn owned(kind: &str, name: &str, labels: Value) -> Option<String> {
+    fn owned(kind: &str, name: &str, labels: &Value) -> Option<String> {
         let owner = json!({"apiVersion": "v1", "kind": kind, "name": name, "uid": "1", "controller": true});
-        of(json!({"generateName": "x-", "labels": labels, "ownerReferences": [owner]}))
+        of(&json!({"generateName": "x-", "labels": labels, "ownerReferences": [owner]}))
     }
 
     #[test]
@@ -144,10 +144,10 @@ mod tests {
             ("Job", "backup-29384756", json!({}), "backup"),
             ("Job", "migrate-2", json!({}), "migrate-2"),
         ] {
-            assert_eq!(owned(kind, name, labels).as_deref(), Some(expected), "{kind} {name}");
+            assert_eq!(owned(kind, name, &labels).as_deref(), Some(expected), "{kind} {name}");
         }
-        assert_eq!(of(json!({"name": "one"})).as_deref(), Some("one"));
-        assert_eq!(of(json!({"generateName": "many-"})).as_deref(), Some("many"));
-        assert_eq!(of(json!({})), None);
+        assert_eq!(of(&json!({"name": "one"})).as_deref(), Some("one"));
+        assert_eq!(of(&json!({"generateName": "many-"})).as_deref(), Some("many"));
+        assert_eq!(of(&json!({})), None);
     }
 }
