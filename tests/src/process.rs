@@ -47,6 +47,8 @@ struct Said {
 struct Transcript {
     lines: Vec<String>,
     open: u8,
+    /// Nobody reads further.
+    held: bool,
 }
 
 // === impl Process ===
@@ -107,6 +109,17 @@ impl Process {
         self.said.lock().lines.join("\n")
     }
 
+    /// Reads nothing more of what it prints, so that its pipes fill up, until [`Process::release`].
+    pub fn hold(&self) {
+        self.said.lock().held = true;
+    }
+
+    /// Reads again.
+    pub fn release(&self) {
+        self.said.lock().held = false;
+        self.said.more.notify_all();
+    }
+
     /// Sends a signal to it, and only to it; an error when it has ended.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         // Its pid may belong to another program once it has been waited for, so look while nobody else can wait.
@@ -160,6 +173,7 @@ impl Said {
             for line in BufReader::new(from).split(b'\n').map_while(Result::ok) {
                 said.lock().lines.push(String::from_utf8_lossy(&line).into_owned());
                 said.more.notify_all();
+                drop(said.more.wait_while(said.lock(), |transcript| transcript.held));
             }
             said.lock().open -= 1;
             said.more.notify_all();
@@ -201,6 +215,15 @@ mod tests {
             assert!(process.wait(SOON).unwrap().success());
             assert_eq!(process.said().lines().count(), 2001);
         }
+    }
+
+    #[test]
+    fn what_is_held_back_is_read_later() {
+        let process = shell("seq 1 20000; echo end");
+        process.hold();
+        process.release();
+        process.wait_for_line("end", SOON).unwrap();
+        assert_eq!(process.said().lines().count(), 20_001);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use evenkeel_tests::clients;
 use evenkeel_tests::cluster::Cluster;
 use evenkeel_tests::cluster::Family;
 use evenkeel_tests::document::Document;
+use evenkeel_tests::metrics::Metrics;
 use evenkeel_tests::pod::Pod;
 use evenkeel_tests::process::Process;
 use evenkeel_tests::service::Port;
@@ -57,7 +58,8 @@ fn an_operator_sees_requests_that_match_until_there_were_enough() -> Result<()> 
         "2",
         "--output",
         "json",
-        "--headers",
+        "--show-header",
+        "User-Agent",
     ];
     let few = tap(&client, &arguments)?;
     let all = tap(&client, &["--direction", "outbound"])?;
@@ -111,6 +113,40 @@ fn an_operator_sees_requests_that_match_until_there_were_enough() -> Result<()> 
     ] {
         assert!(said.contains(word), "{word}: {said}");
     }
+    Ok(())
+}
+
+#[test]
+fn a_pager_that_waits_costs_lines_and_an_interrupt_ends_it_at_once() -> Result<()> {
+    let family = Family::V4;
+    let cluster = Cluster::new()?;
+    let replicas = cluster.replicas(1)?;
+    let client = cluster.pod("client")?;
+    let web = Service::new("web", family.vip(10)).with(Port::http(80, &replicas, family));
+    cluster.expose(&web)?;
+    let mesh = client.mesh(&Document::of(&[&web]))?;
+    let paged = tap(&client, &["--limit", "10000"])?;
+    let url = format!("http://{}/first", web.at(80));
+    ask_until(&client, &url, &paged, "/first")?;
+    paged.hold();
+    let before = mesh.metrics()?.value("evenkeel_tap_events_total", &[]);
+    // The pipe takes some 500 lines, and 4,096 wait.
+    let requests = 7_000;
+    ensure!(clients::ab(&client, web.at(80), requests)?.failed == 0);
+    let all = |metrics: &Metrics| {
+        let told = metrics.value("evenkeel_tap_events_total", &[]) - before;
+        told + metrics.value("evenkeel_tap_events_dropped_total", &[]) >= f64::from(requests)
+    };
+    let metrics = mesh.wait_for_metrics(DEADLINE, all)?;
+    ensure!(metrics.value("evenkeel_tap_listeners", &[]) as usize == 1);
+    ensure!(metrics.value("evenkeel_tap_redacted_values_total", &[]) > f64::from(requests) / 2.0);
+
+    paged.signal(Signal::SIGINT)?;
+    wait::until(DEADLINE, || paged.ended().ok().flatten()).context("it does not end")?;
+    paged.release();
+    let sum = paged.wait_for_line(" events; not shown: 0 above --limit, ", DEADLINE)?;
+    ensure!(!sum.contains(", 0 because this reader was too slow"), "{sum}");
+    mesh.wait_for_metrics(DEADLINE, |metrics| metrics.value("evenkeel_tap_listeners", &[]) < 0.5)?;
     Ok(())
 }
 

@@ -24,7 +24,7 @@ pub enum Failure {
     Unreachable(String),
     /// The proxy refuses, and why.
     Refused(String),
-    /// The connection ended: the proxy did.
+    /// The connection ended: the proxy did, or has let go of a reader who took nothing for too long.
     Ended,
 }
 
@@ -33,7 +33,9 @@ impl fmt::Display for Failure {
         match self {
             Self::Unreachable(reason) => write!(f, "cannot connect: {reason}"),
             Self::Refused(reason) => write!(f, "the proxy refuses: {reason}"),
-            Self::Ended => f.write_str("the proxy has ended"),
+            Self::Ended => f.write_str(
+                "the stream has ended: the proxy has ended, or this reader was away for more than ten minutes",
+            ),
         }
     }
 }

@@ -25,12 +25,12 @@ pub struct WatchRequest {
     /// Events a second at most, up to 10000; 0 means 100.
     #[prost(uint32, tag = "7")]
     pub per_second: u32,
-    /// With the values of headers, but for those that are known to be secrets.
+    /// With the values of all headers, whatever secrets they hold.
     #[prost(bool, tag = "8")]
-    pub header_values: bool,
-    /// With those, too.
-    #[prost(bool, tag = "9")]
-    pub secrets: bool,
+    pub all_headers: bool,
+    /// With the values of the headers of these names.
+    #[prost(string, repeated, tag = "9")]
+    pub headers: Vec<String>,
 }
 
 /// An event, or the counts of those that are not told, or both.

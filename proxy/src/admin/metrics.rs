@@ -19,6 +19,7 @@ use crate::telemetry::Sample;
 use crate::telemetry::access_log::AccessLog;
 use crate::telemetry::catalogue;
 use crate::telemetry::otlp::Counts;
+use crate::telemetry::tap::Tap;
 use hyper::HeaderMap;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
@@ -60,6 +61,7 @@ fn all<T>(door: &Door, then: impl FnOnce(&mut dyn Iterator<Item = Family>) -> T)
     families.extend(access_log(door));
     families.extend(spans(door));
     families.push(pushes(door));
+    families.extend(tap(&door.tap));
     families.extend(telemetry::process::families());
     let snapshot = status.snapshot.as_ref();
     let clusters = snapshot.map(|snapshot| endpoints::clusters(door, snapshot));
@@ -99,6 +101,27 @@ fn access_log(door: &Door) -> [Family; 3] {
 fn spans(door: &Door) -> [Family; 2] {
     let metrics = [catalogue::SPANS_EXPORTED, catalogue::SPANS_DROPPED];
     exports(metrics, door.spans.as_deref())
+}
+
+fn tap(tap: &Tap) -> [Family; 4] {
+    let counts = tap.counts();
+    let lost = [counts.limited(), counts.lost()];
+    let lost = catalogue::TAP_LOSSES
+        .into_iter()
+        .zip(lost)
+        .map(|(reason, value)| Sample {
+            labels: vec![("reason", reason.to_owned())],
+            value: value as f64,
+        });
+    [
+        Family::of(catalogue::TAP_LISTENERS, tap.count() as f64),
+        Family::of(catalogue::TAP_EVENTS, counts.told() as f64),
+        Family {
+            metric: catalogue::TAP_DROPPED,
+            samples: lost.collect(),
+        },
+        Family::of(catalogue::TAP_REDACTED, counts.redacted() as f64),
+    ]
 }
 
 /// What a collector took, and what it did not.

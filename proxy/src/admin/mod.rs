@@ -82,6 +82,8 @@ const CONNECTIONS: usize = 64;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// Calls of gRPC at once on one connection: each holds its answer, which has a few hundred bytes of every resource.
 const CALLS: u32 = 4;
+/// For one who listens to the tap and takes nothing: he may be asleep behind a pager. Events are lost for him meanwhile.
+const TAP_PATIENCE: Duration = Duration::from_mins(10);
 /// For a connection, which has one request of HTTP/1: whoever reads slowly must not keep others out.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
 /// After a failure to accept: without descriptors the next attempt would fail at once.
@@ -247,7 +249,7 @@ async fn answer(
             let (mut events, patience) = (door.tap.listen(request)?, Arc::clone(&patience));
             Ok(move |cx: &mut Context<'_>| {
                 // It is asked every second, be there events or not, while whoever listens takes what there is.
-                patience.renew();
+                patience.last(TAP_PATIENCE);
                 events.poll(cx)
             })
         };

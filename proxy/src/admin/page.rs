@@ -174,7 +174,7 @@ pub(super) fn refusal<B>(face: Face, peer: IpAddr, request: &Request<B>) -> Opti
     let (status, reason) = if let Err(reason) = guard::check(face, peer, request) {
         (StatusCode::FORBIDDEN, reason)
     } else if request.version() == Version::HTTP_2 && !is_grpc(request.headers()) {
-        let reason = "pages are for HTTP/1; over HTTP/2 there is gRPC: envoy.service.status.v3";
+        let reason = "pages are for HTTP/1; over HTTP/2 there is gRPC: envoy.service.status.v3 and evenkeel.v1.Tap";
         (StatusCode::HTTP_VERSION_NOT_SUPPORTED, reason)
     } else {
         return None;

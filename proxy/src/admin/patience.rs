@@ -24,7 +24,12 @@ impl Patience {
 
     /// It begins anew: something was taken.
     pub(super) fn renew(&self) {
-        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now() + self.time;
+        self.last(self.time);
+    }
+
+    /// It lasts for so long from now on.
+    pub(super) fn last(&self, time: Duration) {
+        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now() + time;
     }
 
     /// Waits until it has run out.

@@ -1,5 +1,7 @@
 //! `tap`: shows what a proxy tells of requests as they end.
 
+mod lines;
+
 use super::Failure;
 use super::argument::Address;
 use crate::telemetry::access_log::rfc3339;
@@ -10,18 +12,23 @@ use evenkeel_control_api::tap::Event;
 use evenkeel_control_api::tap::Header;
 use evenkeel_control_api::tap::WatchRequest;
 use evenkeel_control_api::tap::WatchResponse;
+use lines::Lines;
+use lines::Shown;
 use serde_json::Value;
 use serde_json::json;
 use std::fmt::Write as _;
 use std::io;
-use std::io::Write;
 use std::time::Duration;
 use std::time::UNIX_EPOCH;
 use tokio::signal::unix::Signal;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
+use tokio::time::timeout;
 
 const TITLE: &str = "TIME          DIRECTION  STATUS         MS  METHOD   REQUEST                                   WAY, AND WHY IT FAILED\n";
+
+/// For the sum to be written, where stderr may be what nobody reads.
+const LAST_LINE: Duration = Duration::from_secs(1);
 
 /// Which requests, and how they are shown.
 #[derive(Args, Debug, PartialEq)]
@@ -53,12 +60,15 @@ pub(super) struct Options {
     /// What it looks like
     #[arg(long, value_enum, default_value = "table")]
     output: Output,
-    /// Show headers, with their values; those of authorization, cookie and the like stay redacted
+    /// Show headers; their values are redacted
     #[arg(long)]
     headers: bool,
-    /// Redact no header
-    #[arg(long, requires = "headers")]
-    secrets: bool,
+    /// And the value of this one; may be given several times
+    #[arg(long, value_name = "NAME")]
+    show_header: Vec<String>,
+    /// And the values of all of them, whatever secrets they hold
+    #[arg(long)]
+    show_headers: bool,
     /// Where the proxy's admin port is
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:15000")]
     admin: Address,
@@ -80,52 +90,78 @@ enum Output {
     Json,
 }
 
-/// Shows events until there were enough, somebody interrupts, or the proxy ends.
+/// Shows events until there were enough, somebody interrupts, nobody reads any more, or the proxy ends. A reader who is away, as
+/// behind a pager that waits, costs lines, which are counted.
 pub(super) async fn run(options: Options) -> Result<(), Failure> {
     let failed = |reason: String| Failure::Failed(reason);
     let told = |error: io::Error| failed(format!("cannot listen to signals: {error}"));
     let mut interrupted = signal(SignalKind::interrupt()).map_err(told)?;
     let mut terminated = signal(SignalKind::terminate()).map_err(told)?;
+    let lines = |started: io::Result<Lines>| started.map_err(|error| failed(format!("cannot start: {error}")));
+    let out = lines(Lines::start(io::stdout()))?;
     let watching = tokio::select! {
         watching = tap::watch(options.admin.as_str(), options.request()) => watching,
         () = either(&mut interrupted, &mut terminated) => return Ok(()),
     };
     let mut watching = watching.map_err(|error| failed(format!("{}: {error}", options.admin)))?;
-    let (mut shown, mut last) = (0, WatchResponse::default());
+    let (mut sum, mut ended, mut waits) = (Sum::default(), None, true);
     if options.output == Output::Table {
         // A reader who is gone is noticed by the next line.
-        let _ = show(TITLE);
+        let _ = out.show(TITLE.to_owned());
     }
-    let mut ended = None;
-    while options.count.is_none_or(|count| shown < count) {
+    while options.count.is_none_or(|count| sum.shown < count) {
         let message = tokio::select! {
             message = watching.next() => message,
-            () = either(&mut interrupted, &mut terminated) => break,
+            () = either(&mut interrupted, &mut terminated) => {
+                waits = false;
+                break;
+            }
+            () = out.gone() => return Ok(()),
         };
         match message {
-            Ok(response) => last = response,
+            Ok(response) => sum.last = response,
             Err(error) => {
                 ended = Some(error);
                 break;
             }
         }
-        let Some(event) = &last.event else { continue };
-        shown += 1;
-        let line = match options.output {
-            Output::Table => row(event, options.headers),
-            Output::Json => format!("{}\n", object(event)),
-        };
-        if show(&line).is_err() {
-            break;
+        let Some(event) = &sum.last.event else { continue };
+        match out.show(options.line(event)) {
+            Shown::Taken => sum.shown += 1,
+            Shown::Lost => sum.away += 1,
+            Shown::Gone => return Ok(()),
         }
     }
-    let WatchResponse { limited, lost, .. } = last;
-    let sum = format!("{shown} events; not shown: {limited} above --limit, {lost} because this reader was too slow\n");
+    if waits {
+        tokio::select! {
+            () = out.end() => {}
+            () = either(&mut interrupted, &mut terminated) => {}
+        }
+    }
+    let told = lines(Lines::start(io::stderr()))?;
+    let _ = told.show(sum.line());
     // Nothing is left to be told when stderr cannot be written.
-    let _ = io::stderr().write_all(sum.as_bytes());
+    let _ = timeout(LAST_LINE, told.end()).await;
     match ended {
         Some(error) => Err(failed(error.to_string())),
         None => Ok(()),
+    }
+}
+
+/// What was shown, and what was not.
+#[derive(Debug, Default)]
+struct Sum {
+    shown: u64,
+    /// For which there was no room, because nobody read.
+    away: u64,
+    last: WatchResponse,
+}
+
+impl Sum {
+    fn line(&self) -> String {
+        let WatchResponse { limited, lost, .. } = self.last;
+        let (shown, slow) = (self.shown, lost + self.away);
+        format!("{shown} events; not shown: {limited} above --limit, {slow} because this reader was too slow\n")
     }
 }
 
@@ -134,12 +170,6 @@ async fn either(one: &mut Signal, other: &mut Signal) {
         _ = one.recv() => {}
         _ = other.recv() => {}
     }
-}
-
-fn show(line: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(line.as_bytes())?;
-    out.flush()
 }
 
 impl Options {
@@ -157,8 +187,16 @@ impl Options {
             peer: self.peer.clone(),
             direction: direction.to_owned(),
             per_second: self.limit,
-            header_values: self.headers,
-            secrets: self.secrets,
+            all_headers: self.show_headers,
+            headers: self.show_header.clone(),
+        }
+    }
+
+    fn line(&self, event: &Event) -> String {
+        let headers = self.headers || self.show_headers || !self.show_header.is_empty();
+        match self.output {
+            Output::Table => row(event, headers),
+            Output::Json => format!("{}\n", object(event)),
         }
     }
 }

@@ -76,16 +76,17 @@ fn values_of_headers_are_told_as_far_as_they_are_asked_for() {
         for (client, endpoint) in PAIRINGS {
             let server = statuses(endpoint).await;
             let bench = Bench::new(&document(endpoint.protocol(), [&server]));
-            for (header_values, secrets, plain, secret) in [
-                (false, false, "[redacted]", "[redacted]"),
-                (true, false, "yes", "[redacted]"),
-                (true, true, "yes", "Bearer me"),
+            for (all_headers, names, plain, secret) in [
+                (false, &[][..], "[redacted]", "[redacted]"),
+                (false, &["X-Plain"][..], "yes", "[redacted]"),
+                (true, &[][..], "yes", "Bearer me"),
             ] {
                 let request = WatchRequest {
-                    header_values,
-                    secrets,
+                    all_headers,
+                    headers: names.iter().map(ToString::to_string).collect(),
                     ..WatchRequest::default()
                 };
+                let redacted = bench.tap.counts().redacted();
                 let mut events = bench.tap.listen(request).unwrap();
                 ask(&bench, client, "GET", "/200").await;
                 let event = event(&mut events).await;
@@ -103,14 +104,15 @@ fn values_of_headers_are_told_as_far_as_they_are_asked_for() {
                     secret,
                     "{client:?} to {endpoint:?}"
                 );
-                let server = if header_values { "one" } else { "[redacted]" };
+                let server = if all_headers { "one" } else { "[redacted]" };
                 assert_eq!(
                     value(&event.response_headers, "x-server"),
                     server,
                     "{client:?} to {endpoint:?}"
                 );
-                let cookie = if secrets { "a=b" } else { "[redacted]" };
+                let cookie = if all_headers { "a=b" } else { "[redacted]" };
                 assert_eq!(value(&event.response_headers, "set-cookie"), cookie);
+                assert_eq!(bench.tap.counts().redacted() > redacted, !all_headers);
             }
         }
     });
@@ -254,6 +256,9 @@ fn whoever_does_not_listen_fast_enough_loses_events_and_holds_nothing_up() {
             if told + message.limited >= requests {
                 assert_eq!(message.lost, 0);
                 assert!(message.limited > 0 && told > 0, "{message:?}");
+                let counts = bench.tap.counts();
+                assert_eq!((counts.told(), counts.lost()), (1_024 + told, requests - 1_024));
+                assert_eq!(counts.limited(), message.limited);
                 break;
             }
         }

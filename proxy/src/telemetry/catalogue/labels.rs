@@ -40,6 +40,9 @@ pub const EXPORT_LOSSES: [&str; 2] = ["queue_full", "export_failed"];
 /// What becomes of a push of metrics.
 pub const PUSH_RESULTS: [&str; 3] = ["accepted", "failed", "skipped"];
 
+/// Why who listens to the tap does not get an event.
+pub const TAP_LOSSES: [&str; 2] = ["limit", "slow_reader"];
+
 pub(super) const DIRECTION: Label = listed("direction", || Direction::ALL.map(|one| one.label().into()).into());
 pub(super) const SERVICE: Label = configured(
     "service",
@@ -65,6 +68,7 @@ pub(super) const SPECULATION: Label = listed("result", || Speculation::ALL.map(|
 pub(super) const UPDATE: Label = listed("result", || ["accepted", "refused"].map(str::to_owned).into());
 pub(super) const EXPORT_LOSS: Label = listed("reason", || EXPORT_LOSSES.map(str::to_owned).into());
 pub(super) const PUSH: Label = listed("result", || PUSH_RESULTS.map(str::to_owned).into());
+pub(super) const TAP_LOSS: Label = listed("reason", || TAP_LOSSES.map(str::to_owned).into());
 pub(super) const PHASE: Label = listed("phase", || PHASES.map(|one| one.label().into()).into());
 pub(super) const TYPE: Label = listed("type", || {
     resource::Kind::ALL.into_iter().map(|one| one.label().into()).collect()

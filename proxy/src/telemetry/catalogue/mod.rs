@@ -14,6 +14,7 @@ pub use labels::EXPORT_LOSSES;
 pub use labels::PHASES;
 pub use labels::PUSH_RESULTS;
 pub use labels::STATES;
+pub use labels::TAP_LOSSES;
 pub use state::*;
 pub use traffic::*;
 

@@ -103,6 +103,14 @@ group! { PROCESS_METRICS "Process"
         "Spans that nobody gets: the queue was full because the collector is slow, or it did not take them."
     METRICS_PUSHES Counter "evenkeel_metrics_pushes_total" [PUSH]
         "Pushes of the metrics to a collector; skipped: the one before took longer than the interval."
+    TAP_LISTENERS Gauge "evenkeel_tap_listeners" []
+        "Those who listen to the tap now."
+    TAP_EVENTS Counter "evenkeel_tap_events_total" []
+        "Events that they got."
+    TAP_DROPPED Counter "evenkeel_tap_events_dropped_total" [TAP_LOSS]
+        "Events that they did not get: above the limit that they asked for, or they were too slow."
+    TAP_REDACTED Counter "evenkeel_tap_redacted_values_total" []
+        "Values of headers that nobody had asked for."
     METRICS_SERVICES Gauge "evenkeel_metrics_services" []
         "Services that are counted each for itself, of both directions."
     METRICS_OTHERS Counter "evenkeel_metrics_others_total" []

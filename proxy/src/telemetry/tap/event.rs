@@ -1,6 +1,6 @@
 //! What is told of a request or a connection.
 
-use super::secrets::is_secret;
+use super::counts::Counts;
 use super::wish::Values;
 use crate::failure::Reason;
 use crate::telemetry::access_log::Asked;
@@ -12,12 +12,13 @@ use crate::telemetry::access_log::flags_of;
 use evenkeel_control_api::tap::Event;
 use evenkeel_control_api::tap::Header;
 use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
 use std::time::UNIX_EPOCH;
 
 /// What stands for a value that is not told.
 const REDACTED: &str = "[redacted]";
 
-pub(super) fn event(entry: &Entry, outcome: &Outcome, values: Values) -> Event {
+pub(super) fn event(entry: &Entry, outcome: &Outcome, values: &Values, counts: &Counts) -> Event {
     let asked = entry.asked.as_ref();
     let text = |bytes: Option<&[u8]>| bytes.map(escaped).unwrap_or_default();
     let address = |address: Option<SocketAddr>| address.map(|address| address.to_string()).unwrap_or_default();
@@ -50,8 +51,8 @@ pub(super) fn event(entry: &Entry, outcome: &Outcome, values: Values) -> Event {
             .and_then(|way| way.cluster.as_ref())
             .map(|[_, name]| name.to_string())
             .unwrap_or_default(),
-        request_headers: headers(all(0), values),
-        response_headers: headers(all(1), values),
+        request_headers: headers(all(0), values, counts),
+        response_headers: headers(all(1), values, counts),
     }
 }
 
@@ -59,21 +60,15 @@ pub(super) fn event(entry: &Entry, outcome: &Outcome, values: Values) -> Event {
 const MOST_FIELDS: usize = 100;
 const LONGEST_VALUE: usize = 256;
 
-fn headers(fields: &[Field], values: Values) -> Vec<Header> {
-    let header = |(name, value): &Field| {
-        let told = match values {
-            Values::Redacted => false,
-            Values::Plain => !is_secret(name),
-            Values::Secret => true,
-        };
-        Header {
-            name: escaped(&name.to_ascii_lowercase()),
-            value: if told {
-                escaped(&value[..value.len().min(LONGEST_VALUE)])
-            } else {
-                REDACTED.to_owned()
-            },
-        }
+fn headers(fields: &[Field], values: &Values, counts: &Counts) -> Vec<Header> {
+    let header = |(name, value): &Field| Header {
+        name: escaped(&name.to_ascii_lowercase()),
+        value: if values.tell(name) {
+            escaped(&value[..value.len().min(LONGEST_VALUE)])
+        } else {
+            counts.redacted.fetch_add(1, Ordering::Relaxed);
+            REDACTED.to_owned()
+        },
     };
     fields.iter().take(MOST_FIELDS).map(header).collect()
 }

@@ -1,6 +1,7 @@
 //! One who listens.
 
 use super::Tap;
+use super::counts::Counts;
 use super::event;
 use super::wish::Wish;
 use crate::telemetry::access_log::Entry;
@@ -34,6 +35,8 @@ pub(super) struct Listener {
     /// The second since then, in the upper half, and the events that it had.
     second: AtomicU64,
     queue: mpsc::Sender<Event>,
+    /// Of all who ever listened.
+    counts: Arc<Counts>,
     limited: AtomicU64,
     lost: AtomicU64,
 }
@@ -57,6 +60,7 @@ impl Listener {
             since: Instant::now(),
             second: AtomicU64::new(0),
             queue: sender,
+            counts: Arc::clone(&tap.counts),
             limited: AtomicU64::new(0),
             lost: AtomicU64::new(0),
         });
@@ -78,11 +82,15 @@ impl Listener {
         }
         if !self.takes_place() {
             self.limited.fetch_add(1, Ordering::Relaxed);
+            self.counts.limited.fetch_add(1, Ordering::Relaxed);
             return;
         }
         match self.queue.try_reserve() {
-            Ok(place) => place.send(event::event(entry, outcome, self.wish.headers)),
-            Err(TrySendError::Full(())) => drop(self.lost.fetch_add(1, Ordering::Relaxed)),
+            Ok(place) => place.send(event::event(entry, outcome, &self.wish.headers, &self.counts)),
+            Err(TrySendError::Full(())) => {
+                self.lost.fetch_add(1, Ordering::Relaxed);
+                self.counts.lost.fetch_add(1, Ordering::Relaxed);
+            }
             // Whoever listened has just gone.
             Err(TrySendError::Closed(())) => {}
         }
@@ -134,6 +142,8 @@ impl Events {
     fn message(&mut self, event: Option<Event>) -> WatchResponse {
         self.told = self.listener.counts();
         let (limited, lost) = self.told;
+        let told = u64::from(event.is_some());
+        self.tap.counts.told.fetch_add(told, Ordering::Relaxed);
         WatchResponse { event, limited, lost }
     }
 }

@@ -2,19 +2,20 @@
 //!
 //! ```text
 //! wish     which of them, and how                 event    what is told of one
-//! listener one who listens: a limit, a queue      secrets  headers whose values are nobody's business
+//! listener one who listens: a limit, a queue      counts   what became of all that
 //! ```
 //!
 //! While nobody listens it costs a worker one look at a number for each request. A listener who is slow costs events, which are
 //! counted, and never a worker's time.
 
+mod counts;
 mod event;
 mod listener;
-mod secrets;
 #[cfg(test)]
 mod tests;
 mod wish;
 
+pub use counts::Counts;
 pub use listener::Events;
 
 use crate::telemetry::access_log::Entry;
@@ -43,6 +44,7 @@ pub struct Tap {
     /// Changes with the list.
     generation: AtomicU64,
     listeners: Mutex<Vec<Arc<Listener>>>,
+    counts: Arc<Counts>,
 }
 
 /// Who listens, as a worker knows it.
@@ -86,6 +88,11 @@ impl Tap {
         let mut listeners = self.listeners();
         listeners.retain(|other| !Arc::ptr_eq(other, listener));
         self.generation.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What became of what was to be told.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
     }
 
     /// How many listen.

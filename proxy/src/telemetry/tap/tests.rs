@@ -27,11 +27,6 @@ fn a_wish_that_makes_no_sense_is_refused_with_what_is_wrong() {
         refused(WatchRequest { direction, ..request() }),
         "direction \"up\" is neither inbound nor outbound"
     );
-    let secrets = true;
-    assert_eq!(
-        refused(WatchRequest { secrets, ..request() }),
-        "secrets are values of headers, which are not asked for"
-    );
     let per_second = 10_001;
     assert_eq!(
         refused(WatchRequest {

@@ -27,15 +27,23 @@ pub(super) struct Wish {
     pub(super) headers: Values,
 }
 
-/// Which values of headers are told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Which values of headers are told. There is no list of secrets: nobody knows the names of all of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Values {
-    /// None of them.
-    Redacted,
-    /// All but those that are known to be secrets.
-    Plain,
+    /// Those of these headers, by their names in lower case; mostly none.
+    Of(Vec<String>),
     /// All of them.
-    Secret,
+    All,
+}
+
+impl Values {
+    /// Whether that of a header of this name is.
+    pub(super) fn tell(&self, name: &[u8]) -> bool {
+        match self {
+            Self::Of(names) => names.iter().any(|other| name.eq_ignore_ascii_case(other.as_bytes())),
+            Self::All => true,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -56,8 +64,8 @@ impl Wish {
             peer,
             direction,
             per_second,
-            header_values,
-            secrets,
+            all_headers,
+            headers,
         } = request;
         let status = status.iter().map(|text| {
             StatusRange::parse(text).ok_or_else(|| format!("status {text:?} is not {}", StatusRange::FORMS))
@@ -79,12 +87,7 @@ impl Wish {
                 1..=MOST => per_second,
                 _ => return Err(format!("{per_second} events a second are more than {MOST}")),
             },
-            headers: match (header_values, secrets) {
-                (false, false) => Values::Redacted,
-                (true, false) => Values::Plain,
-                (true, true) => Values::Secret,
-                (false, true) => return Err("secrets are values of headers, which are not asked for".to_owned()),
-            },
+            headers: if all_headers { Values::All } else { Values::Of(headers) },
         })
     }
 
@@ -151,6 +154,36 @@ fn network(text: &str) -> Result<Prefix, String> {
         None => (text, None),
     };
     let address: IpAddr = address.parse().map_err(|_| wrong())?;
-    let all = if address.is_ipv4() { 32 } else { 128 };
-    Prefix::new(address, length.unwrap_or(all)).ok_or_else(wrong)
+    let (all, plain) = (bits(address), address.to_canonical());
+    let length: u32 = length.unwrap_or(all);
+    // An IPv4 address that is written as IPv6 is what it is: the first bits say that alone.
+    let length = match all - bits(plain) {
+        0 => length,
+        mapped => length.checked_sub(mapped).ok_or_else(wrong)?,
+    };
+    Prefix::new(plain, length).ok_or_else(wrong)
+}
+
+fn bits(address: IpAddr) -> u32 {
+    if address.is_ipv4() { 32 } else { 128 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv4_address_that_is_written_as_ipv6_is_that_address() {
+        for (text, inside, outside) in [
+            ("::ffff:10.0.0.1", "10.0.0.1", "10.0.0.2"),
+            ("::ffff:10.1.0.0/112", "10.1.9.9", "10.2.0.1"),
+            ("10.1.0.0/16", "10.1.9.9", "10.2.0.1"),
+            ("fd00::/8", "fd00::1", "10.0.0.1"),
+        ] {
+            let network = network(text).unwrap();
+            assert!(network.contains(inside.parse().unwrap()), "{text}");
+            assert!(!network.contains(outside.parse().unwrap()), "{text}");
+        }
+        assert!(network("::ffff:10.0.0.1/95").is_err() && network("::ffff:10.0.0.1/129").is_err());
+    }
 }
