@@ -95,6 +95,7 @@ impl Shape {
         let content = match ask::<M>(wire, path) {
             Said::Unknown => return None,
             Said::Value => Content::Value,
+            Said::Message if self.places.len() > MOST_PLACES => return None,
             Said::Message => {
                 self.places.push(Place::default());
                 Content::Message(self.places.len() - 1)

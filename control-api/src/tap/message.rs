@@ -26,10 +26,10 @@ pub struct WatchRequest {
     #[prost(uint32, tag = "7")]
     pub per_second: u32,
     /// With the values of all headers, whatever secrets they hold.
-    #[prost(bool, tag = "8")]
+    #[prost(bool, tag = "10")]
     pub all_headers: bool,
     /// With the values of the headers of these names.
-    #[prost(string, repeated, tag = "9")]
+    #[prost(string, repeated, tag = "11")]
     pub headers: Vec<String>,
 }
 

@@ -60,7 +60,7 @@ impl Telemetry {
     /// `tracing:` of the document of a pod of this workload.
     pub(super) fn tracing_of(&self, workload: Option<&str>) -> Option<Map<String, Value>> {
         let mut tracing = self.tracing.clone()?;
-        tracing.extend(workload.map(|workload| ("service".to_owned(), workload.into())));
+        tracing.extend(workload.map(|workload| ("service".to_owned(), service(workload).into())));
         Some(tracing)
     }
 
@@ -68,12 +68,18 @@ impl Telemetry {
     pub(super) fn metrics_of(&self, workload: Option<&str>, namespace: &str) -> Option<Map<String, Value>> {
         let mut metrics = self.metrics.clone()?;
         if let (Some(Value::Object(push)), Some(workload)) = (metrics.get_mut("push"), workload) {
-            push.insert("service".to_owned(), workload.into());
+            push.insert("service".to_owned(), service(workload).into());
         }
         metrics.insert("namespace".to_owned(), namespace.into());
         metrics.extend(workload.map(|workload| ("workload".to_owned(), workload.into())));
         Some(metrics)
     }
+}
+
+/// A workload as the name of a service, which is shorter than names of objects may be.
+fn service(workload: &str) -> String {
+    const LONGEST: usize = 128;
+    workload.chars().filter(char::is_ascii_graphic).take(LONGEST).collect()
 }
 
 /// What a pod is part of: the Deployment, `StatefulSet`, `DaemonSet`, `CronJob` or the like that makes it, else the pod itself.

@@ -179,7 +179,8 @@ impl Drop for RequestRecord {
         if let Some(status) = self.grpc_status {
             series.grpc_statuses.count(status);
         }
-        if let Some(reason) = self.failure {
+        let failure = self.failure.or_else(cut_off);
+        if let Some(reason) = failure {
             series.failures[reason as usize].increment();
         }
         let duration = self.started.elapsed();
@@ -188,7 +189,7 @@ impl Drop for RequestRecord {
         let outcome = Outcome {
             status: self.status,
             grpc_status: self.grpc_status,
-            failure: self.failure.or_else(cut_off),
+            failure,
             duration,
         };
         let failed = fault::of_request(&outcome) == Some(Fault::Service);
@@ -255,7 +256,7 @@ impl Drop for ConnectionRecord {
     fn drop(&mut self) {
         let series = self.book.connections(self.direction);
         series.open.decrement();
-        series.closed.count(self.failure);
+        series.closed.count(self.failure.or_else(cut_off));
     }
 }
 
@@ -317,13 +318,14 @@ impl TcpRecord {
 
 impl Drop for TcpRecord {
     fn drop(&mut self) {
+        let failure = self.failure.or_else(cut_off);
         self.series.open.decrement();
-        self.series.closed.count(self.failure);
+        self.series.closed.count(failure);
         let duration = self.opened.elapsed();
         self.series.duration.observe(duration);
         if let Some(entry) = &self.entry {
             let outcome = Outcome {
-                failure: self.failure.or_else(cut_off),
+                failure,
                 duration,
                 ..Outcome::default()
             };

@@ -83,7 +83,7 @@ impl Cluster {
         for endpoint in &endpoints {
             endpoint.max_requests.set(configuration.http.max_requests);
         }
-        let visited = before.map(|before| before.visited.take()).unwrap_or_default();
+        let visited = before.map(|before| before.visited.borrow().clone()).unwrap_or_default();
         Rc::new(Self {
             budget: nursery.registry.budget(&configuration.name),
             spread: RefCell::new(spread(&configuration, &endpoints, dice)),

@@ -32,14 +32,22 @@ impl Live {
     }
 }
 
+/// A configuration that was in force, and what of it is to be let go.
+#[derive(Debug)]
+#[must_use]
+pub struct Replaced {
+    before: Rc<Live>,
+    after: Rc<Live>,
+}
+
 /// Clusters that are built before others get their turn.
 const TURN: usize = 64;
 
 impl Upstreams {
     /// Puts a snapshot in force. What is unchanged stays as it is; endpoints keep their pools, load and health by address;
-    /// those that are gone finish what is in flight, and their idle connections close. Where many clusters are new, requests
-    /// get their turn in each `pause`, still by the configuration before.
-    pub async fn apply(&self, snapshot: Arc<Snapshot>, mut pause: impl AsyncFnMut()) {
+    /// those that are gone finish what is in flight, and their idle connections close with the release. Where many clusters are
+    /// new, requests get their turn in each `pause`, still by the configuration before.
+    pub async fn apply(&self, snapshot: Arc<Snapshot>, mut pause: impl AsyncFnMut()) -> Replaced {
         let before = self.live();
         let mut clusters = vec![None; snapshot.places()];
         let mut built = 0;
@@ -67,7 +75,7 @@ impl Upstreams {
             clusters,
         });
         *self.live.borrow_mut() = Rc::clone(&live);
-        release(before, &live, pause).await;
+        Replaced { before, after: live }
     }
 }
 
@@ -76,29 +84,30 @@ fn same(one: &Arc<Configuration>, other: &Arc<Configuration>) -> bool {
     Arc::ptr_eq(one, other) || one == other
 }
 
-/// Endpoints that `after` does not have any more keep nothing. Clusters are freed here, in turns as well, but for those that
-/// requests still have.
-async fn release(before: Rc<Live>, after: &Live, mut pause: impl AsyncFnMut()) {
-    let mut retired = 0;
-    for (place, old) in before.clusters.iter().enumerate() {
-        let Some(old) = old else { continue };
-        let new = after.cluster(place);
-        if new.is_some_and(|new| Rc::ptr_eq(old, new)) {
-            continue;
+impl Replaced {
+    /// Endpoints that are gone keep nothing. Clusters are freed here, in turns as well, but for those that requests still have.
+    pub async fn release(self, mut pause: impl AsyncFnMut()) {
+        let mut retired = 0;
+        for (place, old) in self.before.clusters.iter().enumerate() {
+            let Some(old) = old else { continue };
+            let new = self.after.cluster(place);
+            if new.is_some_and(|new| Rc::ptr_eq(old, new)) {
+                continue;
+            }
+            retire(old, new);
+            retired += 1;
+            if retired % TURN == 0 {
+                pause().await;
+            }
         }
-        retire(old, new);
-        retired += 1;
-        if retired % TURN == 0 {
-            pause().await;
-        }
-    }
-    let clusters = Rc::into_inner(before).map(|before| before.clusters);
-    let mut freed = 0;
-    for cluster in clusters.into_iter().flatten().flatten() {
-        freed += usize::from(Rc::into_inner(cluster).is_some());
-        if freed == TURN {
-            freed = 0;
-            pause().await;
+        let clusters = Rc::into_inner(self.before).map(|before| before.clusters);
+        let mut freed = 0;
+        for cluster in clusters.into_iter().flatten().flatten() {
+            freed += usize::from(Rc::into_inner(cluster).is_some());
+            if freed == TURN {
+                freed = 0;
+                pause().await;
+            }
         }
     }
 }

@@ -194,12 +194,13 @@ async fn work(
     flow::serve_ourselves(&context);
     let mut sweep = interval(SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut aside = None;
     loop {
         tokio::select! {
-            order = inbox.recv() => match order {
+            order = next(&mut aside, &mut inbox) => match order {
                 Some(Order::Serve(socket, origin, card)) => serve(&context, socket, origin, card),
                 Some(Order::Apply(snapshot, done)) => {
-                    apply(&context, snapshot).await;
+                    apply(&context, snapshot, &mut inbox, &mut aside).await;
                     // Not before there is a configuration: until then clients wait in the backlog instead of failing.
                     if let Some((listeners, hands)) = listening.take()
                         && let Err(error) = dealing::start(&context, &common.limits, listeners, hands)
@@ -256,17 +257,47 @@ fn seed() -> u64 {
     std::collections::hash_map::RandomState::new().build_hasher().finish()
 }
 
-async fn apply(context: &Context, snapshot: Arc<Snapshot>) {
-    use crate::telemetry::Direction as Label;
+/// The order that was put aside, or the next one.
+async fn next(aside: &mut Option<Order>, inbox: &mut mpsc::UnboundedReceiver<Order>) -> Option<Order> {
+    match aside.take() {
+        Some(order) => Some(order),
+        None => inbox.recv().await,
+    }
+}
+
+/// Puts a configuration in force. Others get their turn meanwhile, connections that are dealt to this worker included; the next
+/// configuration, which does not come before this one is said to be in force, is put `aside`.
+async fn apply(
+    context: &Rc<Context>,
+    snapshot: Arc<Snapshot>,
+    inbox: &mut mpsc::UnboundedReceiver<Order>,
+    aside: &mut Option<Order>,
+) {
     let configured = Arc::clone(&snapshot);
     let generation = snapshot.generation;
     let mut began = processor_time();
-    let pause = async || {
+    let mut pause = async || {
         context.book.applied(processor_time().saturating_sub(began));
         tokio::task::yield_now().await;
+        while aside.is_none()
+            && let Ok(order) = inbox.try_recv()
+        {
+            match order {
+                Order::Serve(socket, origin, card) => serve(context, socket, origin, card),
+                Order::Apply(..) => *aside = Some(order),
+            }
+        }
         began = processor_time();
     };
-    context.upstreams.apply(snapshot, pause).await;
+    let replaced = context.upstreams.apply(snapshot, &mut pause).await;
+    in_force(context, &configured, generation);
+    replaced.release(&mut pause).await;
+    context.book.applied(processor_time().saturating_sub(began));
+}
+
+/// Tells those who count and those who wait.
+fn in_force(context: &Context, configured: &Snapshot, generation: u64) {
+    use crate::telemetry::Direction as Label;
     context.book.generation.set(generation as i64);
     if let Some(asking) = &context.asking {
         asking.news();
@@ -278,7 +309,6 @@ async fn apply(context: &Context, snapshot: Arc<Snapshot>) {
         };
         configured.knows(direction, service)
     });
-    context.book.applied(processor_time().saturating_sub(began));
 }
 
 /// Of this thread; nothing where the kernel does not count it.

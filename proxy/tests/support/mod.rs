@@ -232,7 +232,14 @@ impl Bench {
     pub(crate) fn enforce(&self, resources: &Resources) {
         self.generation.set(self.generation.get() + 1);
         let snapshot = compile(resources.clone(), self.generation.get());
-        let applied = pin!(self.context.upstreams.apply(Arc::new(snapshot), async || ()));
+        let upstreams = &self.context.upstreams;
+        let applied = pin!(async {
+            upstreams
+                .apply(Arc::new(snapshot), async || ())
+                .await
+                .release(async || ())
+                .await;
+        });
         assert!(
             applied
                 .poll(&mut task::Context::from_waker(task::Waker::noop()))

@@ -97,9 +97,6 @@ fn report(family: Family, all: &[Followed]) {
         half.waited.min(half.took),
         last.waited.min(last.took)
     );
-    for f in all {
-        eprintln!("DIST {:?} {:?}", f.took, f.waited);
-    }
 }
 
 #[test]

@@ -111,7 +111,7 @@ mod tests {
         );
         assert_eq!(all.collector.protocol, Otlp::Http);
         for (section, fault) in [
-            ("{interval: 5s}", "proxy.metrics.push.collector: "),
+            ("{interval: 5s}", "proxy.metrics.push: the key \"collector\" is missing"),
             (
                 "{collector: \"http://otel:1\", interval: 1ms}",
                 "proxy.metrics.push.interval: must be from 1s to 1h",

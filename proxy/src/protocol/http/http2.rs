@@ -137,7 +137,7 @@ impl Served {
                         continue;
                     }
                 }
-                Event::Ended(_) if idle => return Err(Reason::IdleTimeout),
+                Event::Ended(Ok(())) if idle => return Err(Reason::IdleTimeout),
                 Event::Ended(outcome) => return outcome,
                 Event::Dismissed(reason) => return self.dismiss(reason).await,
                 Event::Idle => idle = true,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 /// Where a request or connection came from, and where to. All requests of a connection share it, and the part of their lines
 /// that tells it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Origin {
     /// Which side of the application.
     pub direction: Direction,
@@ -39,5 +39,12 @@ impl Origin {
             write(&mut part);
             part.into()
         })
+    }
+}
+
+impl Clone for Origin {
+    /// Without the part of a line: a span, which writes none, may wait for a collector.
+    fn clone(&self) -> Self {
+        Self::new(self.direction, Arc::clone(&self.service), self.client, self.destination)
     }
 }

@@ -78,13 +78,8 @@ impl Sender {
         };
         let authority = collector.uri.authority().map_or("", |authority| authority.as_str());
         let uri = Uri::builder().scheme("http").authority(authority).path_and_query(path);
-        let client = Client::builder(TokioExecutor::new())
-            .http2_only(collector.protocol == Otlp::Grpc)
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
-            .build_http();
         Ok(Self {
-            client,
+            client: client(collector.protocol),
             protocol: collector.protocol,
             uri: uri.build().map_err(|error| error.to_string())?,
             timeout: collector.timeout,
@@ -95,9 +90,12 @@ impl Sender {
 
     /// Sends a message, and says why it was not taken. The log tells when that changes.
     pub async fn send(&mut self, message: Vec<u8>) -> Result<(), String> {
-        let outcome = match timeout(self.timeout, self.exchange(message)).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err("the collector does not answer in time".to_owned()),
+        let outcome = if let Ok(outcome) = timeout(self.timeout, self.exchange(message)).await {
+            outcome
+        } else {
+            // Whoever was there may be gone without a word, and a connection of HTTP/2 is used until TCP gives it up.
+            self.client = client(self.protocol);
+            Err("the collector does not answer in time".to_owned())
         };
         self.way = self.way.after(&outcome, self.signal.things);
         outcome
@@ -127,6 +125,14 @@ impl Sender {
             Otlp::Http => Ok(()),
         }
     }
+}
+
+fn client(protocol: Otlp) -> Client<HttpConnector, Full<Bytes>> {
+    Client::builder(TokioExecutor::new())
+        .http2_only(protocol == Otlp::Grpc)
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE)
+        .build_http()
 }
 
 fn framed(message: &[u8]) -> Full<Bytes> {

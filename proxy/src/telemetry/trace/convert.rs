@@ -218,7 +218,8 @@ fn url(span: &Span) -> String {
     url
 }
 
-fn without_secrets(query: &str) -> String {
+/// A query as the conventions want it: signatures of storage are secrets.
+pub(in crate::telemetry) fn without_secrets(query: &str) -> String {
     let parameters = query.split('&').map(|parameter| match parameter.split_once('=') {
         Some((name, _)) if SECRETS.contains(&name) => Cow::Owned(format!("{name}=REDACTED")),
         _ => Cow::Borrowed(parameter),

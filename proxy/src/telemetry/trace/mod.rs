@@ -29,6 +29,7 @@ pub use context::Context;
 pub use context::Decision;
 pub use context::Incoming;
 pub use context::Parent;
+pub(super) use convert::without_secrets;
 pub use export::Exporter;
 pub use hex::digits;
 pub use opentelemetry::trace::SpanId;

@@ -120,6 +120,21 @@ impl Onward {
         })
     }
 
+    /// Without the formats that would write this field; `None`: nothing is left to say.
+    pub fn without(mut self, name: &HeaderName) -> Option<Self> {
+        for format in &mut self.formats.0 {
+            let writes = format.is_some_and(|format| match format {
+                Propagation::W3c => *name == w3c::TRACEPARENT,
+                Propagation::B3 => *name == b3::SINGLE,
+                Propagation::B3Multi => [b3::TRACE, b3::SPAN, b3::SAMPLED, b3::FLAGS].contains(name),
+            });
+            if writes {
+                *format = None;
+            }
+        }
+        self.formats.iter().next().is_some().then_some(self)
+    }
+
     /// Appends the lines to a head of HTTP/1.
     pub fn write_lines(&self, out: &mut Vec<u8>) {
         if self.formats == Formats([Some(Propagation::W3c), None, None]) {

@@ -13,6 +13,7 @@ use crate::telemetry::fault;
 use crate::telemetry::fault::Fault;
 use crate::telemetry::grpc;
 use crate::telemetry::otlp::wire;
+use crate::telemetry::trace::without_secrets;
 use opentelemetry::trace::SpanId;
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -99,7 +100,7 @@ fn request(entry: &Entry, asked: &Asked, outcome: &Outcome, attributes: &mut Att
     attributes.theirs("http.request.method", asked.method());
     attributes.theirs("url.path", asked.path_alone());
     if let Some(query) = asked.query() {
-        attributes.theirs("url.query", query);
+        attributes.text("url.query", &without_secrets(&escaped(query)));
     }
     if let Some(authority) = asked.authority() {
         let (host, port) = host_and_port(authority);

@@ -153,10 +153,7 @@ impl Head for RequestFields<'_> {
         if let Some(edits) = &mut self.head.edits {
             edits.added.retain(|(added, _)| added != name);
         }
-        let replaces = |onward: &Onward| onward.replaces(name.as_str().as_bytes());
-        if self.head.onward.as_ref().is_some_and(replaces) {
-            self.head.onward = None;
-        }
+        self.head.onward = self.head.onward.take().and_then(|onward| onward.without(name));
     }
 
     fn add(&mut self, name: &HeaderName, value: &HeaderValue) -> Result<(), Full> {
