@@ -17,7 +17,8 @@ use std::collections::HashMap;
 
 /// Good as a text, bytes and packed numbers of any width; never as a message: there is no wire type 7.
 const NO_MESSAGE: [u8; 8] = [7; 8];
-/// Messages inside each other that are remembered of a type. Those that hold themselves have no end of them.
+/// Messages inside each other that are remembered of a type. Those that hold themselves have no end of them: a message with more
+/// than half as many places of its own is refused, for each costs two decodes.
 const MOST_PLACES: usize = 1 << 12;
 
 thread_local! {
@@ -54,7 +55,8 @@ pub(crate) struct Unknown(Vec<u32>);
 pub(crate) fn check<M: Message + Default + 'static>(message: &[u8]) -> Result<(), Unknown> {
     SHAPES.with_borrow_mut(|shapes| {
         let shape = shapes.entry(TypeId::of::<M>()).or_default();
-        if shape.places.len() > MOST_PLACES {
+        // What is there of other messages is no reason to refuse this one.
+        if shape.places.len() > MOST_PLACES / 2 {
             *shape = Shape::default();
         }
         let mut path = Vec::new();
