@@ -143,8 +143,14 @@ impl World {
         let before = generation(mesh)?;
         ensure!(before.is_finite(), "no worker says its generation");
         mesh.configure(&Document::of(&[service]).with(WORKERS))?;
-        wait::until(REST, || generation(mesh).ok().filter(|&now| now > before))
-            .context("the document is not applied")?;
+        wait::until(REST, || generation(mesh).ok().filter(|&now| now > before)).with_context(|| {
+            let now = generation(mesh).map_or_else(|error| format!("{error:#}"), |now| now.to_string());
+            let said = mesh.proxy().said();
+            let last = said.lines().last().unwrap_or_default();
+            format!(
+                "the document is not applied: before it generation {before}, now {now}; the proxy's last word: {last}"
+            )
+        })?;
         Ok(())
     }
 }

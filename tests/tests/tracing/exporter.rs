@@ -4,25 +4,10 @@ use anyhow::Result;
 use anyhow::ensure;
 use evenkeel_tests::clients;
 use evenkeel_tests::cluster::Family;
-use evenkeel_tests::mesh::Mesh;
-use evenkeel_tests::metrics::Metrics;
 
+use crate::fate::SPANS;
 use crate::world::DEADLINE;
 use crate::world::World;
-
-fn exported(metrics: &Metrics) -> usize {
-    metrics.value("evenkeel_spans_exported_total", &[]) as usize
-}
-
-fn dropped(metrics: &Metrics, reason: &str) -> usize {
-    metrics.value("evenkeel_spans_dropped_total", &[("reason", reason)]) as usize
-}
-
-/// Waits until every span of so many requests is exported or lost.
-fn wait_for_all(mesh: &Mesh, requests: usize) -> Result<Metrics> {
-    let lost = |metrics: &Metrics| dropped(metrics, "queue_full") + dropped(metrics, "export_failed");
-    mesh.wait_for_metrics(DEADLINE, |metrics| exported(metrics) + lost(metrics) == requests)
-}
 
 #[test]
 fn a_dead_collector_costs_spans_and_no_request_and_gets_spans_when_it_is_back() -> Result<()> {
@@ -30,11 +15,11 @@ fn a_dead_collector_costs_spans_and_no_request_and_gets_spans_when_it_is_back() 
         let world = World::new(Family::V4, &["a"])?;
         let mesh = world.mesh(&format!("sample: 100%, timeout: 1s, protocol: {protocol}"))?;
         ensure!(clients::ab(&world.client, world.first(), 200)?.failed == 0);
-        let metrics = wait_for_all(&mesh, 200)?;
+        let metrics = SPANS.wait_for_all(&mesh, 200)?;
         ensure!(
-            dropped(&metrics, "export_failed") == 200,
+            SPANS.dropped(&metrics, "export_failed") == 200,
             "{protocol}: {}",
-            exported(&metrics)
+            SPANS.exported(&metrics)
         );
         mesh.proxy()
             .wait_for_line("the collector does not take spans", DEADLINE)?;
@@ -43,20 +28,20 @@ fn a_dead_collector_costs_spans_and_no_request_and_gets_spans_when_it_is_back() 
         for _ in 0..2 {
             let collector = world.start_collector()?;
             // The first batch may go the way of the connection that was lost.
-            let before = exported(&mesh.metrics()?);
-            while exported(&mesh.metrics()?) == before {
+            let before = SPANS.exported(&mesh.metrics()?);
+            while SPANS.exported(&mesh.metrics()?) == before {
                 ensure!(clients::ab(&world.client, world.first(), 10)?.failed == 0);
                 sent += 10;
-                wait_for_all(&mesh, sent)?;
+                SPANS.wait_for_all(&mesh, sent)?;
             }
             let got = collector.spans().len();
-            ensure!(got == exported(&mesh.metrics()?) - before, "{protocol}: {got}");
+            ensure!(got == SPANS.exported(&mesh.metrics()?) - before, "{protocol}: {got}");
             mesh.proxy()
                 .wait_for_line("the collector takes spans again", DEADLINE)?;
             collector.stop()?;
             ensure!(clients::ab(&world.client, world.first(), 10)?.failed == 0);
             sent += 10;
-            wait_for_all(&mesh, sent)?;
+            SPANS.wait_for_all(&mesh, sent)?;
         }
     }
     Ok(())
@@ -71,17 +56,17 @@ fn a_slow_collector_costs_spans_beyond_the_queue_and_no_request() -> Result<()> 
     // The queue takes 4,096, and a batch of 512 is on its way.
     let requests = 6_000;
     ensure!(clients::ab(&world.client, world.first(), requests as u32)?.failed == 0);
-    let metrics = mesh.wait_for_metrics(DEADLINE, |metrics| dropped(metrics, "queue_full") > 0)?;
-    ensure!(exported(&metrics) == 0);
+    let metrics = mesh.wait_for_metrics(DEADLINE, |metrics| SPANS.dropped(metrics, "queue_full") > 0)?;
+    ensure!(SPANS.exported(&metrics) == 0);
     collector.answer(true);
-    let metrics = wait_for_all(&mesh, requests)?;
-    let lost = dropped(&metrics, "queue_full");
+    let metrics = SPANS.wait_for_all(&mesh, requests)?;
+    let lost = SPANS.dropped(&metrics, "queue_full");
     ensure!(
         (requests - 4_096 - 2 * 512..=requests - 4_096).contains(&lost),
         "{lost}"
     );
-    ensure!(dropped(&metrics, "export_failed") == 0);
-    ensure!(collector.spans().len() == exported(&metrics));
+    ensure!(SPANS.dropped(&metrics, "export_failed") == 0);
+    ensure!(collector.spans().len() == SPANS.exported(&metrics));
     collector.stop()
 }
 

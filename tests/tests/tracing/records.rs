@@ -7,12 +7,11 @@ use evenkeel_tests::clients;
 use evenkeel_tests::cluster::Family;
 use evenkeel_tests::collector::Record;
 use evenkeel_tests::document::Document;
-use evenkeel_tests::mesh::Mesh;
-use evenkeel_tests::metrics::Metrics;
 use evenkeel_tests::passing;
 use evenkeel_tests::service::Port;
 use evenkeel_tests::service::Service;
 
+use crate::fate::RECORDS;
 use crate::world::DEADLINE;
 use crate::world::World;
 
@@ -23,20 +22,6 @@ fn logging(world: &World, format: &str, settings: &str) -> String {
         "proxy: {{access_log: {{format: {format}, otlp: {{collector: \"http://{collector}\", service: client{settings}}}, \
          filter: {{status: [200, 5xx]}}}}}}"
     )
-}
-
-fn exported(metrics: &Metrics) -> usize {
-    metrics.value("evenkeel_access_log_exported_total", &[]) as usize
-}
-
-fn dropped(metrics: &Metrics, reason: &str) -> usize {
-    metrics.value("evenkeel_access_log_export_dropped_total", &[("reason", reason)]) as usize
-}
-
-/// Waits until every record of so many requests is exported or lost.
-fn wait_for_all(mesh: &Mesh, requests: usize) -> Result<Metrics> {
-    let lost = |metrics: &Metrics| dropped(metrics, "queue_full") + dropped(metrics, "export_failed");
-    mesh.wait_for_metrics(DEADLINE, |metrics| exported(metrics) + lost(metrics) == requests)
 }
 
 fn has(record: &Record, expected: &[(&str, &str)]) -> Result<()> {
@@ -137,25 +122,28 @@ fn a_dead_collector_costs_records_and_no_request_and_gets_records_when_it_is_bac
         let settings = logging(&world, "json", &format!(", timeout: 1s, protocol: {protocol}"));
         let mesh = world.client.mesh(&Document::of(&services).with(settings))?;
         ensure!(clients::ab(&world.client, world.first(), 200)?.failed == 0);
-        let metrics = wait_for_all(&mesh, 200)?;
+        let metrics = RECORDS.wait_for_all(&mesh, 200)?;
         ensure!(
-            dropped(&metrics, "export_failed") == 200,
+            RECORDS.dropped(&metrics, "export_failed") == 200,
             "{protocol}: {}",
-            exported(&metrics)
+            RECORDS.exported(&metrics)
         );
         mesh.proxy()
             .wait_for_line("the collector does not take log records", DEADLINE)?;
 
         let mut sent = 200;
         let collector = world.start_collector()?;
-        while exported(&mesh.metrics()?) == 0 {
+        while RECORDS.exported(&mesh.metrics()?) == 0 {
             ensure!(clients::ab(&world.client, world.first(), 10)?.failed == 0);
             sent += 10;
-            wait_for_all(&mesh, sent)?;
+            RECORDS.wait_for_all(&mesh, sent)?;
         }
         mesh.proxy()
             .wait_for_line("the collector takes log records again", DEADLINE)?;
-        ensure!(collector.records().len() == exported(&mesh.metrics()?), "{protocol}");
+        ensure!(
+            collector.records().len() == RECORDS.exported(&mesh.metrics()?),
+            "{protocol}"
+        );
         // The last ones go out when the proxy ends.
         let before = collector.records().len();
         ensure!(clients::ab(&world.client, world.first(), 50)?.failed == 0);
@@ -181,14 +169,14 @@ fn a_slow_collector_costs_records_beyond_the_room_and_no_request() -> Result<()>
     let mesh = world.client.mesh(&document)?;
     // Each record has more than 500 bytes, of which 1 MiB waits while as much is under way.
     let mut requests = 0;
-    while dropped(&mesh.metrics()?, "queue_full") == 0 {
+    while RECORDS.dropped(&mesh.metrics()?, "queue_full") == 0 {
         ensure!(requests < 30_000 && clients::ab(&world.client, world.first(), 2_000)?.failed == 0);
         requests += 2_000;
     }
-    ensure!(exported(&mesh.metrics()?) == 0);
+    ensure!(RECORDS.exported(&mesh.metrics()?) == 0);
     collector.answer(true);
-    let metrics = wait_for_all(&mesh, requests)?;
-    ensure!(dropped(&metrics, "export_failed") == 0);
-    ensure!(collector.records().len() == exported(&metrics) && exported(&metrics) > 1_000);
+    let metrics = RECORDS.wait_for_all(&mesh, requests)?;
+    ensure!(RECORDS.dropped(&metrics, "export_failed") == 0);
+    ensure!(collector.records().len() == RECORDS.exported(&metrics) && RECORDS.exported(&metrics) > 1_000);
     collector.stop()
 }
