@@ -191,7 +191,8 @@ pub(super) async fn establish(
     let gone = Rc::new(Cell::new(false));
     let noticed = Rc::clone(&gone);
     tokio::task::spawn_local(async move {
-        if let Err(error) = driver.await {
+        // Awaited where it is: moved, the task would have the room for it twice.
+        if let Err(error) = (&mut driver).await {
             tracing::debug!(%error, "an HTTP/2 connection to an endpoint ended");
         }
         shared.multiplexed.fetch_sub(1, Ordering::Relaxed);

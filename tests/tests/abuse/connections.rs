@@ -18,11 +18,14 @@ use nix::sys::resource::Resource;
 use nix::sys::resource::getrlimit;
 use nix::sys::resource::setrlimit;
 
+use crate::frames;
 use crate::world::DEADLINE;
 use crate::world::World;
 
 /// What each of the idle connections may cost, in bytes.
 const IDLE: u64 = 6 << 10;
+/// The same of HTTP/2, whose tables and buffers are the `h2` crate's.
+const IDLE_HTTP2: u64 = 24 << 10;
 
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const OPAQUE: &[u8] = b"\0 no protocol";
@@ -61,19 +64,36 @@ fn five_thousand_idle_connections_cost_a_few_kibibytes_each() -> Result<()> {
 }
 
 #[test]
-fn an_idle_opaque_connection_costs_a_few_kibibytes_with_its_upstream_side() -> Result<()> {
+fn an_idle_connection_costs_a_few_kibibytes_with_its_share_of_what_is_behind_it() -> Result<()> {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
     let world = World::new(|port| port)?;
     let listener = world.server.listen(world.own_endpoint())?;
-    // The first of them pay for what all share.
-    let mut pairs = exchanged(&world, &listener, 500)?;
-    let before = Usage::of(world.mesh.proxy())?.resident;
-    let count = 2500;
-    pairs.extend(exchanged(&world, &listener, count)?);
-    let each = Usage::of(world.mesh.proxy())?.resident.saturating_sub(before) / count as u64;
-    ensure!(each <= IDLE, "{each} bytes for each of {count}");
+    let opaque = each(&world, |count| exchanged(&world, &listener, count))?;
+    let http1 = each(&world, |count| {
+        let mut clients = connections(&world.client, world.web(), count)?;
+        clients.iter_mut().try_for_each(answered)?;
+        Ok(clients)
+    })?;
+    let http2 = each(&world, |count| {
+        let open = |_| frames::Connection::open(&world.client, world.web(), &[]);
+        let mut clients: Vec<_> = (0..count).map(open).collect::<Result<_>>()?;
+        clients.iter_mut().try_for_each(frames::Connection::exchange)?;
+        Ok(clients)
+    })?;
+    ensure!(
+        opaque <= IDLE && http1 <= IDLE && http2 <= IDLE_HTTP2,
+        "opaque {opaque}, HTTP/1 {http1}, HTTP/2 {http2}"
+    );
     world.witness()
+}
+
+/// Bytes that each of the connections holds in the proxy that are opened so many at once. The first of them pay for what all share.
+fn each<T>(world: &World, open: impl Fn(usize) -> Result<Vec<T>>) -> Result<u64> {
+    let _first = open(500)?;
+    let before = Usage::of(world.mesh.proxy())?.resident;
+    let held = open(2500)?;
+    Ok(Usage::of(world.mesh.proxy())?.resident.saturating_sub(before) / held.len() as u64)
 }
 
 /// So many connections over which bytes that are no protocol went there and back: both ends of each. One after the other: the

@@ -108,6 +108,17 @@ impl Connection {
         Ok(())
     }
 
+    /// Asks for a page, and reads it.
+    pub(crate) fn exchange(&mut self) -> Result<()> {
+        self.pour([frame(HEADERS, END_STREAM | END_HEADERS, 1, GET)])?;
+        while let Some((kind, _)) = self.next()? {
+            if kind == DATA {
+                return self.settles();
+            }
+        }
+        bail!("the connection ended before the page")
+    }
+
     /// The next frame: its kind and payload; nothing when the proxy has ended the connection.
     fn next(&mut self) -> Result<Option<(u8, Vec<u8>)>> {
         let mut head = [0; 9];

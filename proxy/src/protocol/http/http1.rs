@@ -53,7 +53,8 @@ pub async fn serve(session: &Session, stream: Stream, early: Vec<u8>) -> Result<
     let mut client = Client::new(stream, early);
     let (mut live, mut handling) = session.now();
     let mut requests: u32 = 0;
-    loop {
+    // What ends it is awaited behind the loop: an idle connection holds the room for all that a round of it may await.
+    let fault = loop {
         let Some(http) = &handling.http else {
             return Err(Reason::ProtocolMismatch);
         };
@@ -64,7 +65,7 @@ pub async fn serve(session: &Session, stream: Stream, early: Vec<u8>) -> Result<
             Next::Nothing => return Ok(()),
             Next::Idle => return Err(Reason::IdleTimeout),
             Next::Gone => return Err(Reason::DownstreamGone),
-            Next::Refused(fault) => return refuse(session, client, fault).await,
+            Next::Refused(fault) => break fault,
         };
         // The wait may have been long: the request is handled as of now.
         (live, handling) = session.now();
@@ -88,7 +89,8 @@ pub async fn serve(session: &Session, stream: Stream, early: Vec<u8>) -> Result<
                 return Err(reason);
             }
         }
-    }
+    };
+    refuse(session, client, fault).await
 }
 
 /// Answers a connection whose first bytes were HTTP, but not to be served, and closes it.
@@ -178,7 +180,7 @@ async fn exchange(
     };
     let clock = Clock::new(lines.limits(forward), started);
     let attempts = Attempts::begin(session, forward, cluster, &clock, &lines);
-    let changed = attempts.and_then(|attempts| {
+    let mut changed = attempts.and_then(|attempts| {
         if let Some(onward) = onward {
             request.carry(&client.ahead, onward);
         }
@@ -187,16 +189,16 @@ async fn exchange(
             .map(|changes| routing::change_lines(changes, request, &client.ahead));
         changes.unwrap_or(Ok(())).map(|()| attempts)
     });
-    match changed {
+    match &mut changed {
         Ok(attempts) => forward_to_endpoint(session, attempts, http, client, request, &mut record).await,
-        Err(reason) => answer(session, client, request, reason, Repeatable::Unsent, &mut record).await,
+        Err(reason) => answer(session, client, request, *reason, Repeatable::Unsent, &mut record).await,
     }
 }
 
 /// The attempts, until one of them has an answer.
 async fn forward_to_endpoint(
     session: &Session,
-    mut attempts: Attempts<'_>,
+    attempts: &mut Attempts<'_>,
     http: &HttpHandling,
     client: &mut Client,
     request: &mut RequestHead,
@@ -220,9 +222,9 @@ async fn forward_to_endpoint(
         let outcome = {
             let attempt = pin!(async {
                 match lease {
-                    Lease::One(up) => pass(session, &attempts, http, client, request, up, record).await,
+                    Lease::One(up) => pass(session, attempts, http, client, request, up, record).await,
                     // Boxed: an idle connection holds the room for everything that may come next.
-                    Lease::Two(up) => Box::pin(from_http1(session, &attempts, client, request, up, record)).await,
+                    Lease::Two(up) => Box::pin(from_http1(session, attempts, client, request, up, record)).await,
                 }
             });
             clock.watch(attempt).await
@@ -344,8 +346,7 @@ async fn pass(
     let mut incoming = Incoming::new(bounds.interim(), wanted);
     let mut rest = Rest::new(bounds.body_timeout);
     let terms = terms(session, attempts, http, client, request);
-    let head = verbatim::head(client, &mut up.stream, &mut outgoing, &mut incoming, &terms, &mut rest).await;
-    let head = match head {
+    let head = match verbatim::head(client, &mut up.stream, &mut outgoing, &mut incoming, &terms, &mut rest).await {
         Ok(head) => head,
         // Interim answers are followed by a final one of ours; it is sent once they are with the client.
         Err(reason) if reason == Reason::DownstreamGone || (incoming.begun && reason != Reason::TooManyInterim) => {

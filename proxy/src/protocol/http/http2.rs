@@ -45,6 +45,12 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Serves a connection whose first bytes are `early`, until it ends.
 pub async fn serve(session: Rc<Session>, stream: stream::Stream, early: Vec<u8>) -> Result<(), Reason> {
+    let mut served = greet(session, stream, early).await?;
+    served.run().await
+}
+
+/// Exchanges the first frames. What that takes, the configuration of now with it, is not held for as long as the connection.
+async fn greet(session: Rc<Session>, stream: stream::Stream, early: Vec<u8>) -> Result<Served, Reason> {
     let (_, handling) = session.now();
     let Some(http) = &handling.http else {
         return Err(Reason::ProtocolMismatch);
@@ -74,16 +80,14 @@ pub async fn serve(session: Rc<Session>, stream: stream::Stream, early: Vec<u8>)
         late.map(|()| Err(Reason::HeadTimeout))
     });
     let connection = connection.await?;
-    Served {
+    Ok(Served {
         session: Rc::clone(&session),
         streams: Rc::new(Streams::new(Instant::now())),
         most: http.max_requests,
         connection,
         seen,
         patience,
-    }
-    .run()
-    .await
+    })
 }
 
 /// A connection on which streams come and go.
@@ -113,7 +117,7 @@ enum Event {
 }
 
 impl Served {
-    async fn run(mut self) -> Result<(), Reason> {
+    async fn run(&mut self) -> Result<(), Reason> {
         let lifecycle = Rc::clone(&self.session);
         let mut draining = pin!(async move { lifecycle.context.lifecycle.reached(Phase::Parting).await });
         let (mut said_goodbye, mut idle) = (false, false);
@@ -169,7 +173,7 @@ impl Served {
     }
 
     /// Says why with a GOAWAY, if the client takes it at once, and closes.
-    async fn dismiss(mut self, reason: Reason) -> Result<(), Reason> {
+    async fn dismiss(&mut self, reason: Reason) -> Result<(), Reason> {
         self.connection.abrupt_shutdown(h2::Reason::ENHANCE_YOUR_CALM);
         poll_fn(|cx| {
             let _ = self.connection.poll_closed(cx);

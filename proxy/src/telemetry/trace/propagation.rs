@@ -17,6 +17,9 @@ const LONGEST_STATE: usize = 1_024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Formats([Option<Propagation>; 3]);
 
+/// What is configured unless something else is.
+const JUST_W3C: Formats = Formats([Some(Propagation::W3c), None, None]);
+
 impl Formats {
     /// These; what is there twice counts once.
     pub fn new(configured: &[Propagation]) -> Self {
@@ -137,7 +140,7 @@ impl Onward {
 
     /// Appends the lines to a head of HTTP/1.
     pub fn write_lines(&self, out: &mut Vec<u8>) {
-        if self.formats == Formats([Some(Propagation::W3c), None, None]) {
+        if self.formats == JUST_W3C {
             // What nearly everybody has, in one piece.
             out.extend_from_slice(&w3c::line(&self.context));
             return;
@@ -152,6 +155,20 @@ impl Onward {
 
     /// Puts the fields into a head of HTTP/2. One that is full keeps what it has.
     pub fn insert(&self, head: &mut HeaderMap) {
+        if self.formats == JUST_W3C {
+            if self.drops_state {
+                head.remove(w3c::TRACESTATE);
+            }
+            // What nearly everybody has, without a look at what others would have.
+            put(head, w3c::TRACEPARENT, &w3c::text(&self.context));
+            return;
+        }
+        self.clear(head);
+        self.each(|name, value| put(head, name, value));
+    }
+
+    /// Takes out of a head of HTTP/2 what is not replaced and must not stay.
+    fn clear(&self, head: &mut HeaderMap) {
         let several = [b3::TRACE, b3::SPAN, b3::PARENT, b3::SAMPLED, b3::FLAGS];
         for format in self.formats.iter() {
             match format {
@@ -160,14 +177,6 @@ impl Onward {
                 Propagation::B3Multi => several.iter().for_each(|name| drop(head.remove(name))),
             }
         }
-        self.each(|name, value| {
-            if let Ok(mut value) = HeaderValue::from_bytes(value) {
-                // It never comes again: in the table of HPACK it would be in the way of what does, and be looked for among all
-                // its like (2,600 instructions of a request).
-                value.set_sensitive(true);
-                let _ = head.try_insert(name, value);
-            }
-        });
     }
 
     #[inline]
@@ -188,5 +197,15 @@ impl Onward {
                 }
             }
         }
+    }
+}
+
+/// A field of HTTP/2. It never comes again: in the table of HPACK it would be in the way of what does, and be looked for among all
+/// its like (2,600 instructions of a request).
+#[inline]
+fn put(head: &mut HeaderMap, name: HeaderName, value: &[u8]) {
+    if let Ok(mut value) = HeaderValue::from_bytes(value) {
+        value.set_sensitive(true);
+        let _ = head.try_insert(name, value);
     }
 }
