@@ -14,6 +14,7 @@ pub mod ads;
 pub mod defaults;
 pub mod fault;
 pub mod file;
+pub mod host;
 mod known;
 pub mod mesh;
 mod report;

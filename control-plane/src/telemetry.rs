@@ -12,17 +12,16 @@ use crate::source::file::Reads;
 use crate::views::Views;
 use crate::webhook::Counts;
 use bytes::Bytes;
+use evenkeel_control_api::host::is_local;
 use evenkeel_control_api::serve::{Place, Server};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
-use hyper::http::uri::Authority;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
@@ -159,7 +158,7 @@ impl Pages {
             },
             "/live" => page(StatusCode::OK, TEXT, "live\n"),
             "/config_dump" => match peer {
-                Peer::InPod if !is_local(request.headers().get(header::HOST)) => page(
+                Peer::InPod if !is_for_here(request) => page(
                     StatusCode::FORBIDDEN,
                     TEXT,
                     "the Host of a request for this page must be an IP address or localhost\n",
@@ -207,13 +206,9 @@ async fn connection(stream: TcpStream, place: Place, pages: &Pages) {
     }
 }
 
-/// A name can be made to resolve to 127.0.0.1 by whoever owns it (DNS rebinding); an address cannot.
-fn is_local(host: Option<&HeaderValue>) -> bool {
-    let authority = host.and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
-    authority.is_some_and(|authority| {
-        let name = authority.host().trim_matches(['[', ']']);
-        name.parse::<IpAddr>().is_ok() || name.eq_ignore_ascii_case("localhost")
-    })
+fn is_for_here(request: &Request<Incoming>) -> bool {
+    let host = request.headers().get(header::HOST);
+    host.and_then(|host| host.to_str().ok()).is_some_and(is_local)
 }
 
 fn page(status: StatusCode, content_type: &'static str, text: impl Into<Bytes>) -> Response<Full<Bytes>> {

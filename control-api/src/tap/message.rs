@@ -113,10 +113,10 @@ pub struct Event {
     /// As the control plane names it.
     #[prost(string, tag = "21")]
     pub cluster: String,
-    /// As the client sent them.
+    /// As the client sent them: 100 at most, and 8 KiB of a head.
     #[prost(message, repeated, tag = "22")]
     pub request_headers: Vec<Header>,
-    /// As the client got them.
+    /// As the client got them, and as far.
     #[prost(message, repeated, tag = "23")]
     pub response_headers: Vec<Header>,
 }
@@ -124,10 +124,10 @@ pub struct Event {
 /// A field of a head.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct Header {
-    /// In lower case.
+    /// In lower case; its first 128 bytes.
     #[prost(string, tag = "1")]
     pub name: String,
-    /// `[redacted]` unless it was asked for.
+    /// `[redacted]` unless it was asked for; else its first 256 bytes.
     #[prost(string, tag = "2")]
     pub value: String,
 }

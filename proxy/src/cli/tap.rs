@@ -23,12 +23,12 @@ use std::time::UNIX_EPOCH;
 use tokio::signal::unix::Signal;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
-use tokio::time::timeout;
+use tokio::time::sleep;
 
 const TITLE: &str = "TIME          DIRECTION  STATUS         MS  METHOD   REQUEST                                   WAY, AND WHY IT FAILED\n";
 
-/// For the sum to be written, where stderr may be what nobody reads.
-const LAST_LINE: Duration = Duration::from_secs(1);
+/// For the last lines to be written where nobody may be reading, after an interrupt and at the end.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Which requests, and how they are shown.
 #[derive(Args, Debug, PartialEq)]
@@ -90,61 +90,84 @@ enum Output {
     Json,
 }
 
-/// Shows events until there were enough, somebody interrupts, nobody reads any more, or the proxy ends. A reader who is away, as
-/// behind a pager that waits, costs lines, which are counted.
+/// Shows events until there were enough, somebody interrupts, nobody reads any more, or the proxy ends; then says how many there were.
+/// A reader who is away, as behind a pager that waits, costs lines, which are counted.
 pub(super) async fn run(options: Options) -> Result<(), Failure> {
-    let failed = |reason: String| Failure::Failed(reason);
-    let told = |error: io::Error| failed(format!("cannot listen to signals: {error}"));
-    let mut interrupted = signal(SignalKind::interrupt()).map_err(told)?;
-    let mut terminated = signal(SignalKind::terminate()).map_err(told)?;
-    let lines = |started: io::Result<Lines>| started.map_err(|error| failed(format!("cannot start: {error}")));
-    let out = lines(Lines::start(io::stdout()))?;
+    let mut signals = Signals::listen()?;
+    let out = lines(io::stdout())?;
     let watching = tokio::select! {
         watching = tap::watch(options.admin.as_str(), options.request()) => watching,
-        () = either(&mut interrupted, &mut terminated) => return Ok(()),
+        () = signals.any() => return Ok(()),
     };
-    let mut watching = watching.map_err(|error| failed(format!("{}: {error}", options.admin)))?;
-    let (mut sum, mut ended, mut waits) = (Sum::default(), None, true);
+    let mut watching = watching.map_err(|error| Failure::Failed(format!("{}: {error}", options.admin)))?;
     if options.output == Output::Table {
         // A reader who is gone is noticed by the next line.
         let _ = out.show(TITLE.to_owned());
     }
-    while options.count.is_none_or(|count| sum.shown < count) {
-        let message = tokio::select! {
-            message = watching.next() => message,
-            () = either(&mut interrupted, &mut terminated) => {
-                waits = false;
-                break;
-            }
-            () = out.gone() => return Ok(()),
-        };
-        match message {
-            Ok(response) => sum.last = response,
-            Err(error) => {
-                ended = Some(error);
-                break;
-            }
+    let mut sum = Sum::default();
+    let (ended, grace) = tokio::select! {
+        ended = follow(&options, &mut watching, &out, &mut sum) => (ended, None),
+        () = signals.any() => (Ok(()), Some(GRACE)),
+        () = out.gone() => (Ok(()), None),
+    };
+    let enough = async {
+        match grace {
+            Some(grace) => sleep(grace).await,
+            None => signals.any().await,
         }
+    };
+    sum.leave(out.end(enough).await);
+    let told = lines(io::stderr())?;
+    let _ = told.show(sum.line());
+    // Nothing is left to be told when stderr cannot be written.
+    let _ = told.end(sleep(GRACE)).await;
+    ended.map_err(|error| Failure::Failed(error.to_string()))
+}
+
+/// Shows events until there were enough, or nobody reads them.
+async fn follow(
+    options: &Options,
+    watching: &mut tap::Watching,
+    out: &Lines,
+    sum: &mut Sum,
+) -> Result<(), tap::Failure> {
+    while options.count.is_none_or(|count| sum.shown < count) {
+        sum.last = watching.next().await?;
         let Some(event) = &sum.last.event else { continue };
         match out.show(options.line(event)) {
             Shown::Taken => sum.shown += 1,
             Shown::Lost => sum.away += 1,
-            Shown::Gone => return Ok(()),
+            Shown::Gone => break,
         }
     }
-    if waits {
+    Ok(())
+}
+
+fn lines(out: impl io::Write + Send + 'static) -> Result<Lines, Failure> {
+    Lines::start(out).map_err(|error| Failure::Failed(format!("cannot start: {error}")))
+}
+
+/// What ends the command: an interrupt, or whoever stops processes.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).map_err(|error| Failure::Failed(format!("cannot listen to signals: {error}")));
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+        })
+    }
+
+    /// Waits for the next one of either.
+    async fn any(&mut self) {
         tokio::select! {
-            () = out.end() => {}
-            () = either(&mut interrupted, &mut terminated) => {}
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
-    }
-    let told = lines(Lines::start(io::stderr()))?;
-    let _ = told.show(sum.line());
-    // Nothing is left to be told when stderr cannot be written.
-    let _ = timeout(LAST_LINE, told.end()).await;
-    match ended {
-        Some(error) => Err(failed(error.to_string())),
-        None => Ok(()),
     }
 }
 
@@ -158,17 +181,17 @@ struct Sum {
 }
 
 impl Sum {
+    /// So many of the lines were never written; the title may be one of them.
+    fn leave(&mut self, lines: u64) {
+        let left = lines.min(self.shown);
+        self.shown -= left;
+        self.away += left;
+    }
+
     fn line(&self) -> String {
         let WatchResponse { limited, lost, .. } = self.last;
         let (shown, slow) = (self.shown, lost + self.away);
         format!("{shown} events; not shown: {limited} above --limit, {slow} because this reader was too slow\n")
-    }
-}
-
-async fn either(one: &mut Signal, other: &mut Signal) {
-    tokio::select! {
-        _ = one.recv() => {}
-        _ = other.recv() => {}
     }
 }
 

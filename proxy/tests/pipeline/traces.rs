@@ -19,7 +19,7 @@ const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const SPAN: &str = "00f067aa0ba902b7";
 
 /// The heads that a server of this version got.
-async fn hearing(version: Version) -> (Server, Rc<RefCell<Vec<HeaderMap>>>) {
+pub(crate) async fn hearing(version: Version) -> (Server, Rc<RefCell<Vec<HeaderMap>>>) {
     let heard = Rc::<RefCell<Vec<HeaderMap>>>::default();
     let heads = Rc::clone(&heard);
     let server = Server::answering(version, move |ask| {
@@ -30,7 +30,7 @@ async fn hearing(version: Version) -> (Server, Rc<RefCell<Vec<HeaderMap>>>) {
 }
 
 /// A proxy with these settings, whose spans nobody gets.
-fn tracing(document: &str, settings: &str) -> Bench {
+pub(crate) fn tracing(document: &str, settings: &str) -> Bench {
     let section = format!("tracing: {{collector: \"http://127.0.0.1:9\", {settings}}}\n");
     let settings = mesh::load(&section).unwrap().settings;
     let (tracer, _) = Tracer::new(settings.tracing.as_ref().unwrap(), None).unwrap();

@@ -1,20 +1,31 @@
 //! Lines on their way to a reader who may be away, as behind a pager that waits: a thread may block on it, and nobody else.
 
+use std::cell::Cell;
 use std::io;
 use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 use std::thread;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 
-/// Lines that wait for the reader.
-const WAITING: usize = 4_096;
+/// Bytes that wait for the reader.
+const WAITING: usize = 4 << 20;
+/// What a line that waits costs besides its text.
+const OF_EACH: usize = 64;
 
 /// The way there.
 #[derive(Debug)]
 pub(super) struct Lines {
-    queue: mpsc::Sender<String>,
-    written: oneshot::Receiver<()>,
+    queue: mpsc::UnboundedSender<(String, OwnedSemaphorePermit)>,
+    /// Its permits are the bytes that there is room for.
+    room: Arc<Semaphore>,
+    taken: Cell<u64>,
+    written: Arc<AtomicU64>,
+    end: oneshot::Receiver<()>,
 }
 
 /// What becomes of a line.
@@ -22,7 +33,7 @@ pub(super) struct Lines {
 pub(super) enum Shown {
     /// It is written as soon as somebody reads.
     Taken,
-    /// So many wait that there is no room for it.
+    /// So much waits that there is no room for it.
     Lost,
     /// Nobody will read it.
     Gone,
@@ -31,26 +42,41 @@ pub(super) enum Shown {
 impl Lines {
     /// To `out`.
     pub(super) fn start(mut out: impl Write + Send + 'static) -> io::Result<Self> {
-        let (queue, mut lines) = mpsc::channel::<String>(WAITING);
-        let (done, written) = oneshot::channel();
+        let (queue, mut lines) = mpsc::unbounded_channel::<(String, OwnedSemaphorePermit)>();
+        let (done, end) = oneshot::channel();
+        let written = Arc::<AtomicU64>::default();
+        let count = Arc::clone(&written);
         thread::Builder::new().name("lines".to_owned()).spawn(move || {
-            while let Some(line) = lines.blocking_recv() {
+            while let Some((line, _place)) = lines.blocking_recv() {
                 if out.write_all(line.as_bytes()).and_then(|()| out.flush()).is_err() {
                     break;
                 }
+                count.fetch_add(1, Ordering::Relaxed);
             }
-            // Nobody waits for it where the command was interrupted.
+            // Nobody waits for it where the reader was away for too long.
             let _ = done.send(());
         })?;
-        Ok(Self { queue, written })
+        Ok(Self {
+            queue,
+            room: Arc::new(Semaphore::new(WAITING)),
+            taken: Cell::new(0),
+            written,
+            end,
+        })
     }
 
     /// Shows a line, which ends with a line feed.
     pub(super) fn show(&self, line: String) -> Shown {
-        match self.queue.try_send(line) {
-            Ok(()) => Shown::Taken,
-            Err(TrySendError::Full(_)) => Shown::Lost,
-            Err(TrySendError::Closed(_)) => Shown::Gone,
+        let bytes = u32::try_from(line.len() + OF_EACH).unwrap_or(u32::MAX);
+        let Ok(place) = Arc::clone(&self.room).try_acquire_many_owned(bytes) else {
+            return Shown::Lost;
+        };
+        match self.queue.send((line, place)) {
+            Ok(()) => {
+                self.taken.set(self.taken.get() + 1);
+                Shown::Taken
+            }
+            Err(_) => Shown::Gone,
         }
     }
 
@@ -59,18 +85,23 @@ impl Lines {
         self.queue.closed().await;
     }
 
-    /// Waits until all of them are written, or nobody reads any more.
-    pub(super) async fn end(self) {
+    /// Waits until all of them are written, or nobody reads any more, or `enough`. Returns how many are not.
+    pub(super) async fn end(self, enough: impl Future<Output = ()>) -> u64 {
         drop(self.queue);
-        // An error: the thread has ended, too.
-        let _ = self.written.await;
+        tokio::select! {
+            // An error: the thread has ended, too.
+            _ = self.end => {}
+            () = enough => {}
+        }
+        self.taken.get() - self.written.load(Ordering::Relaxed)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
+    use std::future::pending;
+    use std::future::ready;
     use std::sync::Mutex;
     use std::sync::mpsc::Receiver;
     use std::sync::mpsc::Sender;
@@ -121,14 +152,28 @@ mod tests {
         let lines = lines.unwrap();
         assert_eq!(lines.show("first\n".to_owned()), Shown::Taken);
         asks.recv().unwrap();
-        for _ in 0..WAITING {
+        let long = format!("{}\n", "m".repeat(WAITING / 4));
+        for _ in 0..3 {
+            assert_eq!(lines.show(long.clone()), Shown::Taken);
+        }
+        assert_eq!(lines.show(long.clone()), Shown::Lost);
+        assert_eq!(lines.show("last\n".to_owned()), Shown::Taken);
+        drop(call);
+        assert_eq!(lines.end(pending()).await, 0);
+        let expected = format!("first\n{}last\n", long.repeat(3));
+        assert_eq!(String::from_utf8(read.lock().unwrap().clone()).unwrap(), expected);
+    }
+
+    #[tokio::test]
+    async fn lines_that_nobody_has_read_are_counted_when_there_was_enough() {
+        let ((asked, asks), (_call, back)) = (channel(), channel());
+        let read = Arc::default();
+        let lines = Lines::start(Away { asked, back, read }).unwrap();
+        for _ in 0..3 {
             assert_eq!(lines.show("more\n".to_owned()), Shown::Taken);
         }
-        assert_eq!(lines.show("lost\n".to_owned()), Shown::Lost);
-        drop(call);
-        lines.end().await;
-        let expected = format!("first\n{}", "more\n".repeat(WAITING));
-        assert_eq!(String::from_utf8(read.lock().unwrap().clone()).unwrap(), expected);
+        asks.recv().unwrap();
+        assert_eq!(lines.end(ready(())).await, 3);
     }
 
     #[tokio::test]
@@ -137,6 +182,6 @@ mod tests {
         assert_eq!(lines.show("one\n".to_owned()), Shown::Taken);
         lines.gone().await;
         assert_eq!(lines.show("two\n".to_owned()), Shown::Gone);
-        lines.end().await;
+        assert_eq!(lines.end(pending()).await, 1);
     }
 }

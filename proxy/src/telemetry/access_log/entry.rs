@@ -4,6 +4,7 @@ use super::WorkerLog;
 use super::head::Head;
 use super::head::Told;
 use super::head::Wanted;
+use super::head::cut;
 use super::origin::Origin;
 use crate::failure::Reason;
 use crate::telemetry::tap::Listening;
@@ -183,9 +184,9 @@ impl Entry {
         (path, query): (&[u8], Option<&[u8]>),
         authority: Option<&[u8]>,
     ) {
-        let (method, path) = (head(method, LONGEST_NAME), head(path, LONGEST_PATH));
-        let query = query.map(|query| head(query, LONGEST_PATH));
-        let authority = authority.map(|authority| head(authority, LONGEST_NAME));
+        let (method, path) = (cut(method, LONGEST_NAME), cut(path, LONGEST_PATH));
+        let query = query.map(|query| cut(query, LONGEST_PATH));
+        let authority = authority.map(|authority| cut(authority, LONGEST_NAME));
         let length = |part: Option<&[u8]>| part.map_or(0, <[u8]>::len);
         let mut text = Vec::with_capacity(method.len() + path.len() + 1 + length(query) + length(authority));
         text.extend_from_slice(method);
@@ -306,10 +307,6 @@ impl Entry {
             taps.tell(self, outcome);
         }
     }
-}
-
-fn head(bytes: &[u8], most: usize) -> &[u8] {
-    &bytes[..bytes.len().min(most)]
 }
 
 #[cfg(test)]

@@ -4,7 +4,9 @@ use http::HeaderMap;
 use http::HeaderName;
 use http::HeaderValue;
 
-/// Of the value of one field.
+/// Of the name of one field.
+const LONGEST_NAME: usize = 256;
+/// Of its value.
 const LONGEST: usize = 1_024;
 /// Fields of one head, where all of them are told.
 const MOST: usize = 128;
@@ -83,7 +85,8 @@ impl Wanted {
         if self.all {
             head.each(&mut |name, value| {
                 if told.all.len() < MOST {
-                    told.all.push((name.into(), cut(value).into()));
+                    told.all
+                        .push((cut(name, LONGEST_NAME).into(), cut(value, LONGEST).into()));
                 }
             });
         }
@@ -93,7 +96,7 @@ impl Wanted {
 
 impl Told {
     pub(super) fn of(wanted: &[HeaderName], head: &(impl Head + ?Sized)) -> Self {
-        let value = |name| head.first(name).map(|value| cut(value).into());
+        let value = |name| head.first(name).map(|value| cut(value, LONGEST).into());
         Self {
             wanted: wanted.iter().map(value).collect(),
             all: Vec::new(),
@@ -110,6 +113,7 @@ impl Told {
     }
 }
 
-fn cut(value: &[u8]) -> &[u8] {
-    &value[..value.len().min(LONGEST)]
+/// The beginning of it.
+pub(in crate::telemetry) fn cut(bytes: &[u8], most: usize) -> &[u8] {
+    &bytes[..bytes.len().min(most)]
 }

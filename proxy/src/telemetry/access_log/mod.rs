@@ -36,6 +36,7 @@ pub(super) use head::Field;
 pub use head::Head;
 pub use head::Told;
 pub use head::Wanted;
+pub(super) use head::cut;
 pub use origin::Origin;
 pub use otlp::Exporter;
 pub use time::rfc3339;

@@ -7,6 +7,7 @@ use crate::telemetry::access_log::Asked;
 use crate::telemetry::access_log::Entry;
 use crate::telemetry::access_log::Field;
 use crate::telemetry::access_log::Outcome;
+use crate::telemetry::access_log::cut;
 use crate::telemetry::access_log::escaped;
 use crate::telemetry::access_log::flags_of;
 use evenkeel_control_api::tap::Event;
@@ -56,19 +57,56 @@ pub(super) fn event(entry: &Entry, outcome: &Outcome, values: &Values, counts: &
     }
 }
 
-/// Fields of one head and bytes of one value, as far as they are told: a thousand events may wait for each who listens.
+/// How much of one head is told: a thousand events may wait for each who listens.
 const MOST_FIELDS: usize = 100;
+const MOST_BYTES: usize = 8_192;
+/// Of one name and of one value.
+const LONGEST_NAME: usize = 128;
 const LONGEST_VALUE: usize = 256;
 
 fn headers(fields: &[Field], values: &Values, counts: &Counts) -> Vec<Header> {
-    let header = |(name, value): &Field| Header {
-        name: escaped(&name.to_ascii_lowercase()),
-        value: if values.tell(name) {
-            escaped(&value[..value.len().min(LONGEST_VALUE)])
-        } else {
-            counts.redacted.fetch_add(1, Ordering::Relaxed);
-            REDACTED.to_owned()
-        },
+    let mut bytes = 0;
+    let header = |(name, value): &Field| {
+        let header = Header {
+            name: escaped(&cut(name, LONGEST_NAME).to_ascii_lowercase()),
+            value: if values.tell(name) {
+                escaped(cut(value, LONGEST_VALUE))
+            } else {
+                counts.redacted.fetch_add(1, Ordering::Relaxed);
+                REDACTED.to_owned()
+            },
+        };
+        bytes += header.name.len() + header.value.len();
+        (bytes <= MOST_BYTES).then_some(header)
     };
-    fields.iter().take(MOST_FIELDS).map(header).collect()
+    fields.iter().take(MOST_FIELDS).map_while(header).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of a head with this field, so many times.
+    fn told(times: usize, name: &[u8], value: &[u8]) -> Vec<Header> {
+        let fields = vec![(name.into(), value.into()); times];
+        headers(&fields, &Values::All, &Counts::default())
+    }
+
+    #[test]
+    fn long_names_and_values_are_told_by_their_beginnings() {
+        let told = told(1, &[b'A'; 300], &[b'v'; 300]);
+        assert_eq!(
+            (told[0].name.as_str(), told[0].value.as_str()),
+            ("a".repeat(128).as_str(), "v".repeat(256).as_str())
+        );
+    }
+
+    #[test]
+    fn of_a_large_head_the_first_fields_are_told() {
+        assert_eq!(told(120, b"a", b"b").len(), 100);
+        // 384 bytes each.
+        assert_eq!(told(30, &[b'a'; 128], &[b'v'; 300]).len(), 21);
+        // What is escaped takes four.
+        assert_eq!(told(30, b"a", &[0xff; 256]).len(), 7);
+    }
 }

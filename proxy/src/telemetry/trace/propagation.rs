@@ -123,6 +123,13 @@ impl Onward {
         })
     }
 
+    /// Whether a field of this name is written.
+    pub fn writes(&self, name: &HeaderName) -> bool {
+        let mut writes = false;
+        self.each(|written, _| writes |= written == *name);
+        writes
+    }
+
     /// Without the formats that would write this field; `None`: nothing is left to say.
     pub fn without(mut self, name: &HeaderName) -> Option<Self> {
         for format in &mut self.formats.0 {

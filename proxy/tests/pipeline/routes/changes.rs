@@ -1,10 +1,12 @@
 //! What is changed on the way, of requests and of answers.
 
+use super::addition;
 use super::ask;
 use super::bench;
 use super::forward;
 use super::get;
 use super::host;
+use super::manager;
 use super::mutations;
 use super::reflecting;
 use super::route;
@@ -15,8 +17,13 @@ use crate::support::document_of;
 use crate::support::nobody;
 use crate::support::over_both_families;
 use crate::support::server::Server;
+use crate::traces::hearing;
+use crate::traces::tracing;
 use evenkeel_control_api::mesh;
+use evenkeel_control_api::resource::listener::ForwardedFor;
 use evenkeel_control_api::resource::matcher::Substitution;
+use evenkeel_control_api::resource::route::AppendAction;
+use evenkeel_control_api::resource::route::HeaderMutations;
 use evenkeel_control_api::resource::route::HostRewrite;
 use evenkeel_control_api::resource::route::PathMatch;
 use evenkeel_control_api::resource::route::PathRewrite;
@@ -48,6 +55,42 @@ fn fields_are_changed_on_both_ways() {
                 )
             );
             assert!(!headers.contains_key("x-secret"), "{pairing}");
+        }
+    });
+}
+
+/// What an endpoint gets of a field that a route changes so, of a request that the proxy gives its part in a trace; `ours`: what the
+/// proxy has written itself.
+#[test]
+fn a_field_that_the_proxy_writes_is_there_for_a_route() {
+    over_both_families(async || {
+        for (client, endpoint) in PAIRINGS {
+            for (name, action, expected) in [
+                ("traceparent", AppendAction::AddIfAbsent, &["ours"][..]),
+                ("traceparent", AppendAction::OverwriteIfPresent, &["given"]),
+                ("traceparent", AppendAction::Overwrite, &["given"]),
+                ("traceparent", AppendAction::Append, &["ours", "given"]),
+                ("x-forwarded-for", AppendAction::AddIfAbsent, &["ours"]),
+                ("b3", AppendAction::AddIfAbsent, &["given"]),
+                ("b3", AppendAction::OverwriteIfPresent, &[]),
+            ] {
+                let (server, heard) = hearing(endpoint).await;
+                let mut resources = services(endpoint.protocol(), &[server.address]);
+                route(&mut resources).mutations.request = HeaderMutations {
+                    remove: Vec::new(),
+                    add: vec![addition(name, "given", action)],
+                };
+                manager(&mut resources).forwarded_for = ForwardedFor::Append;
+                let bench = tracing("", "sample: 0%");
+                bench.enforce(&resources);
+                bench.ask(client, ask("GET", "/", &[])).await;
+                let heads = heard.borrow();
+                let told = heads[0].get_all(name).iter();
+                let told: Vec<_> = told
+                    .map(|value| if value == "given" { "given" } else { "ours" })
+                    .collect();
+                assert_eq!(told, expected, "{client:?} to {endpoint:?}: {action:?} {name}");
+            }
         }
     });
 }

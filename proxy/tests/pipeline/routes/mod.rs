@@ -15,6 +15,7 @@ use crate::support::web;
 use evenkeel_control_api::mesh;
 use evenkeel_control_api::resource::Resources;
 use evenkeel_control_api::resource::RouteConfiguration;
+use evenkeel_control_api::resource::listener::HttpConnectionManager;
 use evenkeel_control_api::resource::listener::NetworkFilter;
 use evenkeel_control_api::resource::listener::RouteSource;
 use evenkeel_control_api::resource::route::Action;
@@ -52,19 +53,24 @@ fn cluster(number: usize) -> String {
     format!("outbound|80||service{number}")
 }
 
-/// The routes of the first service, which are one for everything.
-fn routes(resources: &mut Resources) -> &mut RouteConfiguration {
+/// What is done with requests to the first service.
+fn manager(resources: &mut Resources) -> &mut HttpConnectionManager {
     let listener = resources
         .listeners
         .iter_mut()
         .find(|listener| listener.addresses.contains(&web()));
     let chain = &mut listener.expect("the listener of the first service").chains[0];
     match &mut chain.filter {
-        NetworkFilter::Http(manager) => match &mut manager.routes {
-            RouteSource::Inline(routes) => routes,
-            RouteSource::Named(name) => panic!("{name}"),
-        },
+        NetworkFilter::Http(manager) => manager,
         NetworkFilter::Tcp(proxy) => panic!("{proxy:?}"),
+    }
+}
+
+/// Its routes, which are one for everything.
+fn routes(resources: &mut Resources) -> &mut RouteConfiguration {
+    match &mut manager(resources).routes {
+        RouteSource::Inline(routes) => routes,
+        RouteSource::Named(name) => panic!("{name}"),
     }
 }
 

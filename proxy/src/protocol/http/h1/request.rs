@@ -400,10 +400,10 @@ impl RequestHead {
             out.extend_from_slice(list);
             out.extend_from_slice(b"\r\n");
         }
-        write::fields(self.added(), out);
         if let Some(onward) = &self.onward {
             onward.write_lines(out);
         }
+        write::fields(self.added(), out);
         out.extend_from_slice(b"\r\n");
     }
 
@@ -453,11 +453,11 @@ impl RequestHead {
         if let Some(list) = &self.forwarded_for {
             append(FORWARDED_FOR.as_bytes(), list, headers)?;
         }
-        for (name, value) in self.added() {
-            append(name.as_str().as_bytes(), value.as_bytes(), headers)?;
-        }
         if let Some(onward) = &self.onward {
             onward.insert(headers);
+        }
+        for (name, value) in self.added() {
+            append(name.as_str().as_bytes(), value.as_bytes(), headers)?;
         }
         Ok(request)
     }

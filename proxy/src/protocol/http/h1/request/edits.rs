@@ -142,7 +142,8 @@ impl Fields for RequestFields<'_> {
 
 impl Head for RequestFields<'_> {
     fn has(&self, name: &HeaderName) -> bool {
-        self.value(name, 0).is_some()
+        let written = |onward: &Onward| onward.writes(name);
+        self.value(name, 0).is_some() || self.head.onward.as_ref().is_some_and(written)
     }
 
     fn remove(&mut self, name: &HeaderName) {
