@@ -37,6 +37,7 @@ pub use opentelemetry::trace::TraceId;
 pub use propagation::Formats;
 pub use propagation::Onward;
 pub use propagation::carries;
+pub use propagation::introduce;
 pub use span::Asked;
 pub use span::Span;
 

@@ -168,3 +168,11 @@ fn whatever_comes_what_goes_on_is_valid_and_the_same_trace() {
         );
     }
 }
+
+#[test]
+fn the_table_of_hpack_gets_our_field_from_the_first_head_of_a_connection_alone() {
+    let mut head = onward(Formats::new(&[Propagation::W3c]), &HeaderMap::new());
+    assert!(head["traceparent"].is_sensitive());
+    propagation::introduce(&mut head);
+    assert!(!head["traceparent"].is_sensitive());
+}

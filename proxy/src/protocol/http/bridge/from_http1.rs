@@ -18,6 +18,7 @@ use crate::protocol::http::routing::change_answer;
 use crate::protocol::http::verify::verify_answer;
 use crate::protocol::{Interim, Session};
 use crate::telemetry::RequestRecord;
+use crate::telemetry::trace;
 use crate::upstream::Http2;
 use ::http::header::CONTENT_LENGTH;
 use ::http::{Method, Response, StatusCode};
@@ -43,9 +44,12 @@ pub(in crate::protocol::http) async fn from_http1(
         reused,
         request,
     };
-    let head = request
+    let mut head = request
         .to_http(&client.ahead)
         .map_err(|fault| failed(fault.reason, Repeatable::No))?;
+    if !reused {
+        trace::introduce(head.headers_mut());
+    }
     let whole = matches!(request.framing, Framing::None | Framing::Length(0));
     let opened = poll_fn(|cx| up.sender.poll_ready(cx))
         .await

@@ -16,7 +16,7 @@ use crate::protocol::http::routing::change_answer;
 use crate::protocol::http::verify::verify_answer;
 use crate::protocol::{Interim, Session};
 use crate::telemetry::RequestRecord;
-use crate::telemetry::trace::Onward;
+use crate::telemetry::trace::{self, Onward};
 use crate::upstream::{Http1, Http2};
 use ::http::header::{CONTENT_LENGTH, EXPECT};
 use ::http::{Method, Request, Response, Version, request};
@@ -153,9 +153,13 @@ pub(in crate::protocol::http) async fn to_http2(
         reused,
         request,
     };
-    let opened = poll_fn(|cx| up.sender.poll_ready(cx))
-        .await
-        .and_then(|()| up.sender.send_request(stream.request(), stream.whole));
+    let opened = poll_fn(|cx| up.sender.poll_ready(cx)).await.and_then(|()| {
+        let mut request = stream.request();
+        if !reused {
+            trace::introduce(request.headers_mut());
+        }
+        up.sender.send_request(request, stream.whole)
+    });
     let (mut response, send) = opened.map_err(|error| failed(classify(&error, &up), Repeatable::Unsent))?;
     let mut far = Side::Two(Two::sending(send));
     stream.upward.rewind();
