@@ -4,6 +4,7 @@ mod clusters;
 mod faults;
 mod fields;
 mod filters;
+mod mesh_route_refusals;
 mod mesh_routes;
 mod properties;
 mod refusals;
