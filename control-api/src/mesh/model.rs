@@ -1,6 +1,7 @@
 //! The plain model of a mesh: what a mesh document says, with every default filled in. A control plane builds the same
 //! from what it watches.
 
+mod family;
 pub mod ranges;
 mod routes;
 
@@ -12,6 +13,8 @@ use crate::resource::cluster::TcpOptions;
 use crate::resource::endpoint::Locality;
 use crate::resource::listener::ForwardedFor;
 use crate::resource::listener::Http2Options;
+pub use family::Apart;
+pub use family::Family;
 pub use routes::Backend;
 pub use routes::Field;
 pub use routes::GrpcMethod;
@@ -79,6 +82,8 @@ pub struct ServicePort {
     pub limits: TrafficLimits,
     /// Who serves.
     pub endpoints: Endpoints,
+    /// Who serves connections to VIPs of this family instead; `None`: the same.
+    pub apart: Option<Apart>,
     /// Where connections to the VIPs go.
     pub routes: Routes,
 }
@@ -249,6 +254,7 @@ impl ServicePort {
             affinity: Affinity::None,
             limits: TrafficLimits::default(),
             endpoints: Endpoints::Known(Vec::new()),
+            apart: None,
             routes: Routes::Own,
         }
     }

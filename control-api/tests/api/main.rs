@@ -1,6 +1,7 @@
 //! The crate from outside: documents in, resources or faults out.
 
 mod clusters;
+mod families;
 mod faults;
 mod fields;
 mod filters;

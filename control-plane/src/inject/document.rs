@@ -10,9 +10,8 @@ use std::time::Duration;
 
 /// Where the pod's token is, in the proxy's container.
 pub(super) const TOKEN: &str = "/var/run/secrets/evenkeel/token";
-/// Who the proxy is. Kubernetes puts the names in.
+/// Who the proxy is, and where. Kubernetes puts the names in.
 const NODE: &str = "$(POD_NAME).$(POD_NAMESPACE)";
-/// And where it is.
 const NAMESPACE: &str = "$(POD_NAMESPACE)";
 /// As in the mesh document: no shorter drain of an ordinary container, unless its deadline is.
 const LEAST_DRAIN: Duration = Duration::from_secs(5);
@@ -84,17 +83,11 @@ struct Document<'a> {
 #[derive(Serialize)]
 struct ControlPlane<'a> {
     servers: [&'a str; 1],
-    node: Node,
     ca: &'a str,
     token: &'static str,
     startup: Startup,
     #[serde(skip_serializing_if = "Option::is_none")]
     on_demand: Option<OnDemand<'a>>,
-}
-
-#[derive(Serialize)]
-struct Node {
-    id: &'static str,
 }
 
 #[derive(Serialize)]
@@ -147,7 +140,6 @@ pub(super) fn text(
     let document = Document {
         control_plane: ControlPlane {
             servers: [&control_plane.address],
-            node: Node { id: NODE },
             ca,
             token: TOKEN,
             startup: Startup {
@@ -175,20 +167,33 @@ pub(super) fn text(
                 AccessLog::Text => "text",
                 AccessLog::Json => "json",
             },
-            metrics: settings.telemetry.metrics_of(workload, NAMESPACE),
+            metrics: settings.telemetry.metrics_of(workload),
             app_health,
         },
         tracing: settings.telemetry.tracing_of(workload),
     };
+    let mut document = escaped(serde_json::to_value(&document).expect("keys are texts, and numbers are finite"));
+    document["control_plane"]["node"]["id"] = NODE.into();
+    if settings.telemetry.metrics.is_some() {
+        document["proxy"]["metrics"]["namespace"] = NAMESPACE.into();
+    }
     let text = super::yaml::write(&document);
-    // Kubernetes reads `$$` as `$`, and puts a variable in for `$(NAME)`: the node's id has the first of those.
-    let escaped = text.replace('$', "$$");
-    // In quotes: the pod 1 of the namespace 5 is no number.
-    let put_in = |text: String, name: &str| text.replacen(&name.replace('$', "$$"), &format!("\"{name}\""), 1);
-    let escaped = put_in(escaped, NODE);
-    match settings.telemetry.metrics {
-        Some(_) => put_in(escaped, NAMESPACE),
-        None => escaped,
+    // In quotes: the pod 1 of the namespace 5 is no number. No other `$` stands alone.
+    let quoted = |text: String, name: &str| text.replace(&format!(" {name}"), &format!(" \"{name}\""));
+    quoted(quoted(text, NODE), NAMESPACE)
+}
+
+/// What Kubernetes reads as this: it takes `$$` for `$`, and puts a variable in for `$(NAME)`.
+fn escaped(value: Value) -> Value {
+    let text = |text: String| text.replace('$', "$$");
+    match value {
+        Value::String(string) => text(string).into(),
+        Value::Array(values) => values.into_iter().map(escaped).collect(),
+        Value::Object(fields) => fields
+            .into_iter()
+            .map(|(key, value)| (text(key), escaped(value)))
+            .collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => value,
     }
 }
 

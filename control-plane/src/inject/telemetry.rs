@@ -64,13 +64,12 @@ impl Telemetry {
         Some(tracing)
     }
 
-    /// `proxy.metrics:` of the document of a pod of this workload and namespace.
-    pub(super) fn metrics_of(&self, workload: Option<&str>, namespace: &str) -> Option<Map<String, Value>> {
+    /// `proxy.metrics:` of the document of a pod of this workload, but for its namespace.
+    pub(super) fn metrics_of(&self, workload: Option<&str>) -> Option<Map<String, Value>> {
         let mut metrics = self.metrics.clone()?;
         if let (Some(Value::Object(push)), Some(workload)) = (metrics.get_mut("push"), workload) {
             push.insert("service".to_owned(), service(workload).into());
         }
-        metrics.insert("namespace".to_owned(), namespace.into());
         metrics.extend(workload.map(|workload| ("workload".to_owned(), workload.into())));
         Some(metrics)
     }

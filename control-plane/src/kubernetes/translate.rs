@@ -2,9 +2,9 @@
 //!
 //! | of the cluster | becomes |
 //! |---|---|
-//! | a Service with cluster IPs | VIPs, with its TCP ports; each endpoint has one address, of the first VIP's family where it has one |
+//! | a Service with cluster IPs | VIPs, with its TCP ports; whoever dials one is served by the endpoints of its family, where there are any |
 //! | a headless Service | a service without VIPs, whose endpoints are reached at each of their addresses |
-//! | `type: ExternalName` | a service without VIPs, whose endpoint is a name: a backend of routes |
+//! | `type: ExternalName` | a service without VIPs, whose endpoint is a name: for gRPC's own clients, who resolve nothing themselves |
 //! | hints of all endpoints | for each zone that they name, the service with the endpoints that are for it |
 
 mod endpoints;
@@ -16,7 +16,7 @@ use super::verdict::{Place, Verdict};
 use super::world::World;
 use crate::views::Served;
 use endpoints::Candidates;
-use evenkeel_control_api::mesh::model::{self, Affinity, Endpoints, NamedEndpoint};
+use evenkeel_control_api::mesh::model::{self, Affinity, Apart, Endpoint, Endpoints, NamedEndpoint};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -43,8 +43,9 @@ pub fn service(world: &World, key: &Key, cluster_domain: &str) -> (Option<Served
         Reach::Vips(_) | Reach::Headless => None,
     };
     let mut ports = Vec::with_capacity(service.ports.len());
-    let mut zones: BTreeMap<Arc<str>, Vec<Option<Endpoints>>> = BTreeMap::new();
+    let mut zones: BTreeMap<Arc<str>, Near> = BTreeMap::new();
     for (place, port) in service.ports.iter().enumerate() {
+        let mut apart = None;
         let endpoints = if let Some(name) = external {
             Endpoints::Named(NamedEndpoint {
                 name: name.clone(),
@@ -52,12 +53,19 @@ pub fn service(world: &World, key: &Key, cluster_domain: &str) -> (Option<Served
             })
         } else {
             let candidates = candidates(world, key, service, port);
-            for (zone, endpoints) in candidates.by_zone() {
-                let ports = zones.entry(zone).or_default();
-                ports.resize(place, None);
-                ports.push(Some(Endpoints::Known(endpoints)));
+            if let Some(family) = service.family() {
+                for (zone, endpoints) in candidates.by_zone(family) {
+                    zones.entry(zone).or_default().endpoints.insert(place, endpoints);
+                }
             }
-            Endpoints::Known(candidates.all())
+            if let Some(family) = service.family_apart() {
+                for (zone, endpoints) in candidates.by_zone(family) {
+                    zones.entry(zone).or_default().apart.insert(place, endpoints);
+                }
+                let endpoints = candidates.all(Some(family));
+                apart = Some(Apart { family, endpoints });
+            }
+            Endpoints::Known(candidates.all(service.family()))
         };
         ports.push(model::ServicePort {
             protocol: port.protocol,
@@ -67,6 +75,7 @@ pub fn service(world: &World, key: &Key, cluster_domain: &str) -> (Option<Served
                 Affinity::None
             },
             endpoints,
+            apart,
             ..model::ServicePort::new(port.number)
         });
     }
@@ -78,7 +87,7 @@ pub fn service(world: &World, key: &Key, cluster_domain: &str) -> (Option<Served
     let found = gateway::attach(world, key, Some(&mut everywhere), &name_of);
     let zones = zones
         .into_iter()
-        .map(|(zone, endpoints)| (zone, narrowed(&everywhere, endpoints)));
+        .map(|(zone, near)| (zone, narrowed(&everywhere, near)));
     let served = Served {
         zones: zones.collect(),
         everywhere,
@@ -86,12 +95,22 @@ pub fn service(world: &World, key: &Key, cluster_domain: &str) -> (Option<Served
     (Some(served), found)
 }
 
-/// The service with these endpoints, port by port; those of all where nothing is said.
-fn narrowed(service: &model::Service, endpoints: Vec<Option<Endpoints>>) -> model::Service {
+/// The endpoints that are for a zone, by the place of their port.
+#[derive(Default)]
+struct Near {
+    endpoints: BTreeMap<usize, Vec<Endpoint>>,
+    apart: BTreeMap<usize, Vec<Endpoint>>,
+}
+
+/// The service with these endpoints; those of all where nothing is said.
+fn narrowed(service: &model::Service, near: Near) -> model::Service {
     let mut service = service.clone();
-    for (port, endpoints) in service.ports.iter_mut().zip(endpoints) {
-        if let Some(endpoints) = endpoints {
-            port.endpoints = endpoints;
+    for (place, endpoints) in near.endpoints {
+        service.ports[place].endpoints = Endpoints::Known(endpoints);
+    }
+    for (place, endpoints) in near.apart {
+        if let Some(apart) = &mut service.ports[place].apart {
+            apart.endpoints = endpoints;
         }
     }
     service

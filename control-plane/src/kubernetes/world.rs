@@ -4,6 +4,7 @@ use super::key::Key;
 use super::kind::Kind;
 use super::objects::{Endpoint, EndpointSlice, Kept, Namespace, Node, Object, Pod, Reach, Service, Urgency};
 use super::verdict::{Subject, Verdict};
+use evenkeel_control_api::mesh::model::Family;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Something that a watch has seen.
@@ -291,11 +292,15 @@ impl World {
 }
 
 /// What somebody who names a service depends on.
-fn shape(object: Option<&Object>) -> Option<(std::mem::Discriminant<Reach>, Vec<u16>)> {
+fn shape(object: Option<&Object>) -> Option<(std::mem::Discriminant<Reach>, Vec<u16>, Option<Family>)> {
     match object? {
         Object::Service(service) => {
             let ports = service.ports.iter().map(|port| port.number.get());
-            Some((std::mem::discriminant(&service.reach), ports.collect()))
+            Some((
+                std::mem::discriminant(&service.reach),
+                ports.collect(),
+                service.family_apart(),
+            ))
         }
         _ => None,
     }

@@ -2,6 +2,7 @@
 
 use crate::fixtures;
 use evenkeel_control_api::mesh;
+use evenkeel_control_plane::inject::Outcome;
 use serde_json::{Value, json};
 
 /// The text of a pod's document as the proxy gets it.
@@ -79,6 +80,31 @@ fn the_document_says_who_the_pod_is_and_how_its_application_is_probed() {
     assert_eq!(*of_path("/app-health/web/readiness"), tcp);
     let grpc = json!({"path": "/app-health/web/startup", "timeout": "5s", "grpc": {"port": 9090, "service": "shop"}});
     assert_eq!(*of_path("/app-health/web/startup"), grpc);
+}
+
+#[test]
+fn what_a_probe_sends_is_not_taken_for_the_names_that_kubernetes_puts_in() {
+    let mut probed = fixtures::named("every-probe");
+    probed.settings = fixtures::named("telemetry").settings;
+    let headers = json!([
+        {"name": "X-Whole", "value": "$(POD_NAMESPACE)"},
+        {"name": "X-Part", "value": "in $(POD_NAMESPACE) $(POD_NAME).$(POD_NAMESPACE)"},
+        {"name": "X-Escaped", "value": "$$(POD_NAMESPACE)"},
+    ]);
+    probed.pod["spec"]["containers"][0]["livenessProbe"]["httpGet"]["httpHeaders"] = headers.clone();
+    let injected = probed.injected().unwrap();
+    let document = of(&injected.pod);
+    assert_eq!(document["proxy"]["metrics"]["namespace"], "shop");
+    assert_eq!(document["control_plane"]["node"]["id"], "web-7d4b-x2x.shop");
+    let health = document["proxy"]["app_health"].as_array().unwrap();
+    let liveness = health
+        .iter()
+        .find(|health| health["path"] == "/app-health/web/liveness");
+    assert_eq!(liveness.unwrap()["http"]["headers"], headers);
+    let Outcome::Injected(again) = probed.outcome_of(&injected.pod) else {
+        panic!("{:?}", probed.outcome_of(&injected.pod));
+    };
+    assert_eq!(again.pod, injected.pod, "once more");
 }
 
 #[test]

@@ -161,32 +161,35 @@ fn a_pod_whose_control_plane_is_away_passes_everything_through_where_that_is_con
 
 #[test]
 fn a_pod_waits_for_its_control_plane_where_that_is_configured() -> Result<()> {
-    let town = Town::new(Family::V4, &startup("not_ready"), NATIVE)?;
-    let created = town.created("web-0")?;
-    town.control.kill();
-    let telemetry = created.0.at(Family::V4, TELEMETRY);
-    let (starting, started) = channel();
-    thread::scope(|scope| {
-        let (town, created) = (&town, &created);
-        // The containers die with the thread that started them.
-        let pod = scope.spawn(move || {
-            let running = town.start(created)?;
-            let ready = running.probe("evenkeel-proxy", Probe::Readiness);
-            // Nobody listens any more where the test has failed.
-            let _ = starting.send(());
-            ready
-        });
-        let refused = || {
-            http::get(town.cluster.node(), telemetry, "/ready")
-                .ok()
-                .filter(|page| page.status == 503)
-        };
-        wait::until(DEADLINE, refused).context("it is not ready")?;
-        ensure!(started.try_recv() == Err(TryRecvError::Empty), "the application waits");
-        town.control.restart()?;
-        ensure!(pod.join().expect("no panic")?, "it is ready");
-        Ok(())
-    })
+    for (family, version) in [(Family::V4, NATIVE), (Family::V6, ORDINARY)] {
+        let town = Town::new(family, &startup("not_ready"), version)?;
+        let created = town.created("web-0")?;
+        town.control.kill();
+        let telemetry = created.0.at(family, TELEMETRY);
+        let (starting, started) = channel();
+        thread::scope(|scope| {
+            let (town, created) = (&town, &created);
+            // The containers die with the thread that started them.
+            let pod = scope.spawn(move || {
+                let running = town.start(created)?;
+                let ready = running.probe("evenkeel-proxy", Probe::Readiness);
+                // Nobody listens any more where the test has failed.
+                let _ = starting.send(());
+                ready
+            });
+            let refused = || {
+                http::get(town.cluster.node(), telemetry, "/ready")
+                    .ok()
+                    .filter(|page| page.status == 503)
+            };
+            wait::until(DEADLINE, refused).context("it is not ready")?;
+            ensure!(started.try_recv() == Err(TryRecvError::Empty), "the application waits");
+            town.control.restart()?;
+            ensure!(pod.join().expect("no panic")?, "it is ready");
+            anyhow::Ok(())
+        })?;
+    }
+    Ok(())
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! From a Kubernetes API server to requests.
 
+mod addresses;
 mod asker;
 mod away;
 mod following;

@@ -1,6 +1,7 @@
 //! Routes of a service port: what the Gateway API's HTTPRoute, GRPCRoute, TLSRoute and TCPRoute say, without their
 //! Kubernetes.
 
+use super::family::Family;
 use std::fmt;
 use std::num::NonZeroU16;
 use std::time::Duration;
@@ -154,6 +155,8 @@ pub enum Target {
         service: String,
         /// Which of its ports.
         port: NonZeroU16,
+        /// The family that is served apart there ([`super::Apart`]).
+        apart: Option<Family>,
     },
     /// What was named does not exist, or may not be used: requests get 500 (a match of gRPC UNAVAILABLE), connections are reset.
     Missing,
@@ -284,6 +287,7 @@ impl Backend {
         Self::new(Target::Port {
             service: service.into(),
             port,
+            apart: None,
         })
     }
 

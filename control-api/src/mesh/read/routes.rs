@@ -108,7 +108,11 @@ fn backend(place: &Place<'_>, keys: &[&str], named: &mut Vec<Named>) -> Option<B
             port,
             fault,
         });
-        Target::Port { service, port }
+        Target::Port {
+            service,
+            port,
+            apart: None,
+        }
     };
     let weight = fields
         .optional("weight")

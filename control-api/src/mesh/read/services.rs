@@ -220,6 +220,7 @@ fn port(
         affinity: affinity.unwrap_or_default(),
         limits,
         endpoints,
+        apart: None,
         routes: routes.unwrap_or_default(),
     })
 }

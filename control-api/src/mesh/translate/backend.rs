@@ -1,6 +1,7 @@
 //! Backends: which clusters, and in which shares.
 
 use crate::mesh::model::Backend;
+use crate::mesh::model::Family;
 use crate::mesh::model::Service;
 use crate::mesh::model::ServicePort;
 use crate::mesh::model::Target;
@@ -11,6 +12,8 @@ use std::num::NonZeroU32;
 pub(super) struct Names<'a> {
     service: &'a str,
     port: NonZeroU16,
+    /// The family that is served apart.
+    apart: Option<Family>,
 }
 
 impl<'a> Names<'a> {
@@ -19,12 +22,17 @@ impl<'a> Names<'a> {
         Self {
             service: &service.name,
             port: port.port,
+            apart: port.apart.as_ref().map(|apart| apart.family),
         }
     }
 
-    /// Its endpoints.
-    pub(super) fn balanced(&self) -> String {
-        balanced(self.service, self.port)
+    /// The endpoints of whoever dialled an address of this family; `None`: it dialled none of the service's.
+    pub(super) fn balanced(&self, dialled: Option<Family>) -> String {
+        balanced(
+            self.service,
+            self.port,
+            self.apart.filter(|apart| dialled == Some(*apart)),
+        )
     }
 
     /// Whichever of its endpoints a connection was going to.
@@ -52,8 +60,8 @@ pub(super) struct Shares<'a> {
 }
 
 impl<'a> Shares<'a> {
-    /// Those of these backends.
-    pub(super) fn of(backends: &'a [Backend]) -> Self {
+    /// Those of these backends, for connections to an address of this family.
+    pub(super) fn of(backends: &'a [Backend], dialled: Option<Family>) -> Self {
         let mut shares = Self {
             present: Vec::new(),
             missing: 0,
@@ -63,7 +71,10 @@ impl<'a> Shares<'a> {
                 continue;
             };
             match &backend.target {
-                Target::Port { service, port } => shares.present.push((balanced(service, *port), weight, backend)),
+                Target::Port { service, port, apart } => {
+                    let apart = apart.filter(|apart| dialled == Some(*apart));
+                    shares.present.push((balanced(service, *port, apart), weight, backend));
+                }
                 Target::Missing => shares.missing += u64::from(weight.get()),
             }
         }
@@ -77,6 +88,7 @@ impl<'a> Shares<'a> {
     }
 }
 
-fn balanced(service: &str, port: NonZeroU16) -> String {
-    format!("outbound|{port}||{service}")
+fn balanced(service: &str, port: NonZeroU16, apart: Option<Family>) -> String {
+    let family = apart.map_or("", Family::word);
+    format!("outbound|{port}|{family}|{service}")
 }

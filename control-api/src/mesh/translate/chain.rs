@@ -3,15 +3,14 @@
 use super::filter;
 use super::filter::Bytes;
 use super::route::Requests;
+use super::route::Rules;
 use super::value;
-use crate::mesh::model::HttpRule;
 use crate::mesh::model::Protocol;
 use crate::mesh::model::TrafficLimits;
 use crate::resource::listener::ForwardedFor;
 use envoy_types::pb::envoy::config::listener::v3::Filter;
 use envoy_types::pb::envoy::config::listener::v3::FilterChain;
 use envoy_types::pb::envoy::config::listener::v3::FilterChainMatch;
-use std::num::NonZeroU16;
 
 /// Connections of one kind, and where they go.
 pub(super) struct Traffic<'a> {
@@ -27,8 +26,8 @@ pub(super) struct Traffic<'a> {
     pub(super) cluster: &'a str,
     /// What is of one client goes to the same endpoint.
     pub(super) sticky: bool,
-    /// Where requests go instead, and at which port of a service these rules stand.
-    pub(super) rules: Option<(&'a [HttpRule], NonZeroU16)>,
+    /// Where requests go instead.
+    pub(super) rules: Option<Rules<'a>>,
     /// Theirs.
     pub(super) limits: &'a TrafficLimits,
 }
@@ -109,7 +108,7 @@ impl Traffic<'_> {
     /// The filter for requests.
     pub(super) fn http(&self) -> Filter {
         let requests = match self.rules {
-            Some((rules, port)) => Requests::By { rules, port },
+            Some(rules) => Requests::By(rules),
             None => Requests::To {
                 cluster: self.cluster,
                 sticky: self.sticky,

@@ -2,6 +2,7 @@
 
 use super::Reader;
 use super::route::Requests;
+use super::route::Rules;
 use super::skew::FIELDS;
 use super::translate_service;
 use crate::fault::Faults;
@@ -49,10 +50,11 @@ pub fn check_service(service: &Service) -> Result<(), Faults> {
 
 /// Checks a rule alone, so that it can be left out without the others of its port.
 pub fn check_rule(rule: &HttpRule) -> Result<(), Faults> {
-    let requests = Requests::By {
-        rules: std::slice::from_ref(rule),
+    let requests = Requests::By(Rules {
+        all: std::slice::from_ref(rule),
         port: NonZeroU16::MIN,
-    };
+        dialled: None,
+    });
     let mut report = Report::default();
     route::decode(requests.routes("rule"), &mut report);
     report.finish().map(drop)

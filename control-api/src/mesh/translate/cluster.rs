@@ -5,6 +5,7 @@ use super::endpoint;
 use super::value;
 use crate::mesh::model::Affinity;
 use crate::mesh::model::Endpoints;
+use crate::mesh::model::Family;
 use crate::mesh::model::Protocol;
 use crate::mesh::model::ServicePort;
 use crate::mesh::model::TrafficLimits;
@@ -47,9 +48,9 @@ use upstream::http_protocol_options::UpstreamProtocolOptions;
 use upstream::http_protocol_options::UseDownstreamHttpConfig;
 use upstream::http_protocol_options::explicit_http_config::ProtocolConfig;
 
-/// The cluster of a service port; its endpoints come by EDS, or from a resolver.
-pub(super) fn service(port: &ServicePort, names: &Names<'_>) -> Cluster {
-    let name = names.balanced();
+/// The cluster of a service port for connections to an address of this family; its endpoints come by EDS, or from a resolver.
+pub(super) fn service(port: &ServicePort, names: &Names<'_>, dialled: Option<Family>) -> Cluster {
+    let name = names.balanced(dialled);
     let mut policies = balance(port.algorithm);
     if port.affinity == Affinity::ClientIp {
         policies.insert(0, ring_hash());

@@ -1,6 +1,8 @@
 //! `ClusterLoadAssignment`.
 
+use super::backend::Names;
 use super::value;
+use crate::mesh::model::Endpoint;
 use crate::mesh::model::Endpoints;
 use crate::mesh::model::NamedEndpoint;
 use crate::mesh::model::ServicePort;
@@ -16,12 +18,19 @@ use envoy_types::pb::envoy::config::endpoint::v3::lb_endpoint::HostIdentifier;
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 
-/// The endpoints of a cluster, grouped by locality in the order in which the localities appear; `None` where they do not
-/// come by an assignment.
-pub(super) fn assignment(cluster: &str, port: &ServicePort) -> Option<ClusterLoadAssignment> {
-    let Endpoints::Known(endpoints) = &port.endpoints else {
-        return None;
+/// Those of the clusters of a port whose endpoints come so.
+pub(super) fn assignments(port: &ServicePort, names: &Names<'_>) -> impl Iterator<Item = ClusterLoadAssignment> {
+    let known = match &port.endpoints {
+        Endpoints::Known(endpoints) => Some((None, endpoints)),
+        Endpoints::Named(_) => None,
     };
+    let apart = port.apart.as_ref().map(|apart| (Some(apart.family), &apart.endpoints));
+    let all = known.into_iter().chain(apart);
+    all.map(|(dialled, endpoints)| assignment(&names.balanced(dialled), endpoints))
+}
+
+/// The endpoints of a cluster, grouped by locality in the order in which the localities appear.
+fn assignment(cluster: &str, endpoints: &[Endpoint]) -> ClusterLoadAssignment {
     let mut groups: Vec<LocalityLbEndpoints> = Vec::new();
     let mut places: HashMap<&Locality, usize> = HashMap::new();
     for endpoint in endpoints {
@@ -33,10 +42,10 @@ pub(super) fn assignment(cluster: &str, port: &ServicePort) -> Option<ClusterLoa
             .lb_endpoints
             .push(lb_endpoint(value::address(endpoint.address), endpoint.weight));
     }
-    Some(ClusterLoadAssignment {
+    ClusterLoadAssignment {
         endpoints: groups,
         ..nobody(cluster)
-    })
+    }
 }
 
 /// No endpoints.

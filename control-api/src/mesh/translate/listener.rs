@@ -5,9 +5,11 @@ use super::backend::Names;
 use super::chain::Traffic;
 use super::filter;
 use super::filter::Bytes;
+use super::route::Rules;
 use super::tls;
 use super::value;
 use crate::mesh::model::Affinity;
+use crate::mesh::model::Family;
 use crate::mesh::model::Pod;
 use crate::mesh::model::Protocol;
 use crate::mesh::model::Routes;
@@ -26,21 +28,24 @@ use envoy_types::pb::envoy::extensions::filters::listener::original_dst::v3::Ori
 use envoy_types::pb::envoy::extensions::filters::listener::tls_inspector::v3::TlsInspector;
 use envoy_types::pb::google::protobuf::Any;
 use envoy_types::util::pack_any;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-/// The listeners of a service port: at its VIPs, or at its endpoints where it has none. They are equal but for the
-/// address: each must be found by that alone.
+/// The listeners of a service port: at its VIPs, or at its endpoints where it has none. Those of a family are equal but for
+/// the address: each must be found by that alone.
 pub(super) fn service<'a>(
-    port: &ServicePort,
-    names: &Names<'_>,
+    port: &'a ServicePort,
+    names: &'a Names<'_>,
     addresses: impl Iterator<Item = SocketAddr> + 'a,
     leads: Leads,
 ) -> impl Iterator<Item = Listener> + 'a {
-    let template = match leads {
-        Leads::ToRoutes => by_routes(port, names),
-        Leads::ToItself => to_itself(port, names),
-    };
+    let mut templates: BTreeMap<Family, Listener> = BTreeMap::new();
     addresses.filter_map(move |address| {
+        let family = Family::of(address.ip());
+        let template = templates.entry(family).or_insert_with(|| match leads {
+            Leads::ToRoutes => by_routes(port, names, family),
+            Leads::ToItself => to_itself(port, names),
+        });
         let at = at(&address.to_string(), &[address], TrafficDirection::Outbound)?;
         Some(Listener {
             bind_to_port: Some(value::truth(false)),
@@ -63,9 +68,13 @@ pub(super) enum Leads {
 
 /// What becomes of the requests to a service port, for clients that have no connections for us to look into.
 pub(super) fn requests(port: &ServicePort, names: &Names<'_>) -> Filter {
-    let (cluster, stat_name) = (names.balanced(), names.stat_name());
+    let (cluster, stat_name) = (names.balanced(None), names.stat_name());
     let rules = match &port.routes {
-        Routes::Http(rules) => Some((rules.as_slice(), port.port)),
+        Routes::Http(rules) => Some(Rules {
+            all: rules,
+            port: port.port,
+            dialled: None,
+        }),
         Routes::Own | Routes::Tls(_) | Routes::Tcp(_) => None,
     };
     // Of an idle connection nothing can be said here, and gRPC for JavaScript takes that time for one of calls.
@@ -83,14 +92,18 @@ pub(super) fn requests(port: &ServicePort, names: &Names<'_>) -> Filter {
     traffic.http()
 }
 
-fn by_routes(port: &ServicePort, names: &Names<'_>) -> Listener {
+fn by_routes(port: &ServicePort, names: &Names<'_>, dialled: Family) -> Listener {
     let rules = match &port.routes {
         Routes::Own => None,
-        Routes::Http(rules) => Some((rules.as_slice(), port.port)),
-        Routes::Tls(rules) => return tls::by_name(rules, names),
+        Routes::Http(rules) => Some(Rules {
+            all: rules,
+            port: port.port,
+            dialled: Some(dialled),
+        }),
+        Routes::Tls(rules) => return tls::by_name(rules, names, dialled),
         Routes::Tcp(backends) => {
             return Listener {
-                filter_chains: vec![tls::anything(backends, names)],
+                filter_chains: vec![tls::anything(backends, names, dialled)],
                 ..Listener::default()
             };
         }
@@ -100,7 +113,7 @@ fn by_routes(port: &ServicePort, names: &Names<'_>) -> Listener {
         (Protocol::Tls | Protocol::Tcp, Some(_)) => Protocol::Auto,
         (protocol, _) => protocol,
     };
-    let (cluster, stat_name) = (names.balanced(), names.stat_name());
+    let (cluster, stat_name) = (names.balanced(Some(dialled)), names.stat_name());
     filtered(&Traffic {
         protocol,
         cluster: &cluster,

@@ -3,6 +3,7 @@
 //! | of the model | becomes |
 //! |---|---|
 //! | a service port | the cluster `outbound\|PORT\|\|NAME` and its assignment, and at each VIP a virtual listener `VIP:PORT` |
+//! | its endpoints of the second family, where the service has both | the cluster `outbound\|PORT\|FAMILY\|NAME` besides, where that family's VIPs lead; so do routes of others |
 //! | one of a headless service | the cluster `outbound\|PORT\|direct\|NAME` besides, and a virtual listener at each endpoint's address |
 //! | its rules for requests | the route configuration in these listeners |
 //! | its rules for connections | their chains; what is missing is the cluster `outbound\|PORT\|missing\|NAME`, which has no endpoints |
@@ -76,11 +77,12 @@ pub fn translate_service(service: &Service, reader: Reader) -> Messages {
 /// Translates the endpoints of one service alone, for when nothing else of it changed. A headless service has listeners at
 /// them, too, and is translated whole.
 pub fn translate_assignments(service: &Service, reader: Reader) -> Vec<Packed> {
-    let assignments = service.ports.iter().filter_map(|port| {
-        let name = Names::new(service, port).balanced();
-        endpoint::assignment(&name, port)
-    });
-    assignments.map(|assignment| skew::pack(reader, assignment)).collect()
+    let mut packed = Vec::new();
+    for port in &service.ports {
+        let names = Names::new(service, port);
+        packed.extend(endpoint::assignments(port, &names).map(|assignment| skew::pack(reader, assignment)));
+    }
+    packed
 }
 
 fn translated(service: &Service, claims: &Claims<'_>, reader: Reader) -> Messages {
@@ -97,7 +99,10 @@ fn translated(service: &Service, claims: &Claims<'_>, reader: Reader) -> Message
         };
         let addresses = addresses(service, port).filter(|address| claims.has(*address, service, port));
         let mut listeners: Vec<_> = listener::service(port, &names, addresses, leads).collect();
-        let mut clusters = vec![cluster::service(port, &names)];
+        let mut clusters = vec![cluster::service(port, &names, None)];
+        if let Some(apart) = &port.apart {
+            clusters.push(cluster::service(port, &names, Some(apart.family)));
+        }
         if service.vips.is_empty() && !listeners.is_empty() {
             clusters.push(cluster::original(
                 &names.direct(),

@@ -9,6 +9,7 @@ mod path;
 mod rank;
 
 use super::value;
+use crate::mesh::model::Family;
 use crate::mesh::model::Hostname;
 use crate::mesh::model::HttpMatch;
 use crate::mesh::model::HttpRule;
@@ -27,8 +28,18 @@ pub(super) enum Requests<'a> {
         /// What is of one client goes to the same endpoint.
         sticky: bool,
     },
-    /// As rules say that stand at this port.
-    By { rules: &'a [HttpRule], port: NonZeroU16 },
+    /// As rules say.
+    By(Rules<'a>),
+}
+
+/// Rules for the requests to a service port.
+#[derive(Clone, Copy)]
+pub(super) struct Rules<'a> {
+    pub(super) all: &'a [HttpRule],
+    /// Where they stand.
+    pub(super) port: NonZeroU16,
+    /// The family of the address that was dialled, if one was.
+    pub(super) dialled: Option<Family>,
 }
 
 impl Requests<'_> {
@@ -36,7 +47,7 @@ impl Requests<'_> {
     pub(super) fn routes(self, name: &str) -> proto::RouteConfiguration {
         let (virtual_hosts, ignore_port_in_host_matching) = match self {
             Self::To { cluster, sticky } => (vec![everything(cluster, sticky)], false),
-            Self::By { rules, port } => (by_hostname(rules, port), true),
+            Self::By(rules) => (by_hostname(rules), true),
         };
         proto::RouteConfiguration {
             name: name.to_owned(),
@@ -64,7 +75,8 @@ fn everything(cluster: &str, sticky: bool) -> proto::VirtualHost {
     virtual_host(None, vec![route])
 }
 
-fn by_hostname(rules: &[HttpRule], port: NonZeroU16) -> Vec<proto::VirtualHost> {
+fn by_hostname(at: Rules<'_>) -> Vec<proto::VirtualHost> {
+    let rules = at.all;
     let named = rules.iter().flat_map(|rule| &rule.hostnames);
     let mut domains: BTreeSet<Option<&Hostname>> = named.map(Some).collect();
     if rules.iter().any(|rule| rule.hostnames.is_empty()) {
@@ -83,7 +95,7 @@ fn by_hostname(rules: &[HttpRule], port: NonZeroU16) -> Vec<proto::VirtualHost> 
                 rule.matches.as_slice()
             };
             for one in matches {
-                ranked.push((Rank::new(near, one), action::routes(rule, one, port)));
+                ranked.push((Rank::new(near, one), action::routes(rule, one, at)));
             }
         }
         // It is stable: of equals, the first stays the first.

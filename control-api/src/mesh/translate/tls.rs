@@ -6,6 +6,7 @@ use super::filter;
 use super::filter::Bytes;
 use super::listener;
 use crate::mesh::model::Backend;
+use crate::mesh::model::Family;
 use crate::mesh::model::Hostname;
 use crate::mesh::model::Protocol;
 use crate::mesh::model::TlsRule;
@@ -17,7 +18,7 @@ use std::collections::HashSet;
 use std::num::NonZeroU32;
 
 /// What these rules make of a listener. What no chain takes is closed.
-pub(super) fn by_name(rules: &[TlsRule], names: &Names<'_>) -> Listener {
+pub(super) fn by_name(rules: &[TlsRule], names: &Names<'_>, dialled: Family) -> Listener {
     let mut taken: HashSet<Option<&Hostname>> = HashSet::new();
     let mut filter_chains = Vec::new();
     for rule in rules {
@@ -36,7 +37,7 @@ pub(super) fn by_name(rules: &[TlsRule], names: &Names<'_>) -> Listener {
                 transport_protocol: "tls".to_owned(),
                 ..FilterChainMatch::default()
             }),
-            filters: vec![among(&rule.backends, names)],
+            filters: vec![among(&rule.backends, names, dialled)],
             ..FilterChain::default()
         });
     }
@@ -48,22 +49,22 @@ pub(super) fn by_name(rules: &[TlsRule], names: &Names<'_>) -> Listener {
 }
 
 /// Everything by weight.
-pub(super) fn anything(backends: &[Backend], names: &Names<'_>) -> FilterChain {
+pub(super) fn anything(backends: &[Backend], names: &Names<'_>, dialled: Family) -> FilterChain {
     FilterChain {
         name: format!("{} by weight", names.stat_name()),
-        filters: vec![among(backends, names)],
+        filters: vec![among(backends, names, dialled)],
         ..FilterChain::default()
     }
 }
 
 /// Whether connections are led to what is missing.
 pub(super) fn misses(backends: &[Backend]) -> bool {
-    let shares = Shares::of(backends);
+    let shares = Shares::of(backends, None);
     shares.missing > 0 || shares.total() == 0
 }
 
-fn among(backends: &[Backend], names: &Names<'_>) -> Filter {
-    let shares = Shares::of(backends);
+fn among(backends: &[Backend], names: &Names<'_>, dialled: Family) -> Filter {
+    let shares = Shares::of(backends, Some(dialled));
     let missing = u32::try_from(shares.missing).unwrap_or(u32::MAX);
     let nothing = if shares.total() == 0 {
         Some(NonZeroU32::MIN)

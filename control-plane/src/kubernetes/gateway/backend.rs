@@ -66,6 +66,7 @@ fn look_up(ground: &Ground<'_>, route: &Key, kind: Kind, reference: &Reference) 
     Ok(Target::Port {
         service: (ground.name)(key),
         port: number,
+        apart: service.family_apart(),
     })
 }
 

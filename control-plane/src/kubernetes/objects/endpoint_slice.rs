@@ -2,6 +2,7 @@
 
 use super::Object;
 use crate::kubernetes::key::Key;
+use evenkeel_control_api::mesh::model::Family;
 use k8s_openapi::api::discovery::v1;
 use std::net::IpAddr;
 use std::num::NonZeroU16;
@@ -24,15 +25,6 @@ pub struct EndpointSlice {
     pub endpoints: Vec<Endpoint>,
 }
 
-/// `addressType`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Family {
-    /// IPv4.
-    V4,
-    /// IPv6.
-    V6,
-}
-
 /// One endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
@@ -44,7 +36,7 @@ pub struct Endpoint {
     pub zone: Option<Arc<str>>,
     /// `nodeName`, whose label says the zone where `zone` is missing.
     pub node: Option<Arc<str>>,
-    /// `targetRef`, if that is a Pod: it says which addresses of the two families are one endpoint.
+    /// `targetRef`, if that is a Pod.
     pub pod: Option<Arc<str>>,
     /// `hints.forZones`.
     pub for_zones: Vec<Arc<str>>,
@@ -59,16 +51,6 @@ pub enum Readiness {
     Draining,
     /// It does not.
     NotReady,
-}
-
-impl Family {
-    /// Of an address.
-    pub fn of(address: IpAddr) -> Self {
-        match address {
-            IpAddr::V4(_) => Self::V4,
-            IpAddr::V6(_) => Self::V6,
-        }
-    }
 }
 
 /// Keeps what is used. `None` for a slice that is nobody's.

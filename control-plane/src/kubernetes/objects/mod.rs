@@ -14,7 +14,7 @@ mod written;
 
 use super::key::Key;
 use super::kind::Kind;
-pub use endpoint_slice::{Endpoint, EndpointSlice, Family, Readiness};
+pub use endpoint_slice::{Endpoint, EndpointSlice, Readiness};
 pub use grant::Grant;
 pub use namespace::Namespace;
 pub use node::Node;

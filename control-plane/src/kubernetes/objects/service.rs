@@ -2,7 +2,7 @@
 
 use super::protocol::{self, Said};
 use super::{Object, ours};
-use evenkeel_control_api::mesh::model::Protocol;
+use evenkeel_control_api::mesh::model::{Family, Protocol};
 use k8s_openapi::api::core::v1;
 use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
@@ -58,6 +58,17 @@ impl Service {
             Reach::Vips(vips) => vips,
             Reach::Headless | Reach::External(_) | Reach::Nobody => &[],
         }
+    }
+
+    /// Of the first VIP.
+    pub fn family(&self) -> Option<Family> {
+        self.vips().first().map(|vip| Family::of(*vip))
+    }
+
+    /// The other one, where there are VIPs of both.
+    pub fn family_apart(&self) -> Option<Family> {
+        let families = self.vips().iter().map(|vip| Family::of(*vip));
+        families.skip(1).find(|family| Some(*family) != self.family())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which of a port's endpoints get requests.
 
-use crate::kubernetes::objects::{Endpoint, Family, Reach, Readiness, Service};
-use evenkeel_control_api::mesh::model;
+use crate::kubernetes::objects::{Endpoint, Readiness, Service};
+use evenkeel_control_api::mesh::model::{self, Family};
 use evenkeel_control_api::resource::endpoint::Locality;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -10,8 +10,6 @@ use std::sync::Arc;
 /// Whoever may serve a port, by address: an endpoint that is in two slices is one.
 #[derive(Debug)]
 pub(super) struct Candidates {
-    /// The family that is preferred; `None`: every address counts, for clients use it as it is.
-    prefers: Option<Family>,
     publishes_not_ready: bool,
     found: BTreeMap<SocketAddr, Candidate>,
 }
@@ -20,18 +18,12 @@ pub(super) struct Candidates {
 struct Candidate {
     readiness: Readiness,
     zone: Option<Arc<str>>,
-    pod: Option<Arc<str>>,
     for_zones: Vec<Arc<str>>,
 }
 
 impl Candidates {
     pub(super) fn new(service: &Service) -> Self {
-        let prefers = match &service.reach {
-            Reach::Vips(vips) => vips.first().map(|vip| Family::of(*vip)),
-            Reach::Headless | Reach::External(_) | Reach::Nobody => None,
-        };
         Self {
-            prefers,
             publishes_not_ready: service.publishes_not_ready,
             found: BTreeMap::new(),
         }
@@ -46,7 +38,6 @@ impl Candidates {
                 endpoint.readiness
             },
             zone: zone.cloned(),
-            pod: endpoint.pod.clone(),
             for_zones: endpoint.for_zones.clone(),
         };
         match self.found.get_mut(&address) {
@@ -58,22 +49,26 @@ impl Candidates {
         }
     }
 
-    /// In the order of their addresses.
-    pub(super) fn all(&self) -> Vec<model::Endpoint> {
-        self.chosen()
+    /// For connections to an address of this family, in the order of their addresses; `None`: of both, for clients use each
+    /// as it is.
+    pub(super) fn all(&self, dialled: Option<Family>) -> Vec<model::Endpoint> {
+        self.chosen(dialled)
             .map(|(address, candidate)| candidate.endpoint(*address))
             .collect()
     }
 
     /// Where every endpoint says for which zones it is, those of each zone that is named. Without one that says nothing, a
     /// zone would be left to fewer endpoints than was meant.
-    pub(super) fn by_zone(&self) -> BTreeMap<Arc<str>, Vec<model::Endpoint>> {
+    pub(super) fn by_zone(&self, dialled: Family) -> BTreeMap<Arc<str>, Vec<model::Endpoint>> {
         let mut zones: BTreeMap<Arc<str>, Vec<model::Endpoint>> = BTreeMap::new();
-        // A headless service's endpoints are reached one by one.
-        if self.prefers.is_none() || self.chosen().any(|(_, candidate)| candidate.for_zones.is_empty()) {
+        let dialled = Some(dialled);
+        if self
+            .chosen(dialled)
+            .any(|(_, candidate)| candidate.for_zones.is_empty())
+        {
             return zones;
         }
-        for (address, candidate) in self.chosen() {
+        for (address, candidate) in self.chosen(dialled) {
             let named: BTreeSet<&Arc<str>> = candidate.for_zones.iter().collect();
             for zone in named {
                 zones
@@ -85,21 +80,16 @@ impl Candidates {
         zones
     }
 
-    /// The ready ones; without any, those that are leaving and still serve. Each pod once.
-    fn chosen(&self) -> impl Iterator<Item = (&SocketAddr, &Candidate)> {
+    /// The ready ones; without any, those that are leaving and still serve. Of these the ones of the family that was dialled:
+    /// without any, the others, to whom a proxy gets as well.
+    fn chosen(&self, dialled: Option<Family>) -> impl Iterator<Item = (&SocketAddr, &Candidate)> {
         let best = self.found.values().map(|candidate| candidate.readiness).min();
         let best = best.filter(|readiness| *readiness != Readiness::NotReady);
-        let fit = move |candidate: &Candidate| Some(candidate.readiness) == best;
-        let preferred: BTreeSet<&Arc<str>> = self
-            .found
-            .iter()
-            .filter(|(address, candidate)| self.prefers == Some(Family::of(address.ip())) && fit(candidate))
-            .filter_map(|(_, candidate)| candidate.pod.as_ref())
-            .collect();
-        self.found.iter().filter(move |(address, candidate)| {
-            let doubled = candidate.pod.as_ref().is_some_and(|pod| preferred.contains(pod));
-            fit(candidate) && (!doubled || self.prefers == Some(Family::of(address.ip())))
-        })
+        let fit = move |(_, candidate): &(&SocketAddr, &Candidate)| Some(candidate.readiness) == best;
+        let is_of = |address: &SocketAddr, family| Family::of(address.ip()) == family;
+        let fit_ones = || self.found.iter().filter(fit);
+        let dialled = dialled.filter(|family| fit_ones().any(|(address, _)| is_of(address, *family)));
+        fit_ones().filter(move |(address, _)| dialled.is_none_or(|family| is_of(address, family)))
     }
 }
 

@@ -4,6 +4,7 @@ use super::*;
 use crate::kubernetes::kind::Kind;
 use crate::kubernetes::objects::{self, Kept, Object};
 use crate::kubernetes::world::Event;
+use evenkeel_control_api::mesh::model::Family;
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::discovery::v1 as discovery;
 use kube::ResourceExt;
@@ -187,25 +188,82 @@ fn endpoints_get_requests_by_their_conditions() {
     }
 }
 
+/// Of the first port, for those who dial the second family's VIP.
+fn apart(service: &model::Service) -> Option<(Family, Vec<String>)> {
+    let apart = service.ports[0].apart.as_ref()?;
+    let addresses = apart.endpoints.iter().map(|endpoint| endpoint.address.to_string());
+    Some((apart.family, addresses.collect()))
+}
+
+/// A Service at these addresses, with these endpoints.
+fn of_families(vips: &Value, four: Value, six: Value) -> Cluster {
+    Cluster::default()
+        .service(json!({"clusterIPs": vips, "ports": [{"port": 80}]}))
+        .slice("web-4", "IPv4", port(), four)
+        .slice("web-6", "IPv6", port(), six)
+}
+
 #[test]
-fn a_pod_of_both_families_is_one_endpoint_in_the_family_of_the_first_vip() {
-    let pod = |address: &str, name: &str| json!({"addresses": [address], "targetRef": {"kind": "Pod", "name": name, "namespace": "shop"}});
-    for (vips, expected) in [
-        (json!(["10.96.0.1", "fd00::1"]), ["10.1.0.1:8080", "[fd01::2]:8080"]),
-        (json!(["fd00::1", "10.96.0.1"]), ["[fd01::1]:8080", "[fd01::2]:8080"]),
-        (json!(["fd00::1"]), ["[fd01::1]:8080", "[fd01::2]:8080"]),
+fn whoever_dials_a_family_is_served_by_endpoints_of_that() {
+    let (four, six) = (["10.1.0.1:8080"], ["[fd01::1]:8080", "[fd01::2]:8080"]);
+    for (vips, expected, second) in [
+        (json!(["10.96.0.1", "fd00::1"]), &four[..], Some((Family::V6, &six[..]))),
+        (json!(["fd00::1", "10.96.0.1"]), &six[..], Some((Family::V4, &four[..]))),
+        (json!(["fd00::1"]), &six[..], None),
+        (json!(["10.96.0.1", "10.96.0.2"]), &four[..], None),
     ] {
-        let cluster = Cluster::default()
-            .service(json!({"clusterIPs": vips, "ports": [{"port": 80}]}))
-            .slice("web-4", "IPv4", port(), json!([pod("10.1.0.1", "one")]))
-            .slice(
-                "web-6",
-                "IPv6",
-                port(),
-                json!([pod("fd01::1", "one"), pod("fd01::2", "two")]),
-            );
+        let cluster = of_families(
+            &vips,
+            json!([ready("10.1.0.1")]),
+            json!([ready("fd01::1"), ready("fd01::2")]),
+        );
         assert_eq!(addresses(&cluster), expected);
+        let second = second.map(|(family, addresses)| (family, addresses.iter().map(ToString::to_string).collect()));
+        assert_eq!(apart(&cluster.served().unwrap().everywhere), second);
     }
+}
+
+#[test]
+fn a_family_without_endpoints_that_serve_has_those_of_the_other() {
+    let unready = |address: &str| json!({"addresses": [address], "conditions": {"ready": false}});
+    let leaving = |address: &str| json!({"addresses": [address], "conditions": {"ready": false, "serving": true, "terminating": true}});
+    let both = || json!(["10.96.0.1", "fd00::1"]);
+    let none: Vec<String> = Vec::new();
+    for six in [json!([]), json!([unready("fd01::1")]), json!([leaving("fd01::1")])] {
+        let web = of_families(&both(), json!([ready("10.1.0.1")]), six)
+            .served()
+            .unwrap()
+            .everywhere;
+        assert_eq!(endpoints(&web, 0), ["10.1.0.1:8080"]);
+        assert_eq!(apart(&web), Some((Family::V6, vec!["10.1.0.1:8080".to_owned()])));
+    }
+    let web = of_families(&both(), json!([]), json!([ready("fd01::1")]))
+        .served()
+        .unwrap()
+        .everywhere;
+    assert_eq!(endpoints(&web, 0), ["[fd01::1]:8080"]);
+    let web = of_families(&both(), json!([]), json!([unready("fd01::1")]))
+        .served()
+        .unwrap()
+        .everywhere;
+    assert_eq!(apart(&web), Some((Family::V6, none)));
+}
+
+#[test]
+fn hints_hold_for_each_family() {
+    let hinted = |address: &str, zone: &str| json!({"addresses": [address], "hints": {"forZones": [{"name": zone}]}});
+    let cluster = of_families(
+        &json!(["10.96.0.1", "fd00::1"]),
+        json!([hinted("10.1.0.1", "a"), hinted("10.1.0.2", "b")]),
+        json!([hinted("fd01::1", "a"), hinted("fd01::2", "b")]),
+    );
+    let served = cluster.served().unwrap();
+    assert_eq!(endpoints(&served.zones["b"], 0), ["10.1.0.2:8080"]);
+    assert_eq!(
+        apart(&served.zones["b"]),
+        Some((Family::V6, vec!["[fd01::2]:8080".to_owned()]))
+    );
+    assert_eq!(apart(&served.everywhere).unwrap().1.len(), 2);
 }
 
 #[test]

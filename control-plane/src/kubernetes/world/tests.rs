@@ -1,5 +1,6 @@
 use super::*;
-use crate::kubernetes::objects::{Endpoint, Family, Reach, Readiness, ServicePort};
+use crate::kubernetes::objects::{Endpoint, Reach, Readiness, ServicePort};
+use evenkeel_control_api::mesh::model::Family;
 use evenkeel_control_api::mesh::model::Protocol;
 use std::num::NonZeroU16;
 

@@ -1,5 +1,6 @@
 //! `Route`: a rule for one of its matches.
 
+use super::Rules;
 use super::condition;
 use super::path;
 use super::path::Change;
@@ -34,15 +35,15 @@ use std::num::NonZeroU16;
 /// Of so many requests a share is told.
 const MILLION: u64 = 1_000_000;
 
-/// A rule for one of its matches, at a port: the routes that take each other's place.
-pub(super) fn routes(rule: &HttpRule, one: &HttpMatch, port: NonZeroU16) -> Vec<proto::Route> {
+/// One of these rules for one of its matches: the routes that take each other's place.
+pub(super) fn routes(rule: &HttpRule, one: &HttpMatch, at: Rules<'_>) -> Vec<proto::Route> {
     match &rule.action {
         HttpAction::Redirect(to) => {
-            let action = redirect(to, &one.path, port);
+            let action = redirect(to, &one.path, at.port);
             vec![route(rule, one, None, Action::Redirect(action))]
         }
         HttpAction::Forward(forward) => {
-            let shares = Shares::of(&forward.backends);
+            let shares = Shares::of(&forward.backends, at.dialled);
             let (missing, total) = (shares.missing, shares.total());
             if missing == total {
                 return vec![route(rule, one, None, unavailable(one))];

@@ -1,7 +1,7 @@
 //! What backends are.
 
 use super::*;
-use evenkeel_control_api::mesh::model::{HttpAction, Routes, Target};
+use evenkeel_control_api::mesh::model::{Family, HttpAction, Routes, Target};
 
 const GRANT: &str = "kind: ReferenceGrant\nmetadata: {name: g, namespace: accounts}\nspec:\n";
 
@@ -73,11 +73,21 @@ fn a_backend_is_a_port_of_a_service() {
             target,
             Target::Port {
                 service: name.to_owned(),
-                port
+                port,
+                apart: None,
             }
         );
         assert_eq!(said, "r ResolvedRefs=True/ResolvedRefs");
     }
+}
+
+#[test]
+fn a_backend_with_addresses_of_both_families_serves_the_second_apart() {
+    let two = "kind: Service\nmetadata: {name: two, namespace: shop}\nspec: {clusterIPs: ['fd00::7', 10.96.0.7], ports: [{port: 80}]}\n";
+    let (target, _) = backend("{name: two, port: 80}", two);
+    let service = "two.shop.svc.cluster.local".to_owned();
+    let (port, apart) = (80.try_into().unwrap(), Some(Family::V4));
+    assert_eq!(target, Target::Port { service, port, apart });
 }
 
 #[test]
@@ -130,4 +140,7 @@ fn a_change_of_a_grant_or_a_backend_touches_the_service_of_the_route() {
     let named = touched(&auth("type: ExternalName, externalName: example.com"));
     assert!(named.contains(&web()), "{named:?}");
     assert!(!touched(&auth("type: ExternalName, externalName: example.org")).contains(&web()));
+    assert!(touched(&auth("clusterIPs: [10.96.0.7]")).contains(&web()));
+    assert!(!touched(&auth("clusterIPs: [10.96.0.8]")).contains(&web()));
+    assert!(touched(&auth("clusterIPs: [10.96.0.8, 'fd00::8']")).contains(&web()));
 }
