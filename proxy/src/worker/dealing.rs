@@ -135,8 +135,9 @@ impl Dealer {
 /// Serves a connection on a task of the calling worker.
 pub(super) fn serve(context: &Rc<Context>, socket: TcpStream, origin: Origin, card: Card) {
     let context = Rc::clone(context);
-    tokio::task::spawn_local(async move {
+    // Boxed, for the runtime moves a task about eight times.
+    tokio::task::spawn_local(Box::pin(async move {
         flow::accepted(context, socket, origin).await;
         drop(card);
-    });
+    }));
 }

@@ -197,9 +197,9 @@ fn begin(
     } else {
         session.context.bounds.body_timeout
     };
-    // The runtime moves a task about eight times in its life; boxed, half a KiB of it stays where it is.
     let stream = Box::new(Stream::new(request, respond, patience));
-    tokio::task::spawn_local(exchange(Rc::clone(session), Rc::clone(streams), stream));
+    // The runtime moves a task about eight times in its life; boxed, 1.6 KiB of it stay where they are.
+    tokio::task::spawn_local(Box::pin(exchange(Rc::clone(session), Rc::clone(streams), stream)));
     begun
 }
 
