@@ -1,4 +1,5 @@
-//! What real clients send first: captured from them, or for those that are not at hand as their documents have it.
+//! What clients send first: files are captures of real programs (the `captures/README.md` beside them says of which), bytes that stand here
+//! were written after the documents.
 
 use evenkeel_proxy::protocol::detect::sniff::Evidence;
 use evenkeel_proxy::protocol::detect::sniff::Sniffed;
@@ -51,41 +52,39 @@ pub(crate) fn get(stream: u8) -> Vec<u8> {
     [&b"\0\0\x06\x01\x05\0\0\0"[..], &[stream], b"\x82\x86\x84\x01\x01a"].concat()
 }
 
-const GET: &[u8] = b"GET /a?b=c HTTP/1.1\r\nHost: web.test\r\nUser-Agent: curl/7.88.1\r\nAccept: */*\r\n\r\n";
-const POST: &[u8] = b"POST /form HTTP/1.1\r\nHost: web.test\r\nUser-Agent: curl/7.88.1\r\nAccept: */*\r\n\
-    Content-Length: 10\r\nContent-Type: application/x-www-form-urlencoded\r\n\r\nname=value";
-const MONGO: &[u8] = b"\x37\0\0\0\x01\0\0\0\0\0\0\0\xdd\x07\0\0\0\0\0\0\0\
-    \x22\0\0\0\x10hello\0\x01\0\0\0\x02$db\0\x06\0\0\0admin\0\0";
-const NATS: &[u8] =
-    b"CONNECT {\"verbose\":false,\"pedantic\":false,\"lang\":\"go\",\"version\":\"1.31.0\"}\r\nPING\r\n";
+macro_rules! captured {
+    ($name:literal) => {
+        include_bytes!(concat!("../../src/protocol/detect/sniff/captures/", $name, ".bin"))
+    };
+}
 
 pub(crate) fn all() -> Vec<Prologue> {
     let http2 = [PREFACE, SETTINGS, &get(1)].concat();
-    let post_quantum = hello(&[(0x11ec, &[7; 1216]), X25519]);
-    assert!(post_quantum.len() > 1536);
-    let rows: [(&str, Spoken, &[u8]); 22] = [
-        ("curl's GET", Spoken::Http1, GET),
-        ("curl's POST", Spoken::Http1, POST),
+    let post_quantum = captured!("chromium");
+    assert!(post_quantum.len() > 1536, "it fits no single packet");
+    let rows: [(&str, Spoken, &[u8]); 26] = [
+        ("curl's GET", Spoken::Http1, captured!("curl-get")),
+        ("curl's POST", Spoken::Http1, captured!("curl-post")),
         ("HTTP/2", Spoken::Http2, &http2),
-        ("openssl's hello", Spoken::Tls, &hello(&[X25519])),
-        ("a post-quantum hello", Spoken::Tls, &post_quantum),
-        ("redis-cli", Spoken::Opaque, b"*2\r\n$3\r\nget\r\n$1\r\nk\r\n"),
+        ("curl's HTTP/2", Spoken::Http2, captured!("curl-http2")),
+        ("openssl's hello", Spoken::Tls, captured!("openssl")),
+        ("Chromium's post-quantum hello", Spoken::Tls, post_quantum),
+        ("redis-cli", Spoken::Opaque, captured!("redis-cli")),
+        ("redis-py", Spoken::Opaque, captured!("redis-py")),
         ("Redis, inline", Spoken::Opaque, b"GET key\r\n"),
-        ("PostgreSQL, SSL", Spoken::Opaque, b"\0\0\0\x08\x04\xd2\x16\x2f"),
-        ("PostgreSQL", Spoken::Opaque, b"\0\0\0\x12\0\x03\0\0user\0me\0\0"),
-        (
-            "Kafka",
-            Spoken::Opaque,
-            b"\0\0\0\x12\0\x12\0\x03\0\0\0\x01\0\x07rdkafka\0",
-        ),
-        ("MongoDB", Spoken::Opaque, MONGO),
-        ("AMQP 0-9-1", Spoken::Opaque, b"AMQP\0\0\x09\x01"),
-        ("MQTT 3.1.1", Spoken::Opaque, b"\x10\x0e\0\x04MQTT\x04\x02\0<\0\x02ab"),
-        ("NATS", Spoken::Opaque, NATS),
+        ("psql, TLS", Spoken::Opaque, captured!("psql-ssl")),
+        ("psql", Spoken::Opaque, captured!("psql")),
+        ("librdkafka", Spoken::Opaque, captured!("librdkafka")),
+        ("kafka-python", Spoken::Opaque, captured!("kafka-python")),
+        ("PyMongo", Spoken::Opaque, captured!("pymongo-balanced")),
+        ("pika, AMQP 0-9-1", Spoken::Opaque, captured!("pika")),
+        ("paho, MQTT 3.1.1", Spoken::Opaque, captured!("paho-mqtt")),
+        ("paho, MQTT 5", Spoken::Opaque, captured!("paho-mqtt5")),
+        ("nats-py", Spoken::Opaque, captured!("nats-py")),
         ("memcached", Spoken::Opaque, b"version\r\n"),
         ("memcached, gets", Spoken::Opaque, b"get some-key\r\n"),
-        ("SMTP", Spoken::Opaque, b"EHLO client.test\r\n"),
-        ("SSH", Spoken::Opaque, b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n"),
+        ("smtplib", Spoken::Opaque, captured!("smtplib")),
+        ("ssh", Spoken::Opaque, captured!("ssh")),
         ("a telnet line", Spoken::Opaque, b"help\r\n"),
         ("one byte", Spoken::Opaque, b"\n"),
         (
@@ -102,37 +101,3 @@ pub(crate) fn all() -> Vec<Prologue> {
     };
     rows.into_iter().map(prologue).collect()
 }
-
-/// A group and a key for it.
-type Share<'a> = (u16, &'a [u8]);
-
-const X25519: Share<'_> = (0x1d, &[7; 32]);
-
-/// openssl's `ClientHello` with these key shares. With X25519MLKEM768 (0x11ec) and the classic one, as browsers send
-/// them, it fits no single packet.
-fn hello(shares: &[Share<'_>]) -> Vec<u8> {
-    let share = |(group, key): &Share<'_>| [&group.to_be_bytes()[..], &sized(2, key)].concat();
-    let shares: Vec<u8> = shares.iter().flat_map(share).collect();
-    let extensions = [EXTENSIONS, b"\0\x33", &sized(2, &sized(2, &shares))].concat();
-    let body = [UP_TO_EXTENSIONS, &sized(2, &extensions)].concat();
-    let message = [&[1][..], &sized(3, &body)].concat();
-    [b"\x16\x03\x01", &*sized(2, &message)].concat()
-}
-
-fn sized(width: usize, content: &[u8]) -> Vec<u8> {
-    [&content.len().to_be_bytes()[8 - width..], content].concat()
-}
-
-/// Version, random, session, cipher suites, compression.
-const UP_TO_EXTENSIONS: &[u8] =
-    b"\x03\x03\xc3T\x18\xc9\x9fp\xb6\xe1j\x85_\xbf6)!Y\xd3\xd3\x1c\xc5\x85`B\xd3w\xbcY#\x92\xbdk- \xca\xfe\x0e\xb4\
-    \xd3+v\x94YU\xb3\0\xdd\x16\xa1\xb8\xbe\x1d\x84\x98\xcb}\xf8\xb0\x95v\x15\x0b\x19K\xa0\xb6\0>\x13\x02\x13\x03\
-    \x13\x01\xc0,\xc00\0\x9f\xcc\xa9\xcc\xa8\xcc\xaa\xc0+\xc0/\0\x9e\xc0$\xc0(\0k\xc0#\xc0'\0g\xc0\x0a\xc0\x14\0\
-    9\xc0\x09\xc0\x13\x003\0\x9d\0\x9c\0=\0<\x005\0/\0\xff\x01\0";
-/// The server's name, ALPN and others, without the key share.
-const EXTENSIONS: &[u8] =
-    b"\0\0\0\x0d\0\x0b\0\0\x08web.test\0\x0b\0\x04\x03\0\x01\x02\0\x0a\0\x16\0\x14\0\x1d\0\x17\0\x1e\0\x19\0\x18\
-    \x01\0\x01\x01\x01\x02\x01\x03\x01\x04\0#\0\0\0\x10\0\x0e\0\x0c\x02h2\x08http/1.1\0\x16\0\0\0\x17\0\0\0\x0d\
-    \0*\0(\x04\x03\x05\x03\x06\x03\x08\x07\x08\x08\x08\x09\x08\x0a\x08\x0b\x08\x04\x08\x05\x08\x06\x04\x01\x05\
-    \x01\x06\x01\x03\x03\x03\x01\x03\x02\x04\x02\x05\x02\x06\x02\0+\0\x09\x08\x03\x04\x03\x03\x03\x02\x03\x01\0-\
-    \0\x02\x01\x01";

@@ -212,6 +212,7 @@ fn what_a_client_first_server_says_first_is_held() {
         b"HTTP/1.0 400 Bad\r\n",
         b"\x00\x00\x00\x04\x00\x00\x00\x00\x00",
         b"\x00\x00\x12\x04\x00\x00\x00\x00\x00\x00\x03",
+        include_bytes!("captures/grpc-server.bin"),
     ] {
         assert_eq!(server(bytes), ServerSpoke::Held, "{bytes:?}");
         let held = (0..bytes.len()).find(|length| server(&bytes[..*length]) == ServerSpoke::Held);
@@ -226,10 +227,10 @@ fn what_a_client_first_server_says_first_is_held() {
 #[test]
 fn greetings_of_servers_that_speak_first_are_told() {
     for (bytes, hint) in [
-        (
-            &b"\x64\x00\x00\x00\x0a5.5.5-10.11.19-MariaDB\x00"[..],
-            ServerHint::Mysql,
-        ),
+        (&include_bytes!("captures/mariadb-server.bin")[..], ServerHint::Mysql),
+        (include_bytes!("captures/dropbear.bin"), ServerHint::Ssh),
+        (include_bytes!("captures/aiosmtpd.bin"), ServerHint::Smtp),
+        (include_bytes!("captures/nats-server.bin"), ServerHint::Nats),
         (b"\x17\x00\x00\x00\xff\x10\x04Too many", ServerHint::Mysql),
         (b"SSH-2.0-OpenSSH_9.2p1\r\n", ServerHint::Ssh),
         (b"220 mail ESMTP\r\n", ServerHint::Smtp),
