@@ -133,6 +133,9 @@ pub(crate) fn response(text: &str, asked: Asked, limits: Limits) -> Result<Respo
     if status == 101 && !asked.upgrade {
         return Err(Stop::Refused("101 unasked"));
     }
+    if status == 101 && values(&fields, "upgrade").is_empty() {
+        return Err(Stop::Refused("101 to nothing"));
+    }
     let declared = declared_framing(&fields, version)?;
     let tunnel = asked.connect && (200..300).contains(&status);
     // RFC 9112 6.3, 1 and 2; then 4 to 6; then 8.

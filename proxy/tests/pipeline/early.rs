@@ -6,11 +6,13 @@ use crate::support::server::Server;
 use crate::support::two;
 use http::Response;
 
+/// An upload that nobody wants.
+const LENGTH: usize = 50 << 20;
+
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 
 #[test]
 fn an_early_answer_is_read_by_a_client_that_is_still_sending() {
-    const LENGTH: usize = 50 << 20;
     over_both_families(async || {
         let server = Server::h1(async |mut wire, _| {
             wire.head().await;
@@ -45,7 +47,6 @@ fn an_early_answer_is_read_by_a_client_that_is_still_sending() {
 
 #[test]
 fn an_early_answer_of_an_http2_endpoint_is_read_as_well() {
-    const LENGTH: usize = 8 << 20;
     over_both_families(async || {
         let server = Server::h2(async |_, mut respond, _| {
             let mut answer = Response::new(());

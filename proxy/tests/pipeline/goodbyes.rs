@@ -19,9 +19,14 @@ use crate::support::wire::Wire;
 use evenkeel_proxy::lifecycle::Phase;
 use http::Request;
 use http::Response;
+use std::cell::Cell;
+use std::pin::pin;
 use std::rc::Rc;
+use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::task::spawn_local;
+use tokio::time::Instant;
+use tokio::time::sleep;
 
 const GET: [(&str, &str); 4] = [
     (":method", "GET"),
@@ -128,6 +133,67 @@ fn an_endpoint_that_keeps_saying_goodbye_costs_no_request() {
             task.await.unwrap();
         }
         assert!(server.accepted() > 10);
+    });
+}
+
+/// How old a connection gets.
+const AGE: Duration = Duration::from_secs(1);
+
+/// A server that says goodbye to each of its connections when it is [`AGE`] old, as gRPC's do (`MAX_CONNECTION_AGE`).
+async fn mortal() -> Server {
+    Server::h2_connection(async |mut connection, _| {
+        let mut end = pin!(sleep(AGE));
+        let mut said = false;
+        loop {
+            let accepted = tokio::select! {
+                accepted = connection.accept() => accepted,
+                () = &mut end, if !said => {
+                    connection.graceful_shutdown();
+                    said = true;
+                    continue;
+                }
+            };
+            let Some(Ok((request, mut respond))) = accepted else {
+                return;
+            };
+            spawn_local(async move {
+                let content = two::collect(request.into_body()).await.unwrap();
+                let mut send = respond.send_response(Response::new(()), false).unwrap();
+                two::deliver(&mut send, &content);
+            });
+        }
+    })
+    .await
+}
+
+#[test]
+fn an_endpoint_whose_connections_live_for_a_second_costs_no_request_under_load() {
+    over_both_families(async || {
+        let server = mortal().await;
+        let bench = Rc::new(Bench::before("http2", &server));
+        let (begun, asked) = (Instant::now(), Rc::new(Cell::new(0_usize)));
+        let mut tasks = Vec::new();
+        for number in 0..8 {
+            let (bench, asked) = (Rc::clone(&bench), Rc::clone(&asked));
+            tasks.push(spawn_local(async move {
+                let client = if number % 2 == 0 { Version::One } else { Version::Two };
+                let content = Content::from("hello");
+                // Long enough for a second end, and for whoever follows.
+                while begun.elapsed() < AGE.mul_f64(2.3) {
+                    for _ in 0..20 {
+                        let ask = Request::builder().method("POST").uri("http://web.test/");
+                        let answer = bench.ask(client, ask.body(content.clone()).unwrap()).await;
+                        assert_eq!((answer.status().as_u16(), answer.body()), (200, &content), "{client:?}");
+                    }
+                    asked.set(asked.get() + 20);
+                }
+            }));
+        }
+        for task in tasks {
+            task.await.unwrap();
+        }
+        assert!(server.accepted() >= 3, "{} connections", server.accepted());
+        assert!(asked.get() >= 500, "{} requests are no load", asked.get());
     });
 }
 

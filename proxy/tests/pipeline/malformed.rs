@@ -22,7 +22,6 @@ use crate::support::frames::frame;
 use crate::support::frames::head;
 use crate::support::over_both_families;
 use crate::support::server::Server;
-use crate::support::settle;
 use crate::support::wire::Wire;
 use std::cell::Cell;
 use std::fmt::Debug;
@@ -464,54 +463,6 @@ fn a_malformed_answer_is_a_502() {
             );
             let answer = bench.http2().await.get("/").await.unwrap();
             assert_eq!(answer.status(), 502, "{fields:?}");
-        }
-    });
-}
-
-/// Answers of HTTP/1 that two readers could take for two things.
-const DOUBTFUL: [&str; 8] = [
-    "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n",
-    "Content-Length: 2\r\nContent-Length: 3\r\n",
-    "Content-Length: +2\r\n",
-    "Transfer-Encoding: xchunked\r\n",
-    "Transfer-Encoding : chunked\r\n",
-    "X-Null: a\0b\r\n",
-    "X-Folded: a\r\n b\r\n",
-    "X-Bare: a\nContent-Length: 2\r\n",
-];
-
-#[test]
-fn an_http1_answer_whose_framing_is_doubtful_is_a_502() {
-    over_both_families(async || {
-        for fields in DOUBTFUL {
-            let closed = Rc::new(Cell::new(0));
-            let count = Rc::clone(&closed);
-            let server = Server::h1(async move |mut wire, _| {
-                wire.message().await;
-                wire.send(format!("HTTP/1.1 200 OK\r\n{fields}\r\n2\r\nok\r\n0\r\n\r\n"))
-                    .await;
-                wire.rest_lossy().await;
-                count.set(count.get() + 1);
-            });
-            let server = server.await;
-            let bench = Bench::before("http", &server);
-            let mut client = bench.http1().await;
-            client
-                .send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
-                .await;
-            let answer = client.message().await;
-            assert_eq!(
-                (answer.status(), answer.field("x-evenkeel-reason")),
-                (502, Some("malformed_response")),
-                "{fields:?}"
-            );
-            let answer = bench.http2().await.get("/").await.unwrap();
-            assert_eq!(answer.status(), 502, "{fields:?}");
-            // Neither connection is used again, nor kept.
-            while closed.get() < 2 {
-                settle().await;
-            }
-            assert_eq!(server.accepted(), 2, "{fields:?}");
         }
     });
 }

@@ -6,6 +6,7 @@ use crate::support::server::Server;
 use crate::support::settle;
 use crate::support::two;
 use std::cell::Cell;
+use std::rc::Rc;
 
 const ASKING: &str = "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
 const AGREED: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
@@ -90,17 +91,74 @@ fn an_upgrade_with_a_body_is_forwarded_whole() {
     });
 }
 
+/// A server that says this to whatever it is asked; and how many of its connections were closed, at their other end.
+async fn closing(says: &'static str) -> (Server, Rc<Cell<usize>>) {
+    let closed = Rc::new(Cell::new(0));
+    let count = Rc::clone(&closed);
+    let server = Server::h1(async move |mut wire, _| {
+        wire.message().await;
+        wire.send(says).await;
+        wire.rest_lossy().await;
+        count.set(count.get() + 1);
+    });
+    (server.await, closed)
+}
+
 #[test]
-fn a_101_that_nobody_asked_for_is_not_believed() {
+fn a_101_that_nobody_asked_for_is_a_502_and_its_connection_is_closed() {
     over_both_families(async || {
-        let server = Server::saying(AGREED).await;
+        let (server, closed) = closing(AGREED).await;
         let bench = Bench::before("http", &server);
         let mut client = bench.http1().await;
-        client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
-        let answer = client.message().await;
-        assert_eq!(answer.status(), 502);
-        assert_eq!(answer.field("x-evenkeel-reason"), Some("malformed_response"));
-        assert_eq!(bench.http2().await.get("/").await.unwrap().status(), 502);
+        // The client's own connection goes on: what it asks next is asked on another one.
+        for connections in 1..=2 {
+            client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+            let answer = client.message().await;
+            assert_eq!(answer.status(), 502);
+            assert_eq!(answer.field("x-evenkeel-reason"), Some("malformed_response"));
+            while closed.get() < connections {
+                settle().await;
+            }
+            assert_eq!(server.accepted(), connections);
+        }
+        let answer = bench.http2().await.get("/").await.unwrap();
+        assert_eq!(
+            (answer.status().as_u16(), &answer.headers()["x-evenkeel-reason"]),
+            (502, &"malformed_response".parse().unwrap())
+        );
+        while closed.get() < 3 {
+            settle().await;
+        }
+    });
+}
+
+#[test]
+fn a_malformed_answer_to_an_upgrade_is_a_502_and_its_connection_is_closed() {
+    over_both_families(async || {
+        for says in [
+            // To nothing (RFC 9110 7.8).
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n\r\n",
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX: a\0b\r\n\r\n",
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade : websocket\r\n\r\n",
+            "HTTP/1.1 1010 Switching Protocols\r\nUpgrade: websocket\r\n\r\n",
+            "HTTP/1.1 10 Switching Protocols\r\nUpgrade: websocket\r\n\r\n",
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        ] {
+            let (server, closed) = closing(says).await;
+            let bench = Bench::before("auto", &server);
+            let mut client = bench.http1().await;
+            client.send(ASKING).await;
+            let answer = client.message().await;
+            assert_eq!(
+                (answer.status(), answer.field("x-evenkeel-reason")),
+                (502, Some("malformed_response")),
+                "{says}"
+            );
+            while closed.get() < 1 {
+                settle().await;
+            }
+            assert_eq!(server.accepted(), 1, "{says}");
+        }
     });
 }
 

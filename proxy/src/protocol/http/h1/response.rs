@@ -199,6 +199,10 @@ impl Gathered {
         if status == StatusCode::SWITCHING_PROTOCOLS && !asked.upgrade {
             return Err(Fault::malformed("101 that was not asked for"));
         }
+        // RFC 9110 7.8: it says to what.
+        if status == StatusCode::SWITCHING_PROTOCOLS && self.upgrades.is_empty() {
+            return Err(Fault::malformed("101 without an Upgrade field"));
+        }
         let declared = self.framing.settle(version)?;
         let tunnel = asked.connect && status.is_success();
         let upgrade = tunnel || status == StatusCode::SWITCHING_PROTOCOLS;
