@@ -58,12 +58,16 @@ pub enum Reason {
     BodyTimeout,
     /// One address has more connections than the limit.
     TooManyConnections,
+    /// A stream above the number that a client may have open on one HTTP/2 connection.
+    TooManyStreams,
     /// More HTTP/2 frames that carry no message, or more streams opened and reset, than the limit.
     Http2Flood,
     /// Too much waits for slow readers, and this one was waited for.
     BufferLimit,
     /// Nothing moved on a connection for as long as it may be idle.
     IdleTimeout,
+    /// A connection has carried as many requests as one may.
+    RequestLimit,
     /// This proxy ended while it was under way: told to, or at the deadline of its drain.
     ProxyEnded,
     /// An upstream refused the connection.
@@ -84,6 +88,8 @@ pub enum Reason {
     TruncatedResponse,
     /// The whole exchange took longer than the route allows.
     RequestTimeout,
+    /// An endpoint left the body of its answer unfinished for too long.
+    AnswerTimeout,
     /// More interim answers to one request than the limit.
     TooManyInterim,
     /// An upstream sent more HTTP/2 frames that carry no message than the limit.
@@ -92,7 +98,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of its discriminant.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 33] = [
         Self::MalformedRequest,
         Self::HeadTooLarge,
         Self::HeadTimeout,
@@ -108,9 +114,11 @@ impl Reason {
         Self::ProtocolMismatch,
         Self::BodyTimeout,
         Self::TooManyConnections,
+        Self::TooManyStreams,
         Self::Http2Flood,
         Self::BufferLimit,
         Self::IdleTimeout,
+        Self::RequestLimit,
         Self::ProxyEnded,
         Self::ConnectRefused,
         Self::ConnectTimeout,
@@ -121,6 +129,7 @@ impl Reason {
         Self::MalformedResponse,
         Self::TruncatedResponse,
         Self::RequestTimeout,
+        Self::AnswerTimeout,
         Self::TooManyInterim,
         Self::UpstreamFlood,
     ];
@@ -137,6 +146,7 @@ impl Reason {
             | Self::ProtocolMismatch
             | Self::BodyTimeout
             | Self::TooManyConnections
+            | Self::TooManyStreams
             | Self::Http2Flood => Blame::Downstream,
             Self::NotRedirected
             | Self::UnknownDestination
@@ -146,6 +156,7 @@ impl Reason {
             | Self::Overloaded
             | Self::BufferLimit
             | Self::IdleTimeout
+            | Self::RequestLimit
             | Self::ProxyEnded
             | Self::RequestTimeout => Blame::Mesh,
             Self::ConnectRefused
@@ -156,6 +167,7 @@ impl Reason {
             | Self::UpstreamReset
             | Self::MalformedResponse
             | Self::TruncatedResponse
+            | Self::AnswerTimeout
             | Self::TooManyInterim
             | Self::UpstreamFlood => Blame::Upstream,
         }
@@ -178,8 +190,10 @@ impl Reason {
             | Self::NoEndpoint
             | Self::Overloaded
             | Self::TooManyConnections
+            | Self::TooManyStreams
             | Self::Http2Flood
             | Self::BufferLimit
+            | Self::RequestLimit
             | Self::ProxyEnded
             | Self::ConnectRefused
             | Self::ConnectTimeout
@@ -191,7 +205,7 @@ impl Reason {
             | Self::TruncatedResponse
             | Self::TooManyInterim
             | Self::UpstreamFlood => StatusCode::BAD_GATEWAY,
-            Self::RequestTimeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::RequestTimeout | Self::AnswerTimeout => StatusCode::GATEWAY_TIMEOUT,
         }
     }
 
@@ -200,8 +214,12 @@ impl Reason {
     pub fn grpc_status(self) -> u8 {
         match self {
             Self::DownstreamGone => 1,
-            Self::RequestTimeout | Self::HeadTimeout | Self::BodyTimeout | Self::IdleTimeout => 4,
-            Self::HeadTooLarge | Self::TooManyConnections | Self::Http2Flood | Self::BufferLimit => 8,
+            Self::RequestTimeout | Self::HeadTimeout | Self::BodyTimeout | Self::AnswerTimeout | Self::IdleTimeout => 4,
+            Self::HeadTooLarge
+            | Self::TooManyConnections
+            | Self::TooManyStreams
+            | Self::Http2Flood
+            | Self::BufferLimit => 8,
             Self::NoRoute | Self::UnknownCoding => 12,
             Self::MalformedRequest
             | Self::MalformedBody
@@ -213,6 +231,7 @@ impl Reason {
             | Self::NoCluster
             | Self::NoEndpoint
             | Self::Overloaded
+            | Self::RequestLimit
             | Self::ProxyEnded
             | Self::ConnectRefused
             | Self::ConnectTimeout
@@ -245,14 +264,17 @@ impl Reason {
             | Self::ProtocolMismatch
             | Self::BodyTimeout
             | Self::TooManyConnections
+            | Self::TooManyStreams
             | Self::Http2Flood
             | Self::BufferLimit
             | Self::IdleTimeout
+            | Self::RequestLimit
             | Self::ProxyEnded
             | Self::UpstreamReset
             | Self::MalformedResponse
             | Self::TruncatedResponse
             | Self::RequestTimeout
+            | Self::AnswerTimeout
             | Self::TooManyInterim
             | Self::UpstreamFlood => Retry::Never,
         }
@@ -276,9 +298,11 @@ impl Reason {
             Self::ProtocolMismatch => "protocol_mismatch",
             Self::BodyTimeout => "body_timeout",
             Self::TooManyConnections => "too_many_connections",
+            Self::TooManyStreams => "too_many_streams",
             Self::Http2Flood => "http2_flood",
             Self::BufferLimit => "buffer_limit",
             Self::IdleTimeout => "idle_timeout",
+            Self::RequestLimit => "request_limit",
             Self::ProxyEnded => "proxy_ended",
             Self::ConnectRefused => "connect_refused",
             Self::ConnectTimeout => "connect_timeout",
@@ -289,6 +313,7 @@ impl Reason {
             Self::MalformedResponse => "malformed_response",
             Self::TruncatedResponse => "truncated_response",
             Self::RequestTimeout => "request_timeout",
+            Self::AnswerTimeout => "answer_timeout",
             Self::TooManyInterim => "too_many_interim",
             Self::UpstreamFlood => "upstream_flood",
         }

@@ -168,6 +168,11 @@ pub struct ProcessLimits {
     /// How long a client may leave a request's body unfinished without sending a byte of it (default 5 minutes);
     /// `None`: no limit.
     pub body_timeout: Option<Duration>,
+    /// How long an endpoint may leave the body of its answer unfinished without a byte of it; `None`: no limit (default).
+    pub answer_timeout: Option<Duration>,
+    /// Bytes that a connection reads at a time, and so the most that it holds for a reader who does not take them, in each
+    /// direction (default 64 KiB).
+    pub connection_buffer: usize,
     /// Interim answers (1xx) to one request (default 16).
     pub interim_answers: u32,
     /// What a peer of an HTTP/2 connection may ask for without doing anything useful.
@@ -245,6 +250,9 @@ impl Default for ProcessLimits {
             buffered_bytes: 64 << 20,
             // As Envoy's idle time of a stream: an upload that is piped through a shell may rest for minutes.
             body_timeout: Some(Duration::from_mins(5)),
+            // Servers of events, of logs and of long polls are rightly silent for hours.
+            answer_timeout: None,
+            connection_buffer: 64 << 10,
             // Browsers and curl know of one or two; servers that show progress (102) send one every few seconds.
             interim_answers: 16,
             flood: Flood {

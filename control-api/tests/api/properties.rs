@@ -292,7 +292,7 @@ fn messages() -> Messages {
 }
 
 /// Each limit, with `#` for a number.
-const ONE_LIMIT: [&str; 24] = [
+const ONE_LIMIT: [&str; 26] = [
     "connect_timeout: #ms",
     "connect_timeout: #h",
     "upstream_idle: #h",
@@ -313,7 +313,9 @@ const ONE_LIMIT: [&str; 24] = [
     "connections_per_source: #",
     "requests: #",
     "buffered_bytes: #MiB",
+    "connection_buffer: #KiB",
     "body_timeout: #s",
+    "answer_timeout: #s",
     "interim_answers: #",
     "flood: {control_frames: #}",
     "flood: {resets: #}",

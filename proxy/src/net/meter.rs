@@ -12,12 +12,21 @@
 //!   for nothing.
 //!
 //! The clock is asked only when the allowance is used up.
+//!
+//! Of a client's connection the frames that we send are looked at as well: the crate refuses streams by itself, and tells nobody
+//! ([`rejected`]).
+
+mod rejected;
 
 use std::cell::Cell;
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use crate::failure::Reason;
+use rejected::Rejections;
 
 /// A used-up allowance is full again when so long has passed since it was full.
 const WINDOW: Duration = Duration::from_secs(10);
@@ -29,6 +38,7 @@ const HEAD: usize = 9;
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const PUSH_PROMISE: u8 = 5;
 const PING: u8 = 6;
@@ -65,6 +75,10 @@ pub struct Flood;
 pub struct Seen {
     flooded: Cell<bool>,
     awaited: Cell<Option<u32>>,
+    /// The client's newest stream that the crate has given away.
+    accepted: Cell<u32>,
+    /// Those that it will not, with the reason.
+    rejected: RefCell<Vec<(u32, Reason)>>,
 }
 
 impl Seen {
@@ -76,6 +90,19 @@ impl Seen {
     /// A head that the peer has begun and not finished, counted from 1; 0 is the greeting, its preface and SETTINGS.
     pub fn awaited_head(&self) -> Option<u32> {
         self.awaited.get()
+    }
+
+    /// The crate has given a stream of the client away.
+    pub fn accept(&self, stream: u32) {
+        self.accepted.set(stream);
+        // It was reset before it was looked at, and is counted by who got it.
+        self.rejected.borrow_mut().retain(|(rejected, _)| *rejected != stream);
+    }
+
+    /// Why streams of the client were refused that nobody got, since this was asked last. To be asked when the crate has no
+    /// stream to give away.
+    pub fn take_rejected(&self) -> impl Iterator<Item = Reason> + use<> {
+        self.rejected.take().into_iter().map(|(_, reason)| reason)
     }
 }
 
@@ -108,6 +135,8 @@ pub struct Meter {
     full_at: Instant,
     /// Bytes that we will send only to answer PING and SETTINGS.
     owed: usize,
+    /// Follows what we send to a client.
+    rejections: Option<Rejections>,
 }
 
 impl Meter {
@@ -116,6 +145,8 @@ impl Meter {
         let seen = Seen {
             flooded: Cell::new(false),
             awaited: Cell::new(Some(0)),
+            accepted: Cell::new(0),
+            rejected: RefCell::default(),
         };
         Self {
             seen: Rc::new(seen),
@@ -129,6 +160,7 @@ impl Meter {
             left: allowance,
             full_at: now,
             owed: 0,
+            rejections: (peer == Peer::Client).then(Rejections::default),
         }
     }
 
@@ -170,8 +202,16 @@ impl Meter {
         Ok(())
     }
 
-    /// So many bytes were sent to the peer.
-    pub fn sent(&mut self, count: usize) {
+    /// These bytes were sent to the peer, one write of so many in all.
+    pub fn sent<'a>(&mut self, slices: impl IntoIterator<Item = &'a [u8]>, count: usize) {
+        if let Some(rejections) = &mut self.rejections {
+            let mut left = count;
+            for slice in slices {
+                let sent = &slice[..slice.len().min(left)];
+                left -= sent.len();
+                rejections.sent(sent, &self.seen);
+            }
+        }
         let answers = self.owed.min(count);
         self.owed -= answers;
         let useful = count - answers;
@@ -239,7 +279,6 @@ impl Meter {
 mod tests {
     use super::*;
 
-    const RST_STREAM: u8 = 3;
     const WINDOW_UPDATE: u8 = 8;
     const ALLOWANCE: u32 = 100;
 
@@ -301,7 +340,7 @@ mod tests {
         let updates = frame(WINDOW_UPDATE, 0, 4).repeat(2);
         for _ in 0..10_000 {
             // The smallest DATA frame of gRPC.
-            meter.sent(HEAD + 5);
+            meter.sent([&[0; HEAD + 5][..]], HEAD + 5);
             assert_eq!(meter.received(&updates, now), Ok(()));
         }
     }
@@ -312,9 +351,9 @@ mod tests {
         let flood = || {
             for _ in 0..10 * ALLOWANCE {
                 meter.received(&frame(PING, 0, 8), now)?;
-                meter.sent(HEAD + 8);
+                meter.sent([&[0; HEAD + 8][..]], HEAD + 8);
                 meter.received(&frame(SETTINGS, 0, 6), now)?;
-                meter.sent(HEAD);
+                meter.sent([&[0; HEAD][..]], HEAD);
             }
             Ok(())
         };

@@ -56,9 +56,9 @@ impl Prefixed {
         meter.received(bytes, Instant::now).map_err(io::Error::other)
     }
 
-    fn count_sent(&mut self, written: &Poll<io::Result<usize>>) {
+    fn count_sent<'a>(&mut self, slices: impl IntoIterator<Item = &'a [u8]>, written: &Poll<io::Result<usize>>) {
         if let (Some(meter), Poll::Ready(Ok(count))) = (&mut self.meter, written) {
-            meter.sent(*count);
+            meter.sent(slices, *count);
         }
     }
 
@@ -113,7 +113,7 @@ impl AsyncWrite for Prefixed {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.stream).poll_write(cx, bytes);
-        this.count_sent(&written);
+        this.count_sent([bytes], &written);
         written
     }
 
@@ -124,7 +124,7 @@ impl AsyncWrite for Prefixed {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let written = Pin::new(&mut this.stream).poll_write_vectored(cx, slices);
-        this.count_sent(&written);
+        this.count_sent(slices.iter().map(|slice| &**slice), &written);
         written
     }
 

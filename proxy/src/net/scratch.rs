@@ -16,8 +16,22 @@ use tokio::io::ReadBuf;
 /// Size of the buffer in bytes. Buffers of 8 KiB double the CPU of a 16 KiB body; above 128 KiB nothing more is gained.
 pub const SCRATCH: usize = 128 * 1024;
 
+/// What a connection may hold for a slow reader, unless it is said otherwise.
+const READ: usize = 64 * 1024;
+
 thread_local! {
     static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    static MOST: Cell<usize> = const { Cell::new(READ) };
+}
+
+/// Bounds what this thread reads at a time, from now on: what a reader does not take is one read at most.
+pub fn limit(bytes: usize) {
+    MOST.set(bytes.clamp(1, SCRATCH));
+}
+
+/// The most that this thread reads at a time.
+pub fn most() -> usize {
+    MOST.get()
 }
 
 /// Lends the thread's buffer, [`SCRATCH`] bytes of earlier reads.
@@ -33,7 +47,7 @@ pub fn with_scratch<R>(borrow: impl FnOnce(&mut [u8]) -> R) -> R {
     result
 }
 
-/// Reads once, at most `limit` bytes, and shows them to `look`; an empty slice is the end of the stream.
+/// Reads once, at most `limit` bytes and no more than this thread may ([`limit`]), and shows them to `look`; an empty slice is the end of the stream.
 ///
 /// It goes through `poll_read`, because tokio then takes a short read as the sign that the socket is empty:
 /// 4.2 syscalls a request where `try_read`, which must see `EAGAIN`, makes 6.3.
@@ -46,7 +60,7 @@ pub fn poll_read_scratch<S: AsyncRead + Unpin, R>(
     look: impl FnOnce(&mut Context<'_>, &mut [u8]) -> R,
 ) -> Poll<io::Result<R>> {
     with_scratch(|scratch| {
-        let limit = limit.clamp(1, scratch.len());
+        let limit = limit.clamp(1, most());
         let mut buffer = ReadBuf::new(&mut scratch[..limit]);
         ready!(Pin::new(stream).poll_read(cx, &mut buffer))?;
         Poll::Ready(Ok(look(cx, buffer.filled_mut())))
@@ -69,6 +83,15 @@ mod tests {
             assert_eq!(outer[0], 1);
             assert_eq!(outer.len(), SCRATCH);
         });
+    }
+
+    #[tokio::test]
+    async fn a_read_is_no_larger_than_its_thread_may_make() {
+        limit(3);
+        let (mut near, mut far) = tokio::io::duplex(64);
+        far.write_all(b"abcdef").await.unwrap();
+        let read = poll_fn(|cx| poll_read_scratch(&mut near, cx, SCRATCH, |_, bytes| bytes.len())).await;
+        assert_eq!(read.unwrap(), 3);
     }
 
     #[tokio::test]

@@ -14,10 +14,14 @@ pub struct Bounds {
     under_way: Cell<usize>,
     /// How long the body of a request may rest.
     pub body_timeout: Option<Duration>,
+    /// How long the body of an answer may rest.
+    pub answer_timeout: Option<Duration>,
     /// Interim answers to one request.
     interim_answers: u32,
     /// That may wait for slow readers.
     pub buffered_bytes: usize,
+    /// That one connection may hold for one.
+    pub connection_buffer: usize,
     /// On an HTTP/2 connection.
     pub flood: Flood,
 }
@@ -41,8 +45,10 @@ impl Bounds {
             requests: limits.requests.div_ceil(workers.max(1)),
             under_way: Cell::new(0),
             body_timeout: limits.body_timeout,
+            answer_timeout: limits.answer_timeout,
             interim_answers: limits.interim_answers,
             buffered_bytes: limits.buffered_bytes.div_ceil(workers.max(1)),
+            connection_buffer: limits.connection_buffer,
             flood: limits.flood,
         }
     }

@@ -1,5 +1,6 @@
 //! What one worker counts about one service.
 
+use std::ops::Index;
 use std::sync::Arc;
 use std::sync::OnceLock;
 
@@ -12,8 +13,23 @@ use crate::telemetry::exemplars::Exemplars;
 use crate::telemetry::status::GrpcStatuses;
 use crate::telemetry::status::Statuses;
 
-/// Counters by [`Reason`].
-pub(super) type Reasons = [Counter; Reason::ALL.len()];
+/// Counters by [`Reason`], in the order of its list.
+#[derive(Debug)]
+pub(super) struct Reasons([Counter; Reason::ALL.len()]);
+
+impl Default for Reasons {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| Counter::default()))
+    }
+}
+
+impl Index<usize> for Reasons {
+    type Output = Counter;
+
+    fn index(&self, reason: usize) -> &Counter {
+        &self.0[reason]
+    }
+}
 
 /// The series of one service in one direction. What nobody speaks costs a pointer: an `HttpSeries` is more than a
 /// kilobyte, and a mesh has a thousand services.

@@ -4,6 +4,7 @@ use super::endpoint::{Endpoint, InFlight};
 use crate::failure::Reason;
 use crate::net::meter::{Meter, Seen};
 use crate::net::prefixed::Prefixed;
+use crate::net::scratch;
 use crate::net::stream::Stream;
 use bytes::Bytes;
 use evenkeel_control_api::resource::listener::Http2Options;
@@ -23,8 +24,6 @@ const MAX_HEADER_LIST: u32 = 64 * 1024;
 /// exceed this many windows of a stream. (It charges what a frame lacks of 256 bytes.) So a stream of messages of 16 bytes that
 /// nobody reads is stopped by its own window before that, and its neighbours go on.
 const WINDOWS_OF_SMALL_FRAMES: usize = 16;
-/// Bytes that one stream may have waiting in the crate's send buffer.
-const SEND_BUFFER: usize = 64 * 1024;
 
 /// A stream on an HTTP/2 connection to an endpoint, leased for one exchange.
 #[derive(Debug)]
@@ -175,7 +174,7 @@ pub(super) async fn establish(
         .initial_window_size(options.stream_window)
         .initial_connection_window_size(options.connection_window)
         .max_header_list_size(MAX_HEADER_LIST)
-        .max_send_buffer_size(SEND_BUFFER)
+        .max_send_buffer_size(scratch::most())
         .data_frame_budget(WINDOWS_OF_SMALL_FRAMES * options.stream_window as usize)
         // Until the server's SETTINGS are here, as many as RFC 9113 6.5.2 asks servers to allow at least; the crate's
         // default is without limit, and what is above the server's would wait inside it.

@@ -15,6 +15,7 @@ use crate::control::asking::Asking;
 use crate::flow;
 use crate::lifecycle::{Lifecycle, Phase};
 use crate::net::backlog;
+use crate::net::scratch;
 use crate::protocol::detect::Learnt;
 use crate::protocol::{Bounds, Context};
 use crate::snapshot::Snapshot;
@@ -190,6 +191,7 @@ async fn work(
     mut listening: Option<Listening>,
 ) {
     backlog::limit(bounds.buffered_bytes);
+    scratch::limit(bounds.connection_buffer);
     let context = context(common, book, bounds);
     flow::serve_ourselves(&context);
     let mut sweep = interval(SWEEP);

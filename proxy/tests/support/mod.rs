@@ -14,6 +14,7 @@ use evenkeel_proxy::balance::Dice;
 use evenkeel_proxy::failure::Reason;
 use evenkeel_proxy::flow;
 use evenkeel_proxy::lifecycle::Lifecycle;
+use evenkeel_proxy::net::scratch;
 use evenkeel_proxy::net::stream::Stream;
 use evenkeel_proxy::protocol::Bounds;
 use evenkeel_proxy::protocol::Context;
@@ -186,6 +187,7 @@ impl Bench {
         let limits = mesh::load(document).unwrap().settings.limits;
         let speculative = limits.speculative;
         let bounds = Bounds::new(&limits, 1);
+        scratch::limit(limits.connection_buffer);
         let registry = Arc::new(Registry::default());
         let upstreams = Upstreams::new(Parts {
             registry: Arc::clone(&registry),

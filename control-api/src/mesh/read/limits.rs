@@ -35,12 +35,14 @@ const OF_A_PORT: [&str; 10] = [
     "http2",
 ];
 /// What holds for the process.
-const OF_THE_PROCESS: [&str; 12] = [
+const OF_THE_PROCESS: [&str; 14] = [
     "connections",
     "connections_per_source",
     "requests",
     "buffered_bytes",
+    "connection_buffer",
     "body_timeout",
+    "answer_timeout",
     "interim_answers",
     "flood",
     "idle_per_endpoint",
@@ -54,6 +56,8 @@ const OF_THE_PROCESS: [&str; 12] = [
 const COUNT: RangeInclusive<u32> = 1..=1 << 24;
 /// Less than a few reads would hold up traffic that nobody is slow for.
 const BUFFERED: RangeInclusive<u64> = 1 << 20..=1 << 40;
+/// Of less, each byte costs a call; above this nothing more is gained, and a worker has one buffer of it.
+const CONNECTION_BUFFER: RangeInclusive<u64> = 4 << 10..=128 << 10;
 /// The preface of a connection and its first requests need some; browsers begin with a few dozens.
 const CONTROL_FRAMES: RangeInclusive<u32> = 100..=1 << 24;
 
@@ -169,6 +173,11 @@ fn process(fields: &Fields<'_>) -> ProcessLimits {
             .and_then(|place| place.size(&BUFFERED))
             .map_or(base.buffered_bytes, |bytes| bytes as usize),
         body_timeout: time_or_off(fields, "body_timeout", base.body_timeout),
+        answer_timeout: time_or_off(fields, "answer_timeout", base.answer_timeout),
+        connection_buffer: fields
+            .optional("connection_buffer")
+            .and_then(|place| place.size(&CONNECTION_BUFFER))
+            .map_or(base.connection_buffer, |bytes| bytes as usize),
         interim_answers: count(fields, "interim_answers", 1..=1 << 16).unwrap_or(base.interim_answers),
         flood: fields
             .optional("flood")

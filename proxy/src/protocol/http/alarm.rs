@@ -35,8 +35,8 @@ impl Alarm {
     }
 }
 
-/// How long the body of a request rests in the middle. It is asked only while the body is all that is waited for, so that
-/// a request which comes in one piece has no part in it.
+/// How long a body rests in the middle. It is asked only while the body is all that is waited for, so that one which comes in one
+/// piece has no part in it.
 pub(super) struct Rest {
     patience: Option<Duration>,
     /// How much had moved, and when that was seen.

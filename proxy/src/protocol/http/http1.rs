@@ -81,8 +81,9 @@ pub async fn serve(session: &Session, stream: Stream, early: Vec<u8>) -> Result<
             After::Keep => {}
             After::Done => return Ok(()),
             After::Close => {
+                let last = client.last;
                 client.linger().await;
-                return Ok(());
+                return if last { Err(Reason::RequestLimit) } else { Ok(()) };
             }
             After::Cut(reason) => {
                 client.stream.reset_when_dropped();
@@ -344,7 +345,8 @@ async fn pass(
     let bounds = &session.context.bounds;
     let wanted = record.entry().and_then(|entry| entry.wanted().cloned());
     let mut incoming = Incoming::new(bounds.interim(), wanted);
-    let mut rest = Rest::new(bounds.body_timeout);
+    let patience = |patience: Option<Duration>| Rest::new(patience.filter(|_| !request.conversation));
+    let mut rest = patience(bounds.body_timeout);
     let terms = terms(session, attempts, http, client, request);
     let head = match verbatim::head(client, &mut up.stream, &mut outgoing, &mut incoming, &terms, &mut rest).await {
         Ok(head) => head,
@@ -384,7 +386,8 @@ async fn pass(
         return Ok(Box::pin(tunnel(client, up, early, record)).await);
     }
     let at_once = incoming.is_complete();
-    let moved = verbatim::bodies(client, &mut up.stream, &mut outgoing, &mut incoming, &terms, &mut rest).await;
+    let rests = (rest, patience(bounds.answer_timeout));
+    let moved = verbatim::bodies(client, &mut up.stream, &mut outgoing, &mut incoming, &terms, rests).await;
     let now = if at_once { now } else { Instant::now() };
     record.request_bytes(outgoing.bytes());
     record.response_bytes(incoming.bytes());

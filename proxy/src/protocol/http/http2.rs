@@ -16,6 +16,7 @@ use crate::failure::Reason;
 use crate::lifecycle::Phase;
 use crate::net::meter::{Meter, Peer, Seen};
 use crate::net::prefixed::Prefixed;
+use crate::net::scratch;
 use crate::net::stream;
 use crate::protocol::Session;
 use crate::route::Full;
@@ -37,9 +38,6 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use tokio::time::Instant;
-
-/// Bytes that one stream may have waiting in the crate's send buffer.
-const SEND_BUFFER: usize = 64 * 1024;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -68,7 +66,7 @@ async fn greet(session: Rc<Session>, stream: stream::Stream, early: Vec<u8>) -> 
         // Heads that are larger than the limit are seen, and answered and counted by us; the crate answers by itself
         // those that are larger than its own.
         .max_header_list_size(2 * http.max_header_bytes as u32)
-        .max_send_buffer_size(SEND_BUFFER)
+        .max_send_buffer_size(scratch::most())
         .handshake(Prefixed::metered(stream, early, meter));
     let mut patience = Patience::new(http.idle_timeout, http.head_timeout);
     let mut handshake = pin!(handshake);
@@ -120,7 +118,7 @@ impl Served {
     async fn run(&mut self) -> Result<(), Reason> {
         let lifecycle = Rc::clone(&self.session);
         let mut draining = pin!(async move { lifecycle.context.lifecycle.reached(Phase::Parting).await });
-        let (mut said_goodbye, mut idle) = (false, false);
+        let (mut said_goodbye, mut why) = (false, None);
         // Who connects while we drain gets an answer first, as over HTTP/1: a client that waits for our SETTINGS before
         // it asks would else find the connection closed.
         let mut welcomed = !self.session.context.lifecycle.says_goodbye();
@@ -136,15 +134,16 @@ impl Served {
             match event.await {
                 Event::Stream(request, respond) => {
                     welcomed = true;
+                    self.seen.accept(respond.stream_id().as_u32());
                     let begun = begin(&self.session, &self.streams, request, respond);
                     if said_goodbye || self.most.is_none_or(|most| begun < most.get()) {
                         continue;
                     }
+                    why = Some(Reason::RequestLimit);
                 }
-                Event::Ended(Ok(())) if idle => return Err(Reason::IdleTimeout),
-                Event::Ended(outcome) => return outcome,
+                Event::Ended(outcome) => return outcome.and(why.map_or(Ok(()), Err)),
                 Event::Dismissed(reason) => return self.dismiss(reason).await,
-                Event::Idle => idle = true,
+                Event::Idle => why = Some(Reason::IdleTimeout),
                 Event::Draining => {}
             }
             // GOAWAY in two steps (RFC 9113 6.8): the crate sends the second after a round trip.
@@ -154,10 +153,14 @@ impl Served {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, leaving: bool) -> Poll<Event> {
-        match self.connection.poll_accept(cx) {
-            Poll::Ready(Some(Ok((request, respond)))) => return Poll::Ready(Event::Stream(request, respond)),
+        let accepted = self.connection.poll_accept(cx);
+        if let Poll::Ready(Some(Ok((request, respond)))) = accepted {
+            return Poll::Ready(Event::Stream(request, respond));
+        }
+        self.count_rejected();
+        match accepted {
             Poll::Ready(Some(Err(error))) => return Poll::Ready(Event::Ended(Err(ended(&error, &self.seen)))),
-            Poll::Ready(None) => return Poll::Ready(Event::Ended(Ok(()))),
+            Poll::Ready(_) => return Poll::Ready(Event::Ended(Ok(()))),
             Poll::Pending => {}
         }
         if self.streams.are_flood(self.session.context.bounds.flood.resets) {
@@ -170,6 +173,17 @@ impl Served {
             return Poll::Pending;
         }
         self.patience.poll_idle(cx, &self.streams).map(|()| Event::Idle)
+    }
+
+    /// Counts the streams that the crate has refused by itself.
+    fn count_rejected(&self) {
+        for reason in self.seen.take_rejected() {
+            let mut record = self.session.request_record(Protocol::Http2, Instant::now());
+            record.set_failure(reason);
+            if reason == Reason::HeadTooLarge {
+                record.set_status(reason.status());
+            }
+        }
     }
 
     /// Says why with a GOAWAY, if the client takes it at once, and closes.
@@ -192,10 +206,11 @@ fn begin(
     respond: SendResponse<Bytes>,
 ) -> u32 {
     let begun = streams.begin();
+    let bounds = &session.context.bounds;
     let patience = if own::is_conversation(&request) {
-        None
+        (None, None)
     } else {
-        session.context.bounds.body_timeout
+        (bounds.body_timeout, bounds.answer_timeout)
     };
     let stream = Box::new(Stream::new(request, respond, patience));
     // The runtime moves a task about eight times in its life; boxed, 1.6 KiB of it stay where they are.

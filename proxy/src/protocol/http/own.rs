@@ -43,6 +43,7 @@ pub(super) fn detail(reason: Reason) -> &'static str {
         Reason::MalformedResponse => "the endpoint's answer is malformed",
         Reason::MalformedBody => "the framing of the body is broken",
         Reason::RequestTimeout => "the route's timeout has passed",
+        Reason::AnswerTimeout => "the endpoint's answer did not go on in time",
         Reason::BodyTimeout => "the body of the request did not come in time",
         Reason::Overloaded => "as many requests as the proxy takes are under way",
         Reason::TooManyInterim => "the endpoint sends one interim answer after the other",

@@ -118,6 +118,11 @@ impl Incoming {
         self.complete
     }
 
+    /// More of it can only come from the endpoint.
+    fn is_starved(&self) -> bool {
+        self.unsent.is_empty()
+    }
+
     /// After an upgrade: bytes that came behind the head.
     pub(super) fn take_early(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.early)
@@ -386,14 +391,14 @@ pub(super) async fn head(
     .await
 }
 
-/// Moves what is left of both bodies.
+/// Moves what is left of both bodies: `rest` is of the request's, `silence` of the answer's.
 pub(super) async fn bodies(
     client: &mut Client,
     up: &mut Stream,
     outgoing: &mut Outgoing,
     incoming: &mut Incoming,
     terms: &Terms<'_>,
-    rest: &mut Rest,
+    (mut rest, mut silence): (Rest, Rest),
 ) -> Result<(), Reason> {
     poll_fn(|cx| {
         if (!incoming.complete || !outgoing.is_complete())
@@ -402,7 +407,12 @@ pub(super) async fn bodies(
             return Poll::Ready(Err(reason));
         }
         terms.clock.asked(outgoing.is_complete());
-        ready!(incoming.poll_body(cx, up, &mut client.stream))?;
+        let moved = incoming.poll_body(cx, up, &mut client.stream);
+        if moved.is_pending() && incoming.is_starved() {
+            ready!(silence.poll(&mut client.alarm, cx, outgoing.bytes() + incoming.bytes));
+            return Poll::Ready(Err(Reason::AnswerTimeout));
+        }
+        ready!(moved)?;
         // An upstream that answered early and still reads gets the rest; one that does not ends the wait.
         if outgoing.is_complete() || outgoing.is_abandoned() || !incoming.keeps {
             return Poll::Ready(Ok(()));

@@ -75,13 +75,17 @@ impl Flag {
             | Reason::UnknownCoding
             | Reason::ProtocolMismatch
             | Reason::Http2Flood => Self::DownstreamProtocolError,
-            Reason::HeadTimeout | Reason::BodyTimeout | Reason::IdleTimeout => Self::StreamIdleTimeout,
-            Reason::ProxyEnded => Self::LocalReset,
+            Reason::HeadTimeout | Reason::BodyTimeout | Reason::AnswerTimeout | Reason::IdleTimeout => {
+                Self::StreamIdleTimeout
+            }
+            Reason::RequestLimit | Reason::ProxyEnded => Self::LocalReset,
             Reason::DownstreamGone => Self::DownstreamConnectionTermination,
             Reason::NotRedirected | Reason::UnknownDestination | Reason::NoRoute => Self::NoRouteFound,
             Reason::NoCluster => Self::NoClusterFound,
             Reason::NoEndpoint => Self::NoHealthyUpstream,
-            Reason::Overloaded | Reason::TooManyConnections | Reason::BufferLimit => Self::OverloadManagerTerminated,
+            Reason::Overloaded | Reason::TooManyConnections | Reason::TooManyStreams | Reason::BufferLimit => {
+                Self::OverloadManagerTerminated
+            }
             Reason::ConnectRefused | Reason::ConnectTimeout | Reason::ConnectFailed => Self::UpstreamConnectionFailure,
             Reason::UpstreamClosed | Reason::TruncatedResponse => Self::UpstreamConnectionTermination,
             Reason::StreamRefused | Reason::UpstreamReset => Self::UpstreamRemoteReset,
@@ -121,7 +125,7 @@ fn of_failure(reason: Reason) -> &'static str {
         Reason::NoEndpoint => "no_healthy_upstream",
         Reason::RequestTimeout => "response_timeout",
         Reason::HeadTimeout => "request_header_timeout",
-        Reason::BodyTimeout => "stream_idle_timeout",
+        Reason::BodyTimeout | Reason::AnswerTimeout => "stream_idle_timeout",
         Reason::IdleTimeout => "tcp_session_idle_timeout",
         Reason::DownstreamGone => "downstream_remote_disconnect",
         Reason::Overloaded | Reason::TooManyConnections => "overload",
@@ -140,8 +144,10 @@ fn of_failure(reason: Reason) -> &'static str {
         | Reason::NotRedirected
         | Reason::UnknownDestination
         | Reason::ProtocolMismatch
+        | Reason::TooManyStreams
         | Reason::Http2Flood
         | Reason::BufferLimit
+        | Reason::RequestLimit
         | Reason::ProxyEnded
         | Reason::TooManyInterim
         | Reason::UpstreamFlood => reason.label(),

@@ -1,5 +1,6 @@
 //! What clients may ask for: each limit with its answer, its reason and its counter, and who must not be cut by it.
 
+mod answers;
 mod bodies;
 mod floods;
 mod idle;

@@ -29,7 +29,8 @@ fn after_its_last_request_an_http1_client_is_asked_to_open_another_connection() 
             let (server, gate) = held(protocol).await;
             gate.add_permits(10);
             let bench = limited(protocol, &server, "requests_per_connection: 2");
-            let mut client = bench.http1().await;
+            let (stream, end) = bench.carried().await;
+            let mut client = Wire::new(stream);
             client.send(GET).await;
             assert_eq!(client.message().await.field("connection"), None, "{protocol}");
             client.send(GET).await;
@@ -40,6 +41,8 @@ fn after_its_last_request_an_http1_client_is_asked_to_open_another_connection() 
                 "{protocol}"
             );
             assert!(client.rest().await.unwrap().is_empty());
+            drop(client);
+            assert_eq!(end.await.unwrap(), Err(Reason::RequestLimit), "{protocol}");
         }
     });
 }
@@ -49,7 +52,8 @@ fn after_its_last_stream_an_http2_client_is_told_goodbye_and_loses_none() {
     over_both_families(async || {
         let (server, gate) = held("http2").await;
         let bench = limited("http2", &server, "requests_per_connection: 2");
-        let mut client = bench.http2().await;
+        let (stream, end) = bench.carried().await;
+        let mut client = Two::new(stream).await;
         // The third is under way when the goodbye comes: only its second step names the last stream.
         let mut answers = Vec::new();
         for _ in 0..3 {
@@ -61,6 +65,7 @@ fn after_its_last_stream_an_http2_client_is_told_goodbye_and_loses_none() {
             assert_eq!(answer.await.unwrap().status(), 200);
         }
         client.ended().await.unwrap();
+        assert_eq!(end.await.unwrap(), Err(Reason::RequestLimit));
     });
 }
 
@@ -158,6 +163,50 @@ fn a_head_that_is_too_large_is_counted_over_http2() {
 }
 
 #[test]
+fn what_the_crate_refuses_by_itself_is_counted_over_http2() {
+    over_both_families(async || {
+        let (server, gate) = held("http2").await;
+        gate.add_permits(2);
+        let bench = limited("http2", &server, "header_bytes: 1KiB");
+        let mut client = bench.http1().await;
+        client.begin_http2().await;
+        let with = |field: (&'static str, String)| {
+            let pseudo = [
+                (":method", "GET"),
+                (":scheme", "http"),
+                (":path", "/"),
+                (":authority", "a"),
+            ];
+            let mut fields = pseudo.map(|(name, value)| (name, value.to_owned())).to_vec();
+            fields.push(field);
+            fields
+        };
+        // Three times too large, in fields of less than 127 bytes; then two that are malformed, and two that are fine.
+        let large: Vec<_> = (0..30).map(|_| ("x-large", "x".repeat(100))).collect();
+        let large: Vec<_> = [with(("x-a", String::new())), large].concat();
+        let plain = with(("x-a", String::from("b")));
+        let malformed = with(("connection", String::from("close")));
+        let twice = with((":path", String::from("/other")));
+        for (stream, fields) in [(1, &plain), (3, &large), (5, &malformed), (7, &twice), (9, &plain)] {
+            let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            client.send(frames::head(END_STREAM, stream, &fields)).await;
+        }
+        let mut answered = Vec::new();
+        while answered.len() < 3 {
+            answered.push(client.next(HEADERS).await.stream);
+        }
+        answered.sort_unstable();
+        assert_eq!(answered, [1, 3, 9]);
+        while failed(&bench, "head_too_large") + failed(&bench, "malformed_request") < 3 {
+            settle().await;
+        }
+        assert_eq!(failed(&bench, "head_too_large"), 1);
+        assert_eq!(failed(&bench, "malformed_request"), 2);
+        assert_eq!(failed(&bench, "too_many_streams"), 0);
+    });
+}
+
+#[test]
 fn more_streams_than_a_client_may_open_are_refused_and_the_others_served() {
     over_both_families(async || {
         let (server, gate) = held("http2").await;
@@ -182,5 +231,8 @@ fn more_streams_than_a_client_may_open_are_refused_and_the_others_served() {
         }
         answered.sort_unstable();
         assert_eq!(answered, [1, 3, 5]);
+        assert_eq!(failed(&bench, "too_many_streams"), 1);
+        // Refused for being too many, a stream may come again; the others are counted for what they are.
+        assert_eq!(failed(&bench, "malformed_request"), 0);
     });
 }

@@ -116,10 +116,9 @@ pub(in crate::protocol::http) async fn from_http1(
         &mut far,
         &mut upward,
         &mut downward,
-        head,
-        receive,
-        framing,
+        (head, receive, framing),
         (request.version, persistent, attempts.clock),
+        (silence(session, request), &mut client.alarm),
     )
     .await;
     record.request_bytes(upward.bytes);
@@ -168,7 +167,7 @@ impl<'a> Watch<'a> {
             version: request.version,
             expects: request.expect_continue,
             interim: bounds.interim(),
-            rest: Rest::new(bounds.body_timeout),
+            rest: Rest::new(bounds.body_timeout.filter(|_| !request.conversation)),
             alarm,
             clock,
         }
@@ -255,20 +254,21 @@ fn give_head(
     given.map_err(|trouble| Role::Client.reason(trouble))
 }
 
+/// How long the answer may rest.
+fn silence(session: &Session, request: &RequestHead) -> Rest {
+    let patience = session.context.bounds.answer_timeout;
+    Rest::new(patience.filter(|_| !request.conversation))
+}
+
 /// Moves the answer, and what is left of the request.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "both sides, both directions, and the head: the exchange as it stands"
-)]
 async fn answer(
     near: &mut Side<'_>,
     far: &mut Side<'_>,
     upward: &mut Transfer,
     downward: &mut Transfer,
-    head: Response<()>,
-    receive: RecvStream,
-    framing: Framing,
+    (head, receive, framing): (Response<()>, RecvStream, Framing),
     (version, persistent, clock): (Version, bool, &Clock),
+    (mut rest, alarm): (Rest, &mut Alarm),
 ) -> Result<(), Reason> {
     if let Side::Two(far) = far {
         far.receive = Some(receive);
@@ -282,9 +282,12 @@ async fn answer(
             poll_request(cx, near, far, upward)?;
             clock.asked(upward.is_complete());
         }
-        let moved =
-            ready!(downward.poll(cx, far, near)).map_err(|broken| reason(&broken, Role::Endpoint, Role::Client));
-        moved?;
+        let moved = downward.poll(cx, far, near);
+        if moved.is_pending() && downward.is_starved() {
+            ready!(rest.poll(alarm, cx, upward.bytes + downward.bytes));
+            return Poll::Ready(Err(Reason::AnswerTimeout));
+        }
+        ready!(moved).map_err(|broken| reason(&broken, Role::Endpoint, Role::Client))?;
         near.poll_taken(cx).map_err(|trouble| Role::Client.reason(trouble))
     })
     .await

@@ -43,15 +43,17 @@ pub(in crate::protocol::http) struct Stream {
     whole: bool,
     upward: Transfer,
     rest: Rest,
+    /// Of the answer.
+    silence: Rest,
     alarm: Alarm,
 }
 
 impl Stream {
-    /// A request whose body may rest for `patience`.
+    /// A request whose body may rest for the first time of `patience`, and that of its answer for the second.
     pub(in crate::protocol::http) fn new(
         request: Request<h2::RecvStream>,
         respond: SendResponse<Bytes>,
-        patience: Option<Duration>,
+        patience: (Option<Duration>, Option<Duration>),
     ) -> Self {
         let (head, receive) = request.into_parts();
         let whole = receive.is_end_stream();
@@ -67,7 +69,8 @@ impl Stream {
             respond,
             whole,
             upward,
-            rest: Rest::new(patience),
+            rest: Rest::new(patience.0),
+            silence: Rest::new(patience.1),
             alarm: Alarm::default(),
         }
     }
@@ -127,6 +130,16 @@ impl Stream {
         let moved = self.upward.bytes + u64::from(interim.seen());
         let rested = self.rest.poll(&mut self.alarm, cx, moved);
         rested.map(|()| Waiting::Ours(Reason::BodyTimeout))
+    }
+
+    /// Ready when the endpoint has let the body of its answer rest for too long, and the client that of its request.
+    fn poll_silence(&mut self, cx: &mut Context<'_>, downward: &Transfer) -> Poll<Result<(), Reason>> {
+        if !downward.is_starved() {
+            return Poll::Pending;
+        }
+        let moved = self.upward.bytes + downward.bytes;
+        let silent = self.silence.poll(&mut self.alarm, cx, moved);
+        silent.map(|()| Err(Reason::AnswerTimeout))
     }
 }
 
@@ -412,9 +425,11 @@ async fn answer(
             Poll::Ready(_) | Poll::Pending => {}
         }
         clock.asked(stream.upward.is_complete());
-        downward
-            .poll(cx, far, &mut stream.near)
-            .map_err(|broken| reason(&broken, Role::Endpoint, Role::Client))
+        let moved = downward.poll(cx, far, &mut stream.near);
+        if moved.is_pending() {
+            return stream.poll_silence(cx, &downward);
+        }
+        moved.map_err(|broken| reason(&broken, Role::Endpoint, Role::Client))
     })
     .await;
     record.request_bytes(stream.upward.bytes);

@@ -1,6 +1,7 @@
 //! A side that speaks HTTP/2.
 
 use super::side::{Piece, Trouble};
+use crate::net::scratch;
 use crate::protocol::http::verify::has_malformed_value;
 use bytes::Bytes;
 use h2::{RecvStream, SendStream};
@@ -17,12 +18,9 @@ pub(super) struct Two {
     held: Bytes,
     /// The held content is the last.
     last: bool,
-    /// Content that the crate was given, as far as it may still hold it.
+    /// Content that the crate was given, as far as it may still hold it: its `max_send_buffer_size` at most.
     lent: usize,
 }
-
-/// Bytes that one stream may have waiting in the crate's send buffer (`max_send_buffer_size`).
-const SEND_BUFFER: usize = 64 * 1024;
 
 impl Two {
     pub(super) fn receiving(receive: RecvStream) -> Self {
@@ -107,7 +105,7 @@ impl Two {
             }
             let part = self.held.split_to(room.min(self.held.len()));
             let end = self.last && self.held.is_empty();
-            self.lent = SEND_BUFFER.min(self.lent + part.len());
+            self.lent = scratch::most().min(self.lent + part.len());
             send.send_data(part, end).map_err(|error| trouble(&error))?;
         }
         Poll::Ready(Ok(()))
@@ -128,7 +126,7 @@ impl Two {
             Piece::Data(data, last) => {
                 send.reserve_capacity(data.len());
                 if send.capacity() >= data.len() {
-                    self.lent = SEND_BUFFER.min(self.lent + data.len());
+                    self.lent = scratch::most().min(self.lent + data.len());
                     send.send_data(data, last)
                 } else {
                     (self.held, self.last) = (data, last);

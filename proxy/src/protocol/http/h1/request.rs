@@ -69,6 +69,8 @@ pub struct RequestHead {
     pub te_trailers: bool,
     /// Whether the content is gRPC's.
     pub grpc: bool,
+    /// Whether either side may rightly be silent for hours in the middle of its message.
+    pub conversation: bool,
     /// Whether a line may tell of a trace.
     pub traced: bool,
     /// The lines that are not forwarded as they stand.
@@ -109,6 +111,7 @@ struct Gathered {
     expect_continue: bool,
     te_trailers: bool,
     grpc: bool,
+    conversation: bool,
     traced: bool,
     cuts: Cuts,
 }
@@ -215,7 +218,10 @@ impl Gathered {
             10 if is("tracestate") || is("x-b3-flags") => self.traced = true,
             11 if is("traceparent") || is("x-b3-spanid") => self.traced = true,
             12 if is("x-b3-traceid") || is("x-b3-sampled") => self.traced = true,
-            12 if is("content-type") => self.grpc |= is_grpc(field.value),
+            12 if is("content-type") => {
+                self.grpc |= is_grpc(field.value);
+                self.conversation |= self.grpc || is_connect(field.value);
+            }
             14 if is("content-length") => return self.framing.content_length(field.value),
             14 if is("http2-settings") => self.cuts.add(field.line),
             16 if is("proxy-connection") => self.cuts.add(field.line),
@@ -276,6 +282,7 @@ impl Gathered {
             expect_continue: self.expect_continue,
             te_trailers: modern && self.te_trailers,
             grpc: self.grpc,
+            conversation: self.conversation,
             traced: self.traced,
             cuts: self.cuts,
             start: line.start,
@@ -308,6 +315,11 @@ pub(super) fn is_grpc(content_type: &[u8]) -> bool {
         .get(..GRPC.len())
         .is_some_and(|start| start.eq_ignore_ascii_case(GRPC))
         && matches!(content_type.get(GRPC.len()), None | Some(b'+' | b';' | b' ' | b'\t'))
+}
+
+/// A stream of the Connect protocol.
+fn is_connect(content_type: &[u8]) -> bool {
+    content_type.starts_with(b"application/connect+")
 }
 
 impl RequestHead {
