@@ -58,13 +58,17 @@ redirection: {{- toYaml $injection.redirection | nindent 2 }}
 onDemand: {{- toYaml $injection.onDemand | nindent 2 }}
 {{- $tracing := $injection.telemetry.tracing }}
 {{- $metrics := $injection.telemetry.metrics }}
-{{- if or $tracing.collector $metrics.labels $metrics.push.collector }}
+{{- $records := $injection.telemetry.accessLog }}
+{{- if or $tracing.collector $metrics.labels $metrics.push.collector $records.collector }}
 telemetry:
 {{- if $tracing.collector }}
   tracing: {{- toYaml $tracing | nindent 4 }}
 {{- end }}
 {{- if or $metrics.labels $metrics.push.collector }}
   metrics: {{- toYaml (empty $metrics.push.collector | ternary (omit $metrics "push") $metrics) | nindent 4 }}
+{{- end }}
+{{- if $records.collector }}
+  accessLog: {{- toYaml $records | nindent 4 }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -115,7 +115,7 @@ struct DrainTimes {
 #[derive(Serialize)]
 struct Process<'a> {
     workers: Value,
-    access_log: &'static str,
+    access_log: Value,
     #[serde(skip_serializing_if = "Option::is_none")]
     metrics: Option<Map<String, Value>>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
@@ -162,11 +162,7 @@ pub(super) fn text(
                 Workers::Count(count) => count.get().into(),
                 Workers::CpuLimit => "cpu-limit".into(),
             },
-            access_log: match settings.proxy.access_log {
-                AccessLog::Off => "off",
-                AccessLog::Text => "text",
-                AccessLog::Json => "json",
-            },
+            access_log: access_log(settings, workload),
             metrics: settings.telemetry.metrics_of(workload),
             app_health,
         },
@@ -194,6 +190,19 @@ fn escaped(value: Value) -> Value {
             .map(|(key, value)| (text(key), escaped(value)))
             .collect(),
         Value::Null | Value::Bool(_) | Value::Number(_) => value,
+    }
+}
+
+/// The word, or the keys where lines go to a collector, too.
+fn access_log(settings: &Settings, workload: Option<&str>) -> Value {
+    let format = match settings.proxy.access_log {
+        AccessLog::Off => return "off".into(),
+        AccessLog::Text => "text",
+        AccessLog::Json => "json",
+    };
+    match settings.telemetry.records_of(workload) {
+        Some(otlp) => json!({"format": format, "otlp": otlp}),
+        None => format.into(),
     }
 }
 

@@ -13,19 +13,21 @@ const TEMPLATE_HASH: &str = "pod-template-hash";
 /// Of the name of a `CronJob`'s Job: the minute that it was due, since 1970.
 const LEAST_MINUTES: usize = 8;
 
-/// What all proxies tell. Both are as the mesh document has them, and were read by its own reader.
+/// What all proxies tell. Each is as the mesh document has it, and was read by its own reader.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Telemetry {
     /// Spans; `None`: there are none.
     pub tracing: Option<Map<String, Value>>,
     /// Labels of series, and where metrics are pushed; `None`: they are scraped, without further labels.
     pub metrics: Option<Map<String, Value>>,
+    /// Where lines of the access log go as records; `None`: to stdout alone.
+    pub access_log: Option<Map<String, Value>>,
 }
 
 impl Telemetry {
     /// The section `telemetry:`. What differs from pod to pod is the injector's.
     pub(super) fn read(place: &Place<'_>, faults: &FaultList) -> Self {
-        let fields = place.fields(&["tracing", "metrics"]);
+        let fields = place.fields(&["tracing", "metrics", "accessLog"]);
         let tracing = fields.optional("tracing").inspect(|place| {
             place.fields(&[
                 "collector",
@@ -42,19 +44,37 @@ impl Telemetry {
                 push.fields(&["collector", "protocol", "timeout", "interval"]);
             }
         });
-        let tracing = tracing.and_then(|place| place.map().cloned());
-        let metrics = metrics.and_then(|place| place.map().cloned());
+        let access_log = fields.optional("accessLog").inspect(|place| {
+            place.fields(&["collector", "protocol", "timeout"]);
+        });
+        let map = |place: Option<Place<'_>>| place.and_then(|place| place.map().cloned());
+        let read = Self {
+            tracing: map(tracing),
+            metrics: map(metrics),
+            access_log: map(access_log),
+        };
         if faults.borrow().is_empty() {
-            let mut sections = Map::new();
-            sections.extend(tracing.clone().map(|tracing| ("tracing".to_owned(), tracing.into())));
-            sections.extend(
-                metrics
-                    .clone()
-                    .map(|metrics| ("proxy".to_owned(), json!({"metrics": metrics}))),
-            );
-            refuse(&Value::Object(sections), faults);
+            refuse(&read.sections(), faults);
         }
-        Self { tracing, metrics }
+        read
+    }
+
+    /// As they stand in a mesh document.
+    fn sections(&self) -> Value {
+        let (mut sections, mut proxy) = (Map::new(), Map::new());
+        let add = |to: &mut Map<String, Value>, name: &str, section: Option<Value>| {
+            to.extend(section.map(|section| (name.to_owned(), section)));
+        };
+        add(&mut proxy, "metrics", self.metrics.clone().map(Value::Object));
+        let otlp = self.access_log.as_ref();
+        add(
+            &mut proxy,
+            "access_log",
+            otlp.map(|otlp| json!({"format": "json", "otlp": otlp})),
+        );
+        add(&mut sections, "proxy", Some(proxy.into()));
+        add(&mut sections, "tracing", self.tracing.clone().map(Value::Object));
+        sections.into()
     }
 
     /// `tracing:` of the document of a pod of this workload.
@@ -62,6 +82,13 @@ impl Telemetry {
         let mut tracing = self.tracing.clone()?;
         tracing.extend(workload.map(|workload| ("service".to_owned(), service(workload).into())));
         Some(tracing)
+    }
+
+    /// `proxy.access_log.otlp:` of the document of a pod of this workload.
+    pub(super) fn records_of(&self, workload: Option<&str>) -> Option<Map<String, Value>> {
+        let mut otlp = self.access_log.clone()?;
+        otlp.extend(workload.map(|workload| ("service".to_owned(), service(workload).into())));
+        Some(otlp)
     }
 
     /// `proxy.metrics:` of the document of a pod of this workload, but for its namespace.
@@ -116,6 +143,7 @@ fn refuse(sections: &Value, faults: &FaultList) {
     };
     let here = |fault: Fault| {
         let path = fault.path.trim_start_matches("proxy.");
+        let path = path.replace("access_log.otlp", "accessLog");
         Fault {
             position: None,
             path: format!("telemetry.{path}"),

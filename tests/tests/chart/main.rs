@@ -10,11 +10,13 @@
 //! options      what each value changes
 //! rights       what the control plane may do
 //! refusals     bad values, and what helm says of them
+//! bounds       what the injector refuses of its settings is refused by helm, too
 //! agreement    every flag is one that the program has
 //! pages        the table of the chart's README, its notes
 //! ```
 
 mod agreement;
+mod bounds;
 mod manifests;
 mod matrix;
 mod options;

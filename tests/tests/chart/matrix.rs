@@ -130,6 +130,7 @@ pub(crate) fn everything() -> Value {
                     "labels": ["source_workload", "destination_namespace"],
                     "push": {"collector": "http://otel.monitoring:4318", "protocol": "http", "interval": "10s"},
                 },
+                "accessLog": {"collector": "http://otel.monitoring:4318", "protocol": "http"},
             },
         },
         "metrics": {

@@ -1,10 +1,16 @@
-//! The ConfigMap is the injector's settings file, as its own reader takes it.
+//! The ConfigMap is the injector's settings file, as its own reader takes it; and what proxies are told by it is what they read.
 
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Context;
 use anyhow::Result;
 use anyhow::ensure;
+use evenkeel_control_api::mesh;
+use evenkeel_control_plane::inject::Cluster;
+use evenkeel_control_plane::inject::Namespace;
+use evenkeel_control_plane::inject::Outcome;
+use evenkeel_control_plane::inject::inject;
 use evenkeel_control_plane::inject::settings::AccessLog;
 use evenkeel_control_plane::inject::settings::Backend;
 use evenkeel_control_plane::inject::settings::NativeSidecar;
@@ -12,6 +18,7 @@ use evenkeel_control_plane::inject::settings::PullPolicy;
 use evenkeel_control_plane::inject::settings::Settings;
 use evenkeel_control_plane::inject::settings::StartupThen;
 use evenkeel_control_plane::inject::settings::Workers;
+use evenkeel_tests::binaries;
 use evenkeel_tests::helm;
 use serde_json::Value;
 use serde_json::json;
@@ -88,5 +95,73 @@ fn every_value_arrives() -> Result<()> {
     let push = json!({"collector": "http://otel.monitoring:4318", "protocol": "http", "interval": "10s"});
     let labels = ["source_workload", "destination_namespace"];
     assert_eq!(json!(read.telemetry.metrics), json!({"labels": labels, "push": push}));
+    let records = json!({"collector": "http://otel.monitoring:4318", "protocol": "http"});
+    assert_eq!(json!(read.telemetry.access_log), records);
+    Ok(())
+}
+
+/// The document of a pod of the workload `web` that is injected by these settings, as a kubelet puts it into the environment.
+fn document(settings: &Settings) -> Result<String> {
+    let owner = json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "web", "uid": "1", "controller": true});
+    let pod = json!({
+        "metadata": {"name": "web-0", "ownerReferences": [owner]},
+        "spec": {"containers": [{"name": "web", "image": "web"}]},
+    });
+    let namespace = Namespace {
+        name: "shop".to_owned(),
+        opts_in: true,
+        labels: None,
+    };
+    let cluster = Cluster {
+        native_sidecars: true,
+        ca: matrix::AUTHORITY.to_owned(),
+    };
+    let Outcome::Injected(injected) = inject(&pod, &namespace, settings, &cluster) else {
+        anyhow::bail!("it is not injected");
+    };
+    let containers = injected.pod["spec"]["containers"].as_array().into_iter().flatten();
+    let mut variables = containers.filter_map(|container| container["env"].as_array()).flatten();
+    let text = variables.find(|variable| variable["name"] == "EVENKEEL_CONFIG_INLINE");
+    let text = text
+        .and_then(|variable| variable["value"].as_str())
+        .context("a document")?;
+    Ok(text
+        .replace("$(POD_NAMESPACE)", "shop")
+        .replace("$(POD_NAME)", "web-0")
+        .replace("$$", "$"))
+}
+
+#[test]
+fn what_proxies_tell_of_requests_is_read_by_the_proxy_of_a_pod_that_is_injected_so() -> Result<()> {
+    let text = document(&settings(&helm::render(&matrix::everything())?)?)?;
+    let checked = Command::new(binaries::path("evenkeel-proxy")?)
+        .args(["validate", "--config-inline", &text])
+        .output()?;
+    let said = String::from_utf8_lossy(&checked.stderr);
+    ensure!(checked.status.success(), "{said}\n{text}");
+    let read = mesh::parse(&text)?;
+    let read = read.settings();
+    let collector = "http://otel.monitoring:4318/";
+    let tracing = read.tracing.as_ref().context("tracing")?;
+    assert_eq!(
+        (tracing.collector.uri.to_string().as_str(), tracing.service.as_deref()),
+        (collector, Some("web"))
+    );
+    let push = read.metrics.push.as_ref().context("pushes")?;
+    assert_eq!(
+        (push.collector.uri.to_string().as_str(), push.service.as_deref()),
+        (collector, Some("web"))
+    );
+    assert_eq!(
+        (read.metrics.workload.as_deref(), read.metrics.namespace.as_deref()),
+        (Some("web"), Some("shop"))
+    );
+    let log = read.access_log.as_ref().context("an access log")?;
+    assert_eq!(log.lines, mesh::settings::Lines::Json);
+    let records = log.otlp.as_ref().context("records")?;
+    assert_eq!(
+        (records.collector.uri.to_string().as_str(), records.service.as_deref()),
+        (collector, Some("web"))
+    );
     Ok(())
 }

@@ -64,7 +64,7 @@ pub(super) fn settings(value: &Value, faults: &FaultList) -> Settings {
         "excludedNamespaces",
     ]);
     let base = Settings::default();
-    Settings {
+    let settings = Settings {
         images: section(&fields, "images", base.images, images),
         control_plane: section(&fields, "controlPlane", base.control_plane, control_plane),
         proxy: section(&fields, "proxy", base.proxy, proxy),
@@ -82,7 +82,14 @@ pub(super) fn settings(value: &Value, faults: &FaultList) -> Settings {
             .map_or(base.excluded_namespaces, |place| {
                 list(&place, name::label).into_iter().collect()
             }),
+    };
+    if let Some(place) = fields.optional("telemetry")
+        && settings.telemetry.access_log.is_some()
+        && settings.proxy.access_log == AccessLog::Off
+    {
+        place.refuse("accessLog needs proxy.accessLog: text or json, whose lines it sends");
     }
+    settings
 }
 
 fn section<T>(fields: &Fields<'_>, key: &str, base: T, read: impl FnOnce(&Place<'_>, T) -> T) -> T {

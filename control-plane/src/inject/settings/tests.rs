@@ -34,6 +34,7 @@ onDemand: {cidrs: [10.96.0.0/12]}
 telemetry:
   tracing: {collector: "http://otel:4317", protocol: grpc, timeout: 5s, sample: 5%, propagation: [b3], attributes: [{name: a, header: x-a}]}
   metrics: {labels: [source_workload], services: 100, idle: "off", push: {collector: "http://otel:4318", protocol: http, timeout: 5s, interval: 10s}}
+  accessLog: {collector: "http://otel:4317", protocol: grpc, timeout: 5s}
 excludedNamespaces: [kube-system, mesh]
 "#;
 
@@ -69,6 +70,7 @@ fn every_key_is_read() {
     assert_eq!(settings.on_demand, ["10.96.0.0/12"]);
     assert_eq!(settings.telemetry.tracing.unwrap()["sample"], "5%");
     assert_eq!(settings.telemetry.metrics.unwrap()["labels"][0], "source_workload");
+    assert_eq!(settings.telemetry.access_log.unwrap()["timeout"], "5s");
     assert!(settings.excluded_namespaces.contains("mesh"));
 }
 
@@ -128,6 +130,7 @@ fn what_is_told_of_requests_is_read_as_the_mesh_document_reads_it() {
 telemetry:
   tracing: {collector: "https://otel:4317", sample: all}
   metrics: {labels: [pod], push: {interval: 1s}}
+  accessLog: {collector: "http://otel:4317/logs"}
 "#;
     let found = faults(text);
     let places = [
@@ -135,6 +138,8 @@ telemetry:
         "telemetry.tracing.sample: ",
         "telemetry.metrics.labels[0]: expected one of",
         "telemetry.metrics.push: the key \"collector\" is missing",
+        "telemetry.accessLog.collector: has a path, which gRPC chooses itself",
+        "telemetry: accessLog needs proxy.accessLog: text or json",
     ];
     for place in places {
         assert!(
@@ -144,10 +149,10 @@ telemetry:
     }
     assert_eq!(found.len(), places.len(), "{found:#?}");
     // Each pod has its own.
-    let own = "telemetry: {tracing: {service: a}, metrics: {workload: b, zone: c, push: {service: d}}}";
+    let own = "proxy: {accessLog: json}\ntelemetry: {tracing: {service: a}, metrics: {workload: b, zone: c, push: {service: d}}, accessLog: {service: e}}";
     let unknown = faults(own);
     assert!(
-        unknown.len() == 4 && unknown.iter().all(|fault| fault.contains("unknown key")),
+        unknown.len() == 5 && unknown.iter().all(|fault| fault.contains("unknown key")),
         "{unknown:#?}"
     );
 }
