@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use anyhow::ensure;
+use evenkeel_tests::cluster::Family;
 use evenkeel_tests::mesh::PROXY_USER;
 use evenkeel_tests::namespace::Namespace;
 use evenkeel_tests::usage::Usage;
@@ -38,7 +39,7 @@ fn connections(from: &Namespace, to: SocketAddr, count: usize) -> Result<Vec<Tcp
 fn five_thousand_idle_connections_cost_a_few_kibibytes_each() -> Result<()> {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
-    let world = World::new(|port| port)?;
+    let world = World::new(Family::V4, |port| port)?;
     let mut clients = connections(&world.client, world.web(), 5000)?;
     // Half of them never say a word. The others had an answer, and are kept alive.
     let (speaking, _silent) = clients.split_at_mut(2500);
@@ -67,7 +68,7 @@ fn five_thousand_idle_connections_cost_a_few_kibibytes_each() -> Result<()> {
 fn an_idle_connection_costs_a_few_kibibytes_with_its_share_of_what_is_behind_it() -> Result<()> {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
-    let world = World::new(|port| port)?;
+    let world = World::new(Family::V6, |port| port)?;
     let listener = world.server.listen(world.own_endpoint())?;
     let opaque = each(&world, |count| exchanged(&world, &listener, count))?;
     let http1 = each(&world, |count| {
@@ -117,7 +118,7 @@ fn exchanged(world: &World, listener: &TcpListener, count: usize) -> Result<Vec<
 
 #[test]
 fn without_descriptors_the_proxy_waits_without_spinning_and_goes_on_when_there_are_some() -> Result<()> {
-    let world = World::new(|port| port)?;
+    let world = World::new(Family::V6, |port| port)?;
     let mut kept = world.client.connect(world.web())?;
     kept.set_read_timeout(Some(DEADLINE))?;
     answered(&mut kept)?;

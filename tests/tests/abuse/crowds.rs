@@ -24,7 +24,7 @@ const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
 #[test]
 fn a_hundred_connections_that_flood_at_once_cost_nobody_else() -> Result<()> {
-    let world = World::new(|port| port)?;
+    let world = World::new(Family::V6, |port| port)?;
     let (ping, update) = (
         frame(PING, 0, 0, b"evenkeel").repeat(500),
         frame(WINDOW_UPDATE, 0, 0, &1_u32.to_be_bytes()).repeat(500),
@@ -47,7 +47,9 @@ fn a_hundred_connections_that_flood_at_once_cost_nobody_else() -> Result<()> {
 
 #[test]
 fn what_waits_for_a_thousand_slow_readers_is_bounded_in_all() -> Result<()> {
-    let world = World::limited("limits: {idle_total: 64, buffered_bytes: 8MiB}", |port| port)?;
+    let world = World::limited(Family::V4, "limits: {idle_total: 64, buffered_bytes: 8MiB}", |port| {
+        port
+    })?;
     // By default the kernels have room for megabytes on each connection.
     for pod in [&world.client, &world.server] {
         pod.sysctl(&[

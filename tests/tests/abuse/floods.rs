@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use anyhow::ensure;
+use evenkeel_tests::cluster::Family;
 
 use crate::frames::CONTINUATION;
 use crate::frames::Connection;
@@ -45,8 +46,8 @@ fn streams(shape: impl Fn(u32) -> Vec<u8>) -> impl Iterator<Item = Vec<u8>> {
 
 /// A connection on which `opening` was said pours `frames`, and again when the proxy is through with them. Whatever comes of
 /// that, the others stay served.
-fn flood<P: Iterator<Item = Vec<u8>>>(opening: &[u8], frames: impl Fn() -> P + Sync) -> Result<World> {
-    let world = World::new(|port| port)?;
+fn flood<P: Iterator<Item = Vec<u8>>>(family: Family, opening: &[u8], frames: impl Fn() -> P + Sync) -> Result<World> {
+    let world = World::new(family, |port| port)?;
     world.besieged(|| {
         let mut connection = Connection::open(&world.client, world.web(), b"")?;
         connection.pour([opening.to_vec()])?;
@@ -61,11 +62,12 @@ fn flood<P: Iterator<Item = Vec<u8>>>(opening: &[u8], frames: impl Fn() -> P + S
 
 /// As [`flood`], and the proxy ends the connection for this reason.
 fn refused_flood<P: Iterator<Item = Vec<u8>>>(
+    family: Family,
     opening: &[u8],
     frames: impl Fn() -> P + Sync,
     reason: &str,
 ) -> Result<World> {
-    let world = flood(opening, frames)?;
+    let world = flood(family, opening, frames)?;
     let connections = world
         .mesh
         .metrics()?
@@ -89,7 +91,7 @@ fn a_client_that_opens_and_resets_streams_is_sent_away() -> Result<()> {
         let head = frame(HEADERS, END_HEADERS | END_STREAM, stream, GET);
         [head, frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes())].concat()
     };
-    let world = refused_flood(b"", || streams(rapid), "http2_flood")?;
+    let world = refused_flood(Family::V4, b"", || streams(rapid), "http2_flood")?;
     let seen = world.replica.counts()?.http2;
     ensure!(seen < BATCH as u64, "{seen} requests reached the application");
     Ok(())
@@ -102,29 +104,49 @@ fn a_client_whose_streams_break_rules_one_after_another_is_sent_away() -> Result
         let head = frame(HEADERS, END_HEADERS, stream, POST);
         [head, frame(WINDOW_UPDATE, 0, stream, &0x7fff_ffff_u32.to_be_bytes())].concat()
     };
-    refused_flood(b"", || streams(broken), "http2_flood").map(drop)
+    refused_flood(Family::V6, b"", || streams(broken), "http2_flood").map(drop)
 }
 
 #[test]
 fn pings_without_end_are_refused() -> Result<()> {
-    refused_flood(b"", || without_end(&frame(PING, 0, 0, b"evenkeel")), "http2_flood").map(drop)
+    for family in Family::BOTH {
+        refused_flood(
+            family,
+            b"",
+            || without_end(&frame(PING, 0, 0, b"evenkeel")),
+            "http2_flood",
+        )?;
+    }
+    Ok(())
 }
 
 #[test]
 fn settings_without_end_are_refused() -> Result<()> {
-    refused_flood(b"", || without_end(&frame(SETTINGS, 0, 0, b"")), "http2_flood").map(drop)
+    refused_flood(
+        Family::V4,
+        b"",
+        || without_end(&frame(SETTINGS, 0, 0, b"")),
+        "http2_flood",
+    )
+    .map(drop)
 }
 
 #[test]
 fn window_updates_without_end_are_refused() -> Result<()> {
     let update = frame(WINDOW_UPDATE, 0, 0, &1_u32.to_be_bytes());
-    refused_flood(b"", || without_end(&update), "http2_flood").map(drop)
+    refused_flood(Family::V6, b"", || without_end(&update), "http2_flood").map(drop)
 }
 
 #[test]
 fn empty_data_frames_without_end_are_refused() -> Result<()> {
     let opening = frame(HEADERS, END_HEADERS, 1, POST);
-    refused_flood(&opening, || without_end(&frame(DATA, 0, 1, b"")), "http2_flood").map(drop)
+    refused_flood(
+        Family::V4,
+        &opening,
+        || without_end(&frame(DATA, 0, 1, b"")),
+        "http2_flood",
+    )
+    .map(drop)
 }
 
 #[test]
@@ -133,6 +155,7 @@ fn a_head_without_end_is_refused() -> Result<()> {
     let field = [b"\x00\x01x\x64".as_slice(), &[b'a'; 100]].concat();
     let opening = frame(HEADERS, 0, 1, GET);
     refused_flood(
+        Family::V6,
         &opening,
         || without_end(&frame(CONTINUATION, 0, 1, &field)),
         "http2_flood",
@@ -143,7 +166,13 @@ fn a_head_without_end_is_refused() -> Result<()> {
 #[test]
 fn empty_continuations_without_end_are_refused() -> Result<()> {
     let opening = frame(HEADERS, 0, 1, GET);
-    refused_flood(&opening, || without_end(&frame(CONTINUATION, 0, 1, b"")), "http2_flood").map(drop)
+    refused_flood(
+        Family::V4,
+        &opening,
+        || without_end(&frame(CONTINUATION, 0, 1, b"")),
+        "http2_flood",
+    )
+    .map(drop)
 }
 
 #[test]
@@ -155,7 +184,7 @@ fn a_small_head_that_unpacks_to_megabytes_is_not_unpacked() -> Result<()> {
     let opening = frame(HEADERS, END_HEADERS | END_STREAM, 1, &planted);
     let bombs = || (1..=100).map(|stream| frame(HEADERS, END_HEADERS | END_STREAM, stream * 2 + 1, &bomb));
     // It is more than four times what the crate would take: it does not go on unpacking.
-    let world = refused_flood(&opening, bombs, "http2_flood")?;
+    let world = refused_flood(Family::V6, &opening, bombs, "http2_flood")?;
     // Only the head that plants the field is one that may pass: on each connection one.
     let passed = world
         .mesh

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::net::TcpStream;
 
 use anyhow::Result;
+use evenkeel_tests::cluster::Family;
 
 use crate::bulk::Bulk;
 use crate::bulk::Version;
@@ -29,7 +30,7 @@ fn a_hundred_closed_windows(world: &World) -> Result<Connection> {
 
 #[test]
 fn a_hundred_streams_that_take_nothing_hold_one_connections_window_over_http2() -> Result<()> {
-    let world = World::new(|port| port.protocol("http2"))?;
+    let world = World::new(Family::V6, |port| port.protocol("http2"))?;
     let server = Bulk::start(&world.server, world.own_endpoint(), Version::Two)?;
     let connection = a_hundred_closed_windows(&world)?;
     server.stuck(100, DEADLINE)?;
@@ -42,20 +43,22 @@ fn a_hundred_streams_that_take_nothing_hold_one_connections_window_over_http2() 
 
 #[test]
 fn a_hundred_streams_that_take_nothing_hold_a_buffer_each_over_http1() -> Result<()> {
-    let world = World::new(|port| port.protocol("http"))?;
-    let server = Bulk::start(&world.server, world.own_endpoint(), Version::One)?;
-    let connection = a_hundred_closed_windows(&world)?;
-    server.stuck(100, DEADLINE)?;
-    world.is_served()?;
-    // For each stream a read of at most 64 KiB, and as much that waits to be sent.
-    world.held_at_most(100 * (128 << 10) + (4 << 20))?;
-    drop(connection);
+    for family in Family::BOTH {
+        let world = World::new(family, |port| port.protocol("http"))?;
+        let server = Bulk::start(&world.server, world.own_endpoint(), Version::One)?;
+        let connection = a_hundred_closed_windows(&world)?;
+        server.stuck(100, DEADLINE)?;
+        world.is_served()?;
+        // For each stream a read of at most 64 KiB, and as much that waits to be sent.
+        world.held_at_most(100 * (128 << 10) + (4 << 20))?;
+        drop(connection);
+    }
     Ok(())
 }
 
 #[test]
 fn a_thousand_readers_that_take_nothing_hold_a_read_each() -> Result<()> {
-    let world = World::new(|port| port)?;
+    let world = World::new(Family::V6, |port| port)?;
     // By default the kernels have room for megabytes on each connection: it would take gigabytes until all are stuck.
     for pod in [&world.client, &world.server] {
         pod.sysctl(&[

@@ -4,6 +4,7 @@
 use anyhow::Context;
 use anyhow::Result;
 use anyhow::ensure;
+use evenkeel_tests::cluster::Family;
 use evenkeel_tests::script::End;
 use evenkeel_tests::script::Script;
 use evenkeel_tests::script::Step;
@@ -35,20 +36,28 @@ fn endless(beginning: &[u8], piece: &[u8]) -> Vec<u8> {
 }
 
 /// What the client hears from a server that waits for `question` and says `answer`; the witness is served meanwhile.
-fn heard(protocol: &'static str, question: &[u8], answer: Vec<u8>) -> Result<(String, End)> {
-    told(protocol, vec![Step::Receive(question.to_vec()), Step::Send(answer)])
+fn heard(family: Family, protocol: &'static str, question: &[u8], answer: Vec<u8>) -> Result<(String, End)> {
+    told(
+        family,
+        protocol,
+        vec![Step::Receive(question.to_vec()), Step::Send(answer)],
+    )
 }
 
 /// The same for a server that does this.
-fn told(protocol: &'static str, steps: Vec<Step>) -> Result<(String, End)> {
-    told_one_after_another(protocol, vec![steps])?
+fn told(family: Family, protocol: &'static str, steps: Vec<Step>) -> Result<(String, End)> {
+    told_one_after_another(family, protocol, vec![steps])?
         .pop()
         .context("one story")
 }
 
 /// What clients hear, one after another, from a server that has so many conversations.
-fn told_one_after_another(protocol: &'static str, conversations: Vec<Vec<Step>>) -> Result<Vec<(String, End)>> {
-    let world = World::new(|port| port.protocol(protocol))?;
+fn told_one_after_another(
+    family: Family,
+    protocol: &'static str,
+    conversations: Vec<Vec<Step>>,
+) -> Result<Vec<(String, End)>> {
+    let world = World::new(family, |port| port.protocol(protocol))?;
     let count = conversations.len();
     let _server = Script::start(&world.server, world.own_endpoint(), conversations)?;
     let mut told = Vec::new();
@@ -84,18 +93,23 @@ const PREFACE: &[u8] = b"SM\r\n\r\n";
 
 #[test]
 fn garbage_is_a_bad_gateway() -> Result<()> {
-    is_a_bad_gateway(&heard("http", HEAD, endless(b"", b"\x00\xff\r\n\x7f garbage \n"))?)?;
-    is_a_bad_gateway(&heard("http2", PREFACE, endless(b"", b"\x00\xff\r\n\x7f garbage \n"))?)
+    for family in Family::BOTH {
+        let garbage = || endless(b"", b"\x00\xff\r\n\x7f garbage \n");
+        is_a_bad_gateway(&heard(family, "http", HEAD, garbage())?)?;
+        is_a_bad_gateway(&heard(family, "http2", PREFACE, garbage())?)?;
+    }
+    Ok(())
 }
 
 #[test]
 fn a_line_without_end_is_a_bad_gateway() -> Result<()> {
-    is_a_bad_gateway(&heard("http", HEAD, endless(b"HTTP/1.1 200 ", b"O"))?)
+    is_a_bad_gateway(&heard(Family::V6, "http", HEAD, endless(b"HTTP/1.1 200 ", b"O"))?)
 }
 
 #[test]
 fn a_head_without_end_is_a_bad_gateway() -> Result<()> {
     is_a_bad_gateway(&heard(
+        Family::V4,
         "http",
         HEAD,
         endless(b"HTTP/1.1 200 OK\r\n", b"X-Endless: and on and on\r\n"),
@@ -107,7 +121,7 @@ fn an_http2_head_without_end_is_a_bad_gateway() -> Result<()> {
     let field = [b"\x00\x01x\x64".as_slice(), &[b'a'; 100]].concat();
     let beginning = [frame(SETTINGS, 0, 0, b""), frame(HEADERS, 0, 1, b"\x88")].concat();
     let answer = endless(&beginning, &frame(CONTINUATION, 0, 1, &field));
-    is_a_bad_gateway(&heard("http2", PREFACE, answer)?)
+    is_a_bad_gateway(&heard(Family::V6, "http2", PREFACE, answer)?)
 }
 
 #[test]
@@ -122,7 +136,7 @@ fn frames_that_carry_nothing_without_end_are_a_bad_gateway() -> Result<()> {
         let settings = frame(SETTINGS, 0, 0, b"");
         vec![Step::Receive(PREFACE.to_vec()), Step::Send(endless(&settings, flood))]
     };
-    let told = told_one_after_another("http2", floods.iter().map(conversation).collect())?;
+    let told = told_one_after_another(Family::V4, "http2", floods.iter().map(conversation).collect())?;
     for (number, story) in told.iter().enumerate() {
         is_a_bad_gateway(story).with_context(|| format!("flood {number}"))?;
         ensure!(story.0.contains("upstream_flood"), "flood {number}: {}", story.0);
@@ -134,13 +148,18 @@ fn frames_that_carry_nothing_without_end_are_a_bad_gateway() -> Result<()> {
 fn a_small_head_that_unpacks_to_megabytes_is_a_bad_gateway() -> Result<()> {
     let bomb = [b"\x88\x40\x01x\x7f\xa1\x1e".as_slice(), &[b'a'; 4000], &[0xbe; 8192]].concat();
     let answer = [frame(SETTINGS, 0, 0, b""), frame(HEADERS, END_HEADERS, 1, &bomb)].concat();
-    is_a_bad_gateway(&heard("http2", PREFACE, answer)?)
+    is_a_bad_gateway(&heard(Family::V6, "http2", PREFACE, answer)?)
 }
 
 #[test]
 fn trailers_without_end_cut_the_answer_short() -> Result<()> {
     let beginning = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n";
-    let (answer, end) = heard("http", HEAD, endless(beginning, b"X-Endless: and on and on\r\n"))?;
+    let (answer, end) = heard(
+        Family::V4,
+        "http",
+        HEAD,
+        endless(beginning, b"X-Endless: and on and on\r\n"),
+    )?;
     ensure!(
         answer.len() < 128 << 10,
         "{} bytes of it reached the client",
@@ -169,7 +188,7 @@ fn http2_trailers_without_end_cut_the_answer_short() -> Result<()> {
         Step::Receive(vec![HEADERS, END_HEADERS | END_STREAM, 0, 0, 0, 1]),
         Step::Send(endless(&beginning, &frame(CONTINUATION, 0, 1, &field))),
     ];
-    let (answer, end) = told("http2", steps)?;
+    let (answer, end) = told(Family::V6, "http2", steps)?;
     ensure!(answer.starts_with("HTTP/1.1 200 "), "{answer:?}");
     ensure!(
         answer.len() < 128 << 10,
@@ -186,7 +205,7 @@ fn http2_trailers_without_end_cut_the_answer_short() -> Result<()> {
 #[test]
 fn a_chunk_extension_without_end_cuts_the_answer_short() -> Result<()> {
     let beginning = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4;";
-    let (answer, end) = heard("http", HEAD, endless(beginning, b"extension"))?;
+    let (answer, end) = heard(Family::V4, "http", HEAD, endless(beginning, b"extension"))?;
     ensure!(
         answer.len() < 128 << 10,
         "{} bytes of it reached the client",
@@ -202,6 +221,7 @@ fn a_chunk_extension_without_end_cuts_the_answer_short() -> Result<()> {
 #[test]
 fn interim_answers_without_end_are_a_bad_gateway() -> Result<()> {
     let (answer, _) = heard(
+        Family::V6,
         "http",
         HEAD,
         endless(b"", b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"),

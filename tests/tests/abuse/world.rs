@@ -34,6 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const SERVER: u16 = 7000;
 
 pub(crate) struct World {
+    pub(crate) family: Family,
     pub(crate) client: Pod,
     pub(crate) server: Pod,
     pub(crate) mesh: Mesh,
@@ -47,23 +48,24 @@ pub(crate) struct World {
 
 impl World {
     /// One worker, so that nobody can be served by another. The test's own server is behind port 81, as `shape` says.
-    pub(crate) fn new(shape: impl Fn(Port) -> Port) -> Result<Self> {
+    pub(crate) fn new(family: Family, shape: impl Fn(Port) -> Port) -> Result<Self> {
         // A client that reads nothing: fewer answers to its PINGs than the kernel would stop at.
-        Self::limited("limits: {idle_total: 64, flood: {control_frames: 2000}}", shape)
+        Self::limited(family, "limits: {idle_total: 64, flood: {control_frames: 2000}}", shape)
     }
 
     /// The same with these limits.
-    pub(crate) fn limited(limits: &'static str, shape: impl Fn(Port) -> Port) -> Result<Self> {
+    pub(crate) fn limited(family: Family, limits: &'static str, shape: impl Fn(Port) -> Port) -> Result<Self> {
         let cluster = Cluster::new()?;
         let replica = cluster.replica("r1", 0)?;
         let (client, server) = (cluster.pod("client")?, cluster.pod("server")?);
-        let service = Service::new("web", Family::V4.vip(10))
-            .with(Port::http(80, std::slice::from_ref(&replica), Family::V4))
-            .with(shape(Port::new(81, [server.at(Family::V4, SERVER)])));
+        let service = Service::new("web", family.vip(10))
+            .with(Port::http(80, std::slice::from_ref(&replica), family))
+            .with(shape(Port::new(81, [server.at(family, SERVER)])));
         cluster.expose(&service)?;
         let mesh = client.mesh(&Document::of(&[&service]).with(limits))?;
         let before = Usage::of(mesh.proxy())?;
         let world = Self {
+            family,
             client,
             server,
             mesh,
@@ -92,7 +94,7 @@ impl World {
 
     /// Where that server listens.
     pub(crate) fn own_endpoint(&self) -> SocketAddr {
-        self.server.at(Family::V4, SERVER)
+        self.server.at(self.family, SERVER)
     }
 
     /// Another client on a connection of its own: answered, and soon.
