@@ -136,7 +136,7 @@ fn source() -> &'static Path {
 }
 
 /// Runs `images/compile` with a compiler and a `strip` that only write down what they are told to do.
-fn told(architecture: &str) -> Result<Vec<String>> {
+fn told(arguments: &[&str]) -> Result<Vec<String>> {
     let folder = tempfile::tempdir()?;
     let log = folder.path().join("log");
     for tool in ["cargo", "x86_64-linux-gnu-strip", "aarch64-linux-gnu-strip"] {
@@ -151,7 +151,7 @@ fn told(architecture: &str) -> Result<Vec<String>> {
     }
     let path = format!("{}:{}", folder.path().display(), std::env::var("PATH")?);
     let output = Command::new(source().join("images/compile"))
-        .args([architecture, "/tmp"])
+        .args(arguments)
         .env_clear()
         .env("PATH", path)
         .output()?;
@@ -168,7 +168,8 @@ fn the_stage_that_compiles_asks_for_what_it_installs_and_for_what_the_images_cop
             format!("{machine}-unknown-linux-gnu"),
             format!("{machine}-linux-gnu-gcc"),
         );
-        let told = told(architecture)?;
+        let checked = told(&[architecture])?;
+        let told = told(&[architecture, "/tmp"])?;
         let packages =
             ["evenkeel-proxy", "evenkeel-init", "evenkeel-control-plane"].map(|name| format!("--package {name}"));
         let cargo = format!(
@@ -176,6 +177,8 @@ fn the_stage_that_compiles_asks_for_what_it_installs_and_for_what_the_images_cop
             packages.join(" ")
         );
         assert_eq!(told.first(), Some(&cargo));
+        let check = cargo.replace("build --locked --profile release", "check --quiet --locked");
+        assert_eq!(checked.first(), Some(&check), "the same, where it is only checked");
         let underscored = target.replace('-', "_");
         for (variable, value) in [
             (format!("CC_{underscored}"), &compiler),
@@ -197,7 +200,7 @@ fn the_stage_that_compiles_asks_for_what_it_installs_and_for_what_the_images_cop
         let installed = format!("compiler=\"{package} {libraries}\"");
         assert!(dockerfile.contains(&installed), "{installed}");
     }
-    assert!(told("riscv64").is_err());
+    assert!(told(&["riscv64", "/tmp"]).is_err());
     Ok(())
 }
 

@@ -1,9 +1,12 @@
 //! The ADS client against servers that are scripted, over real sockets.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
+mod before;
 mod credentials;
 mod csds;
 mod hostile;
+#[path = "../recorded/mod.rs"]
+mod recorded;
 mod resources;
 mod server;
 mod servers;

@@ -149,6 +149,11 @@ impl DeltaTalk {
         self.responses.send(Ok(response)).await.unwrap();
     }
 
+    /// As somebody has said it before.
+    pub(crate) async fn repeat(&mut self, response: proto::DeltaDiscoveryResponse) {
+        self.responses.send(Ok(response)).await.unwrap();
+    }
+
     /// Ends the stream with an error.
     pub(crate) async fn fail(self, status: Status) {
         self.responses.send(Err(status)).await.unwrap();

@@ -92,6 +92,8 @@ fn the_notes_say_what_to_do_next_and_what_is_not_as_it_should_be() -> Result<()>
         "kubectl label namespace NAMESPACE evenkeel.io/injection=enabled",
         "kubectl --namespace NAMESPACE rollout restart deployment",
         "helm --namespace evenkeel-system test evenkeel",
+        "get pods --selector evenkeel.io/injected=true",
+        "port-forward POD 15000",
     ] {
         assert!(usual.contains(command), "{usual}");
     }
