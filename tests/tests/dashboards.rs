@@ -166,7 +166,15 @@ fn every_query_finds_something_in_a_prometheus_that_scrapes_a_mesh() -> Result<(
     let control_pod = cluster.pod("control")?;
     let control = ControlPlane::start(&control_pod, family, &Document::of(&services))?;
     let client = cluster.pod("client")?;
-    let _mesh = client.mesh(&control.client(", subscribe: everything"))?.quiet();
+    // Nobody takes what it exports.
+    let export = "{collector: \"http://127.0.0.1:9\"";
+    let document = control
+        .client(", subscribe: everything")
+        .with(format!("tracing: {export}, sample: 100%}}"))
+        .with(format!(
+            "proxy: {{access_log: {{format: json, otlp: {export}}}}}, metrics: {{push: {export}, interval: 1s}}}}}}"
+        ));
+    let _mesh = client.mesh(&document)?.quiet();
 
     let api = ApiServer::start(&cluster.pod("api")?, family)?;
     let address = [IpAddr::V4(Ipv4Addr::new(10, 96, 0, 10))];

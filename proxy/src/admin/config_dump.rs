@@ -7,6 +7,7 @@ use super::endpoints;
 use super::readiness::WITHOUT_CONFIGURATION;
 use super::resources;
 use super::routes;
+use super::settings;
 use crate::control::status::Status;
 use crate::snapshot::Cluster;
 use crate::snapshot::Discovery;
@@ -14,8 +15,6 @@ use crate::snapshot::Handling;
 use crate::snapshot::HttpHandling;
 use crate::snapshot::Snapshot;
 use crate::telemetry::access_log::rfc3339;
-use evenkeel_control_api::mesh::settings::ProxySettings;
-use evenkeel_control_api::mesh::settings::Workers;
 use evenkeel_control_api::resource::cluster::UpstreamVersion;
 use serde_json::Value;
 use serde_json::json;
@@ -46,7 +45,7 @@ pub(super) fn json(door: &Door) -> Value {
         "inbound": snapshot.map(inbound),
         "unknown": snapshot.map(unknown),
         "clusters": snapshot.map(|snapshot| snapshot.clusters().map(|(_, one)| cluster(one)).collect::<Vec<_>>()),
-        "settings": settings(&door.settings),
+        "settings": settings::json(&door.settings),
     })
 }
 
@@ -194,31 +193,6 @@ fn cluster(cluster: &Cluster) -> Value {
         },
         "http1_idle_timeout_seconds": cluster.http.idle_timeout.as_secs_f64(),
         "endpoints": endpoints,
-    })
-}
-
-fn settings(settings: &ProxySettings) -> Value {
-    let limits = &settings.limits;
-    json!({
-        "workers": match settings.workers {
-            Workers::Count(count) => json!(count),
-            Workers::CpuLimit => json!("cpu-limit"),
-        },
-        "outbound": settings.outbound,
-        "inbound": settings.inbound,
-        "admin": settings.admin,
-        "telemetry": settings.telemetry,
-        "limits": {
-            "connections": limits.connections,
-            "idle_per_endpoint": limits.idle_per_endpoint,
-            "idle_total": limits.idle_total,
-            "speculative": limits.speculative,
-            "backoff_first_seconds": limits.backoff_first.as_secs_f64(),
-            "backoff_most_seconds": limits.backoff_most.as_secs_f64(),
-            "drain_least_seconds": limits.drain.least.as_secs_f64(),
-            "drain_idle_seconds": limits.drain.idle.as_secs_f64(),
-            "drain_deadline_seconds": limits.drain.deadline.as_secs_f64(),
-        },
     })
 }
 

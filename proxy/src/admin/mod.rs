@@ -23,6 +23,7 @@ mod readiness;
 mod resources;
 mod routes;
 mod runtime;
+mod settings;
 mod stats;
 mod table;
 #[cfg(test)]
