@@ -44,6 +44,7 @@ pub use time::rfc3339;
 use crate::telemetry::otlp::Counts;
 use evenkeel_control_api::mesh::settings;
 use opentelemetry::trace::SpanId;
+use std::cell::RefCell;
 use std::io;
 use std::io::Write;
 use std::rc::Rc;
@@ -71,8 +72,17 @@ pub struct AccessLog {
 pub struct WorkerLog {
     log: Arc<AccessLog>,
     slot: Arc<Slot>,
-    records: Option<(Arc<otlp::Queue>, Arc<otlp::Slot>)>,
+    records: Option<Records>,
     clock: Clock,
+}
+
+/// A worker's way to the collector.
+#[derive(Debug)]
+struct Records {
+    queue: Arc<otlp::Queue>,
+    slot: Arc<otlp::Slot>,
+    /// The line that stdout and the collector get, written once.
+    line: RefCell<Vec<u8>>,
 }
 
 /// Bytes of a peer as text that stays on one line.
@@ -108,7 +118,11 @@ impl AccessLog {
     pub fn worker(self: &Arc<Self>) -> Rc<WorkerLog> {
         Rc::new(WorkerLog {
             slot: self.queue.slot(),
-            records: self.records.as_ref().map(|queue| (Arc::clone(queue), queue.slot())),
+            records: self.records.as_ref().map(|queue| Records {
+                slot: queue.slot(),
+                queue: Arc::clone(queue),
+                line: RefCell::default(),
+            }),
             log: Arc::clone(self),
             clock: Clock::default(),
         })
@@ -163,12 +177,21 @@ impl WorkerLog {
 
     /// Writes the line of what has ended, if there is to be one, and its record, which tells of the span.
     fn write(&self, entry: &Entry, outcome: &Outcome, span: Option<SpanId>) {
-        if filter::passes(&self.log.filter, entry, outcome) {
-            let line = |out: &mut Vec<u8>| self.log.form.write(entry, outcome, &self.clock, out);
-            self.log.queue.write(&self.slot, line);
-            if let Some((queue, slot)) = &self.records {
-                queue.write(slot, |out| otlp::record(entry, outcome, span, out), line);
-            }
+        if !filter::passes(&self.log.filter, entry, outcome) {
+            return;
         }
+        let line = |out: &mut Vec<u8>| self.log.form.write(entry, outcome, &self.clock, out);
+        let Some(records) = &self.records else {
+            self.log.queue.write(&self.slot, line);
+            return;
+        };
+        let mut written = records.line.borrow_mut();
+        written.clear();
+        line(&mut written);
+        let written = |out: &mut Vec<u8>| out.extend_from_slice(&written);
+        self.log.queue.write(&self.slot, written);
+        records
+            .queue
+            .write(&records.slot, |out| otlp::record(entry, outcome, span, out), written);
     }
 }

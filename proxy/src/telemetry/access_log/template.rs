@@ -96,7 +96,7 @@ impl Form {
                 Piece::Typed(hole) => match hole.got(&moment) {
                     Got::Nothing => out.extend_from_slice(b"null"),
                     Got::Number(value) => number::number(value, out),
-                    got @ (Got::Word(_) | Got::Ours(_) | Got::Theirs(_)) => {
+                    got @ (Got::Word(_) | Got::Trace(_) | Got::Ours(_) | Got::Theirs(_)) => {
                         out.push(b'"');
                         write(&got, inside, out);
                         out.push(b'"');
@@ -112,6 +112,7 @@ fn write(got: &Got<'_>, inside: Inside, out: &mut Vec<u8>) {
         Got::Nothing => out.push(b'-'),
         Got::Number(value) => number::number(*value, out),
         Got::Word(text) => escape(text.as_bytes(), inside, out),
+        Got::Trace(digits) => out.extend_from_slice(digits),
         Got::Ours(bytes) => escape(bytes, inside, out),
         Got::Theirs(bytes) => escape(bytes, inside, out),
     }

@@ -67,6 +67,8 @@ pub(super) enum Got<'a> {
     Nothing,
     Number(u64),
     Word(&'a str),
+    /// A trace, in digits.
+    Trace([u8; 32]),
     /// Text of ours that is made for this line.
     Ours(Vec<u8>),
     /// Bytes of a peer.
@@ -107,7 +109,7 @@ impl Hole {
             Source::Trace(place) => {
                 let came = || told_value(moment.entry, 0, *place).and_then(trace_id);
                 match moment.entry.trace_id() {
-                    Some(ours) => Got::Ours(ours.to_vec()),
+                    Some(ours) => Got::Trace(ours),
                     None => came().map_or(Got::Nothing, Got::Word),
                 }
             }
