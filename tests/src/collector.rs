@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -18,19 +20,23 @@ use http::Response;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use http_body_util::BodyExt;
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioExecutor;
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsPartialSuccess;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceResponse;
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::LogsService;
 use opentelemetry_proto::tonic::collector::logs::v1::logs_service_server::LogsServiceServer;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsPartialSuccess;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceResponse;
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::MetricsService;
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::MetricsServiceServer;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTracePartialSuccess;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::TraceService;
@@ -53,11 +59,14 @@ use crate::pod::Pod;
 use crate::pushed::Pushed;
 use crate::wait;
 
+/// Why it drops what it drops.
+const MUCH: &str = "too much of it";
+
 /// A running one, until it is told to stop.
 #[derive(Debug)]
 pub struct Collector {
     kept: Kept,
-    answers: watch::Sender<bool>,
+    answers: watch::Sender<Answers>,
     stop: oneshot::Sender<()>,
     thread: JoinHandle<Result<()>>,
 }
@@ -88,13 +97,27 @@ pub struct Record {
     pub grpc: bool,
 }
 
+/// What it says to who sends something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answers {
+    /// It keeps everything.
+    Kept,
+    /// Nothing.
+    Nothing,
+    /// It keeps everything, and says that it has dropped so many of each message.
+    Rejected(i64),
+    /// It wants none of this.
+    Refused,
+}
+
 /// What all connections share.
 #[derive(Clone, Debug)]
 struct Kept {
     spans: Arc<Mutex<Vec<Received>>>,
     records: Arc<Mutex<Vec<Record>>>,
     pushed: Arc<Mutex<Vec<Result<Pushed, String>>>>,
-    answers: watch::Receiver<bool>,
+    refused: Arc<AtomicUsize>,
+    answers: watch::Receiver<Answers>,
 }
 
 // === impl Collector ===
@@ -105,12 +128,13 @@ impl Collector {
         let listener = pod.listen(at)?;
         listener.set_nonblocking(true)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let (answers, told) = watch::channel(true);
+        let (answers, told) = watch::channel(Answers::Kept);
         let (stop, stopped) = oneshot::channel();
         let kept = Kept {
             spans: Arc::default(),
             records: Arc::default(),
             pushed: Arc::default(),
+            refused: Arc::default(),
             answers: told,
         };
         let own = kept.clone();
@@ -132,7 +156,17 @@ impl Collector {
 
     /// Answers nobody from now on, or everybody again.
     pub fn answer(&self, answers: bool) {
+        self.say(if answers { Answers::Kept } else { Answers::Nothing });
+    }
+
+    /// Says this from now on.
+    pub fn say(&self, answers: Answers) {
         self.answers.send_replace(answers);
+    }
+
+    /// How many messages it has refused.
+    pub fn refused(&self) -> usize {
+        self.kept.refused.load(Ordering::Relaxed)
     }
 
     /// What has come so far.
@@ -164,7 +198,7 @@ impl Collector {
         let mut all: Vec<Pushed> = Vec::new();
         for message in locked(&self.kept.pushed).iter() {
             let message = message.clone().map_err(anyhow::Error::msg)?;
-            let from = |one: &Pushed| (one.times, one.resource.clone());
+            let from = |one: &Pushed| (one.at, one.resource.clone());
             match all.iter_mut().find(|one| from(one) == from(&message)) {
                 Some(begun) => begun.join(message),
                 None => all.push(message),
@@ -256,15 +290,24 @@ pub(crate) fn texts(attributes: &[KeyValue]) -> BTreeMap<String, String> {
 // === impl Kept ===
 
 impl Kept {
-    /// Waits until there are answers.
-    async fn answer(&self) {
-        // An error: the test has ended.
-        let _ = self.answers.clone().wait_for(|answers| *answers).await;
+    /// Waits until there are answers; then how many things of the message it says to have dropped.
+    async fn answer(&self) -> Result<i64, Status> {
+        let mut answers = self.answers.clone();
+        let said = answers.wait_for(|answers| *answers != Answers::Nothing).await;
+        match said.map(|said| *said) {
+            Ok(Answers::Rejected(things)) => Ok(things),
+            Ok(Answers::Refused) => {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+                Err(Status::invalid_argument("none of this"))
+            }
+            // An error: the test has ended.
+            Ok(Answers::Kept | Answers::Nothing) | Err(_) => Ok(0),
+        }
     }
 
     /// Keeps a message, once there are answers.
-    async fn keep(&self, message: ExportTraceServiceRequest, grpc: bool) {
-        self.answer().await;
+    async fn keep(&self, message: ExportTraceServiceRequest, grpc: bool) -> Result<ExportTraceServiceResponse, Status> {
+        let rejected_spans = self.answer().await?;
         let mut spans = locked(&self.spans);
         for from in message.resource_spans {
             let resource = described(from.resource);
@@ -281,11 +324,20 @@ impl Kept {
                 }));
             }
         }
+        let partial_success = (rejected_spans > 0).then(|| ExportTracePartialSuccess {
+            rejected_spans,
+            error_message: MUCH.to_owned(),
+        });
+        Ok(ExportTraceServiceResponse { partial_success })
     }
 
     /// The same of log records.
-    async fn keep_records(&self, message: ExportLogsServiceRequest, grpc: bool) {
-        self.answer().await;
+    async fn keep_records(
+        &self,
+        message: ExportLogsServiceRequest,
+        grpc: bool,
+    ) -> Result<ExportLogsServiceResponse, Status> {
+        let rejected_log_records = self.answer().await?;
         let mut records = locked(&self.records);
         for from in message.resource_logs {
             let resource = described(from.resource);
@@ -302,13 +354,27 @@ impl Kept {
                 }));
             }
         }
+        let partial_success = (rejected_log_records > 0).then(|| ExportLogsPartialSuccess {
+            rejected_log_records,
+            error_message: MUCH.to_owned(),
+        });
+        Ok(ExportLogsServiceResponse { partial_success })
     }
 
     /// The same of metrics.
-    async fn keep_pushed(&self, message: ExportMetricsServiceRequest, grpc: bool) {
-        self.answer().await;
+    async fn keep_pushed(
+        &self,
+        message: ExportMetricsServiceRequest,
+        grpc: bool,
+    ) -> Result<ExportMetricsServiceResponse, Status> {
+        let rejected_data_points = self.answer().await?;
         let pushed = Pushed::read(message, grpc).map_err(|error| format!("{error:#}"));
         locked(&self.pushed).push(pushed);
+        let partial_success = (rejected_data_points > 0).then(|| ExportMetricsPartialSuccess {
+            rejected_data_points,
+            error_message: MUCH.to_owned(),
+        });
+        Ok(ExportMetricsServiceResponse { partial_success })
     }
 }
 
@@ -327,8 +393,7 @@ impl TraceService for Kept {
         &self,
         request: tonic::Request<ExportTraceServiceRequest>,
     ) -> Result<tonic::Response<ExportTraceServiceResponse>, Status> {
-        self.keep(request.into_inner(), true).await;
-        Ok(tonic::Response::new(ExportTraceServiceResponse::default()))
+        self.keep(request.into_inner(), true).await.map(tonic::Response::new)
     }
 }
 
@@ -338,8 +403,9 @@ impl LogsService for Kept {
         &self,
         request: tonic::Request<ExportLogsServiceRequest>,
     ) -> Result<tonic::Response<ExportLogsServiceResponse>, Status> {
-        self.keep_records(request.into_inner(), true).await;
-        Ok(tonic::Response::new(ExportLogsServiceResponse::default()))
+        self.keep_records(request.into_inner(), true)
+            .await
+            .map(tonic::Response::new)
     }
 }
 
@@ -349,8 +415,9 @@ impl MetricsService for Kept {
         &self,
         request: tonic::Request<ExportMetricsServiceRequest>,
     ) -> Result<tonic::Response<ExportMetricsServiceResponse>, Status> {
-        self.keep_pushed(request.into_inner(), true).await;
-        Ok(tonic::Response::new(ExportMetricsServiceResponse::default()))
+        self.keep_pushed(request.into_inner(), true)
+            .await
+            .map(tonic::Response::new)
     }
 }
 
@@ -387,7 +454,7 @@ async fn answer(kept: Kept, request: Request<Incoming>) -> Response<Body> {
         return response;
     }
     match take(&kept, request).await {
-        Ok(()) => Response::new(Body::empty()),
+        Ok(answer) => Response::new(Body::new(Full::from(answer))),
         Err(error) => {
             let mut response = Response::new(Body::new(error.to_string()));
             *response.status_mut() = StatusCode::BAD_REQUEST;
@@ -396,7 +463,7 @@ async fn answer(kept: Kept, request: Request<Incoming>) -> Response<Body> {
     }
 }
 
-async fn take(kept: &Kept, request: Request<Incoming>) -> Result<()> {
+async fn take(kept: &Kept, request: Request<Incoming>) -> Result<Vec<u8>> {
     let path = request.uri().path().to_owned();
     ensure!(
         request.method() == "POST" && ["/v1/traces", "/v1/logs", "/v1/metrics"].contains(&path.as_str()),
@@ -411,13 +478,18 @@ async fn take(kept: &Kept, request: Request<Incoming>) -> Result<()> {
         "no protobuf"
     );
     let body = request.into_body().collect().await?.to_bytes();
-    match path.as_str() {
+    Ok(match path.as_str() {
         "/v1/metrics" => {
             let message = ExportMetricsServiceRequest::decode(body)?;
-            kept.keep_pushed(message, false).await;
+            kept.keep_pushed(message, false).await?.encode_to_vec()
         }
-        "/v1/logs" => kept.keep_records(ExportLogsServiceRequest::decode(body)?, false).await,
-        _ => kept.keep(ExportTraceServiceRequest::decode(body)?, false).await,
-    }
-    Ok(())
+        "/v1/logs" => {
+            let message = ExportLogsServiceRequest::decode(body)?;
+            kept.keep_records(message, false).await?.encode_to_vec()
+        }
+        _ => {
+            let message = ExportTraceServiceRequest::decode(body)?;
+            kept.keep(message, false).await?.encode_to_vec()
+        }
+    })
 }

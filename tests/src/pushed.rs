@@ -23,8 +23,10 @@ pub struct Pushed {
     pub resource: BTreeMap<String, String>,
     /// Whether it came over gRPC.
     pub grpc: bool,
-    /// When the counters began, and when it was written, in nanoseconds since 1970.
-    pub times: (u64, u64),
+    /// When it was written, in nanoseconds since 1970.
+    pub at: u64,
+    /// When counters began, by name and labels.
+    pub births: BTreeMap<(String, BTreeMap<String, String>), u64>,
     /// The messages.
     pub messages: usize,
     /// `counter`, `gauge` or `histogram`, and the unit, by name.
@@ -62,6 +64,7 @@ impl Pushed {
     pub fn join(&mut self, other: Self) {
         self.messages += 1;
         self.kinds.extend(other.kinds);
+        self.births.extend(other.births);
         self.samples.extend(other.samples);
         self.traces.extend(other.traces);
     }
@@ -94,19 +97,20 @@ impl Pushed {
 
     fn numbers(&mut self, name: &str, points: Vec<NumberDataPoint>) -> Result<()> {
         for point in points {
-            self.time(point.start_time_unix_nano, point.time_unix_nano)?;
+            let labels = texts(&point.attributes);
+            self.time(name, &labels, point.start_time_unix_nano, point.time_unix_nano)?;
             let value = match point.value.with_context(|| format!("{name}: no value"))? {
                 Value::AsInt(value) => value as f64,
                 Value::AsDouble(value) => value,
             };
-            self.sample(name, texts(&point.attributes), value);
+            self.sample(name, labels, value);
         }
         Ok(())
     }
 
     fn histogram(&mut self, name: &str, point: HistogramDataPoint) -> Result<()> {
-        self.time(point.start_time_unix_nano, point.time_unix_nano)?;
         let labels = texts(&point.attributes);
+        self.time(name, &labels, point.start_time_unix_nano, point.time_unix_nano)?;
         ensure!(
             point.bucket_counts.len() == point.explicit_bounds.len() + 1,
             "{name}: buckets and bounds"
@@ -140,15 +144,12 @@ impl Pushed {
         });
     }
 
-    /// All points of a message have the same times.
-    fn time(&mut self, started: u64, at: u64) -> Result<()> {
-        ensure!(started > 0 && started <= at, "from {started} to {at}");
-        ensure!(
-            self.times == (0, 0) || self.times == (started, at),
-            "from {started} to {at}, and {:?}",
-            self.times
-        );
-        self.times = (started, at);
+    /// All points of a message were written at once.
+    fn time(&mut self, name: &str, labels: &BTreeMap<String, String>, started: u64, at: u64) -> Result<()> {
+        ensure!(started > 0 && started <= at, "{name}: from {started} to {at}");
+        ensure!(self.at == 0 || self.at == at, "{name}: at {at}, and {}", self.at);
+        self.at = at;
+        self.births.insert((name.to_owned(), labels.clone()), started);
         Ok(())
     }
 }

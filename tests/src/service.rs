@@ -21,7 +21,16 @@ pub struct Port {
     number: u16,
     protocol: Option<&'static str>,
     balance: Option<&'static str>,
-    endpoints: Vec<(SocketAddr, u32)>,
+    endpoints: Vec<Endpoint>,
+}
+
+/// Who serves.
+#[derive(Debug, Clone)]
+struct Endpoint {
+    address: SocketAddr,
+    weight: u32,
+    /// Its workload and zone.
+    place: Option<[&'static str; 2]>,
 }
 
 // === impl Service ===
@@ -78,12 +87,16 @@ impl Service {
 impl Port {
     /// A port in front of these endpoints, each with weight 1; the protocol is detected and the balance is the default.
     pub fn new(number: u16, endpoints: impl IntoIterator<Item = SocketAddr>) -> Self {
-        let endpoints = endpoints.into_iter().map(|address| (address, 1)).collect();
+        let endpoint = |address| Endpoint {
+            address,
+            weight: 1,
+            place: None,
+        };
         Self {
             number,
             protocol: None,
             balance: None,
-            endpoints,
+            endpoints: endpoints.into_iter().map(endpoint).collect(),
         }
     }
 
@@ -115,7 +128,16 @@ impl Port {
     #[must_use]
     pub fn weights(mut self, weights: &[u32]) -> Self {
         for (endpoint, weight) in self.endpoints.iter_mut().zip(weights) {
-            endpoint.1 = *weight;
+            endpoint.weight = *weight;
+        }
+        self
+    }
+
+    /// Of these workloads and zones, in the order of the endpoints.
+    #[must_use]
+    pub fn places(mut self, places: &[[&'static str; 2]]) -> Self {
+        for (endpoint, place) in self.endpoints.iter_mut().zip(places) {
+            endpoint.place = Some(*place);
         }
         self
     }
@@ -127,7 +149,7 @@ impl Port {
 
     /// What stands behind it.
     pub fn endpoints(&self) -> impl Iterator<Item = SocketAddr> {
-        self.endpoints.iter().map(|endpoint| endpoint.0)
+        self.endpoints.iter().map(|endpoint| endpoint.address)
     }
 
     fn document(&self) -> String {
@@ -139,8 +161,10 @@ impl Port {
             let _ = writeln!(text, "    balance: {{algorithm: {algorithm}}}");
         }
         text += "    endpoints:\n";
-        for (address, weight) in &self.endpoints {
-            let _ = writeln!(text, "    - {{address: \"{address}\", weight: {weight}}}");
+        for Endpoint { address, weight, place } in &self.endpoints {
+            let place = place.map(|[workload, zone]| format!(", workload: {workload}, locality: {{zone: {zone}}}"));
+            let place = place.unwrap_or_default();
+            let _ = writeln!(text, "    - {{address: \"{address}\", weight: {weight}{place}}}");
         }
         text
     }
@@ -156,7 +180,8 @@ mod tests {
         let port = Port::new(80, endpoints)
             .protocol("http")
             .balance("round_robin")
-            .weights(&[1, 3]);
+            .weights(&[1, 3])
+            .places(&[["v1", "a"]]);
         let service = Service::new("web", Family::V4.vip(10)).with(port);
         let expected = concat!(
             "- name: web\n",
@@ -166,7 +191,7 @@ mod tests {
             "    protocol: http\n",
             "    balance: {algorithm: round_robin}\n",
             "    endpoints:\n",
-            "    - {address: \"10.244.0.2:8080\", weight: 1}\n",
+            "    - {address: \"10.244.0.2:8080\", weight: 1, workload: v1, locality: {zone: a}}\n",
             "    - {address: \"10.244.0.3:8080\", weight: 3}\n",
         );
         assert_eq!(service.document(), expected);

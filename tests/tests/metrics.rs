@@ -13,6 +13,7 @@ use evenkeel_tests::catalogue::Catalogue;
 use evenkeel_tests::clients;
 use evenkeel_tests::cluster::Cluster;
 use evenkeel_tests::cluster::Family;
+use evenkeel_tests::collector::Answers;
 use evenkeel_tests::collector::Collector;
 use evenkeel_tests::control::ControlPlane;
 use evenkeel_tests::document::Document;
@@ -114,9 +115,13 @@ fn series_say_what_is_configured_are_bounded_and_go_when_nobody_uses_them() -> R
     let services: Vec<_> = names.into_iter().zip(10..).map(service).collect();
     services.iter().try_for_each(|service| cluster.expose(service))?;
     let known: Vec<_> = services.iter().collect();
-    let document = Document::of(&known).with(
-        "proxy: {metrics: {labels: [source_namespace, source_zone, destination_namespace], namespace: shop, services: 2, idle: 20s}}",
-    );
+    let pod = cluster.pod("collector")?;
+    let at = pod.at(family, 4317);
+    let collector = Collector::start(&pod, at)?;
+    let document = Document::of(&known).with(format!(
+        "proxy: {{metrics: {{labels: [source_namespace, source_zone, destination_namespace], namespace: shop, services: 2, idle: 20s, \
+         push: {{collector: \"http://{at}\", interval: 1s}}}}}}"
+    ));
     let client = cluster.pod("client")?;
     let mesh = client.mesh(&document)?;
     let labels = |service, namespace| {
@@ -154,6 +159,71 @@ fn series_say_what_is_configured_are_bounded_and_go_when_nobody_uses_them() -> R
     ensure!(clients::ab(&client, services[2].at(80), 5)?.failed == 0);
     let asked = |page: &Metrics| page.value("evenkeel_requests_total", &labels("three:80", "unknown")) > 4.5;
     mesh.wait_for_metrics(DEADLINE, asked)?;
+    // One that comes back counts from 0, and says since when: not since before it was forgotten.
+    ensure!(clients::ab(&client, services[0].at(80), 1)?.failed == 0);
+    let lives = wait::until(DEADLINE, || {
+        let lives = lives(&collector.pushed().ok()?, "one.front.svc.cluster.local:80");
+        (lives.len() > 1).then_some(lives)
+    });
+    let lives = lives.with_context(|| format!("{:?}", collector.pushed().map(|all| all.len())))?;
+    let started = lives.values().zip(lives.keys().skip(1)).all(|(last, born)| last < born);
+    ensure!(lives.len() == 2 && started, "{lives:?}");
+    collector.stop()
+}
+
+/// By when they began, when the requests of a service were told last.
+fn lives(pushed: &[Pushed], service: &str) -> BTreeMap<u64, u64> {
+    let mut lives = BTreeMap::new();
+    for one in pushed {
+        for ((name, labels), born) in &one.births {
+            if name == "evenkeel_requests_total" && labels.get("service").is_some_and(|said| said == service) {
+                let last = lives.entry(*born).or_default();
+                *last = one.at.max(*last);
+            }
+        }
+    }
+    lives
+}
+
+#[test]
+fn series_say_who_answers_by_workload_and_zone() -> Result<()> {
+    let family = Family::V4;
+    let cluster = Cluster::new()?;
+    let replicas = cluster.replicas(4)?;
+    let places = [["v1", "a"], ["v1", "b"], ["v2", "b"]];
+    let balanced = |port: Port| port.balance("round_robin").places(&places);
+    let web = Service::new("web", family.vip(10)).with(balanced(Port::http(80, &replicas, family)));
+    let banner = Service::new("banner", family.vip(11)).with(balanced(Port::banner(9000, &replicas, family)));
+    let document = Document::of(&[&web, &banner])
+        .with("proxy: {metrics: {labels: [source_workload, destination_workload, destination_zone], workload: shop, zone: a}}");
+    let client = cluster.pod("client")?;
+    let mesh = client.mesh(&document)?;
+    ensure!(clients::ab(&client, web.at(80), 40)?.failed == 0);
+    ensure!(clients::h2load(&client, web.at(80), 40)?.failed == 0);
+    ensure!(clients::banner(&client, banner.at(9000), 12)?.failures == 0);
+    let of = |page: &Metrics, name: &str, [workload, zone]: [&str; 2]| {
+        let labels = [
+            ("source_workload", "shop"),
+            ("destination_workload", workload),
+            ("destination_zone", zone),
+        ];
+        page.value(name, &[&[("direction", "outbound")][..], &labels].concat())
+    };
+    let all = places.into_iter().chain([["unknown", "unknown"]]);
+    let names = [
+        "requests_total",
+        "request_duration_seconds_count",
+        "tcp_connections_opened_total",
+        "tcp_connections_closed_total",
+        "tcp_connections_open",
+    ];
+    let seen = |page: &Metrics| -> Vec<_> {
+        let counts = |place| names.map(|name| of(page, &format!("evenkeel_{name}"), place) as u64);
+        all.clone().map(|place| (place, counts(place))).collect()
+    };
+    let expected: Vec<_> = all.clone().map(|place| (place, [20, 20, 3, 3, 0])).collect();
+    let said = mesh.wait_for_metrics(DEADLINE, |page| seen(page) == expected);
+    said.with_context(|| format!("{:?}", mesh.metrics().map(|page| seen(&page))))?;
     Ok(())
 }
 
@@ -236,7 +306,7 @@ fn what_is_pushed_is_what_a_scrape_gets() -> Result<()> {
     let arrived = |name: &str| -> Result<Vec<_>> {
         let mut all = collector.pushed()?;
         all.retain(|one| one.resource.get("service.name").is_some_and(|service| service == name));
-        all.sort_by_key(|one| one.times);
+        all.sort_by_key(|one| one.at);
         Ok(all)
     };
 
@@ -287,11 +357,13 @@ fn a_collector_that_is_gone_or_slow_costs_pushes_and_no_request() -> Result<()> 
     let replicas = cluster.replicas(1)?;
     let web = Service::new("web", family.vip(10)).with(Port::http(80, &replicas, family));
     cluster.expose(&web)?;
+    let crowd = crowd();
+    let services: Vec<_> = [&web].into_iter().chain(&crowd).collect();
     let pod = cluster.pod("collector")?;
     let at = pod.at(family, 4317);
     let push = format!("proxy: {{metrics: {{push: {{collector: \"http://{at}\", interval: 1s, timeout: 3s}}}}}}");
     let client = cluster.pod("client")?;
-    let mesh = client.mesh(&Document::of(&[&web]).with(push))?;
+    let mesh = client.mesh(&Document::of(&services).with(push))?;
     let wait_for = |result: &str| {
         ensure!(clients::ab(&client, web.at(80), 50)?.failed == 0);
         let pushes = |page: &Metrics| page.value("evenkeel_metrics_pushes_total", &[("result", result)]);
@@ -310,5 +382,24 @@ fn a_collector_that_is_gone_or_slow_costs_pushes_and_no_request() -> Result<()> 
     wait_for("skipped")?;
     collector.answer(true);
     wait_for("accepted")?;
+
+    let lost = |page: &Metrics, reason| page.value("evenkeel_metrics_points_dropped_total", &[("reason", reason)]);
+    collector.say(Answers::Rejected(7));
+    mesh.wait_for_metrics(DEADLINE, |page| lost(page, "rejected") > 20.5)?;
+    collector.answer(true);
+    wait_for("accepted")?;
+    // Each message is sent, though the collector wants none.
+    let failed = |page: &Metrics| page.value("evenkeel_metrics_pushes_total", &[("result", "failed")]);
+    let before = mesh.metrics()?;
+    collector.say(Answers::Refused);
+    let page = mesh.wait_for_metrics(DEADLINE, |page| failed(page) > failed(&before) + 1.5)?;
+    ensure!(
+        collector.refused() as f64 > 1.9 * (failed(&page) - failed(&before)),
+        "{}",
+        collector.refused()
+    );
+    ensure!(lost(&page, "export_failed") > lost(&before, "export_failed") + 0.5);
+    let said = mesh.proxy().said();
+    ensure!(said.matches("the collector rejects metrics").count() == 1, "{said}");
     collector.stop()
 }

@@ -39,6 +39,7 @@ use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A whole mesh document.
@@ -125,6 +126,8 @@ pub struct Endpoint {
     pub weight: NonZeroU32,
     /// Where it runs.
     pub locality: Locality,
+    /// What it is part of, such as a Deployment, for metrics alone.
+    pub workload: Option<Arc<str>>,
 }
 
 /// `protocol:`.
@@ -277,6 +280,7 @@ impl Endpoint {
             address,
             weight: NonZeroU32::MIN,
             locality: Locality::default(),
+            workload: None,
         }
     }
 }

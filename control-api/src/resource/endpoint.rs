@@ -1,9 +1,11 @@
 //! `envoy.config.endpoint.v3.ClusterLoadAssignment`: the endpoints of a cluster.
 
 mod decode;
+mod owner;
 
 pub(crate) use decode::decode;
 pub(crate) use decode::decode_with;
+pub(crate) use owner::metadata;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -31,8 +33,17 @@ pub struct Endpoint<A = SocketAddr> {
     pub weight: NonZeroU32,
     /// What the control plane says of it.
     pub health: HealthStatus,
+    /// With whom it stands, and whose it is.
+    pub place: Arc<Place>,
+}
+
+/// Endpoints of one group and one workload share it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
     /// With whom it stands.
     pub group: Arc<Group>,
+    /// What it is part of, such as a Deployment, for metrics alone; empty where unknown.
+    pub workload: Box<str>,
 }
 
 /// `health_status`.

@@ -170,8 +170,8 @@ fn assert_carried(document: &MeshDocument, resources: &Resources) {
                     (
                         one.address,
                         one.weight,
-                        one.group.locality.region.as_str(),
-                        one.group.locality.zone.as_str(),
+                        one.place.group.locality.region.as_str(),
+                        one.place.group.locality.zone.as_str(),
                     )
                 })
                 .collect();

@@ -282,7 +282,7 @@ fn localities_group_endpoints_without_losing_any() {
     let endpoints = &loaded.resources.assignments[0].endpoints;
     let found: Vec<_> = endpoints
         .iter()
-        .map(|one| (one.address.ip().to_string(), one.group.locality.zone.as_str()))
+        .map(|one| (one.address.ip().to_string(), one.place.group.locality.zone.as_str()))
         .collect();
     let expected = [("10.0.0.1", "a"), ("10.0.0.3", "a"), ("10.0.0.2", "b")].map(|(ip, zone)| (ip.to_owned(), zone));
     assert_eq!(found, expected);

@@ -35,6 +35,7 @@ pub use ports::{PROXY_UID, TELEMETRY};
 use serde::Deserialize;
 use serde_json::Value;
 use settings::Settings;
+pub(crate) use telemetry::workload;
 
 /// What the injector knows of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]

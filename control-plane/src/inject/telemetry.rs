@@ -110,7 +110,7 @@ fn service(workload: &str) -> String {
 
 /// What a pod is part of: the Deployment, `StatefulSet`, `DaemonSet`, `CronJob` or the like that makes it, else the pod itself.
 /// `None`: the pod is a template without a name.
-pub(super) fn workload(pod: &Pod) -> Option<String> {
+pub(crate) fn workload(pod: &Pod) -> Option<String> {
     let ObjectMeta {
         name,
         generate_name,

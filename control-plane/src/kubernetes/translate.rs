@@ -124,7 +124,9 @@ fn candidates(world: &World, key: &Key, service: &Service, port: &ServicePort) -
             for endpoint in &slice.endpoints {
                 let node = endpoint.node.as_deref().and_then(|node| world.node(node));
                 let zone = endpoint.zone.as_ref().or_else(|| node?.zone.as_ref());
-                candidates.add(endpoint, target, zone);
+                let pod = endpoint.pod.as_deref().map(|pod| Key::new(&key.namespace, pod));
+                let workload = pod.and_then(|pod| world.pod(&pod)?.workload.as_ref());
+                candidates.add(endpoint, target, zone, workload);
             }
         }
     }

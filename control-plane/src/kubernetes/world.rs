@@ -39,6 +39,8 @@ pub struct World {
     attached: HashMap<Key, BTreeSet<(Kind, Key)>>,
     /// By service, the objects that name it.
     naming: HashMap<Key, BTreeSet<(Kind, Key)>>,
+    /// By Pod that is not known yet, the services with an endpoint of it: watches run apart from each other.
+    awaiting: HashMap<Key, BTreeSet<Key>>,
 }
 
 #[derive(Debug)]
@@ -239,6 +241,9 @@ impl World {
         }
         match kind {
             Kind::Node => touched.endpoints.extend(self.on_node(&key.name)),
+            Kind::Pod if old.is_none() => touched
+                .endpoints
+                .extend(self.awaiting.get(key).into_iter().flatten().cloned()),
             Kind::Service if shape(old) != shape(new) => touched.configuration.extend(self.naming(key)),
             Kind::ReferenceGrant => {
                 let here = self.naming.keys().filter(|service| service.namespace == key.namespace);
@@ -288,6 +293,26 @@ impl World {
         for service in services(new, |object, _| object.names()) {
             self.naming.entry(service).or_default().insert(place.clone());
         }
+        self.await_pods(key, old, new);
+    }
+
+    fn await_pods(&mut self, key: &Key, old: Option<&Object>, new: Option<&Object>) {
+        if let Some(Object::EndpointSlice(slice)) = old {
+            for pod in slice.pods() {
+                forget(&mut self.awaiting, &pod, &slice.service);
+            }
+        }
+        match new {
+            Some(Object::EndpointSlice(slice)) => {
+                for pod in slice.pods().filter(|pod| self.pod(pod).is_none()).collect::<Vec<_>>() {
+                    self.awaiting.entry(pod).or_default().insert(slice.service.clone());
+                }
+            }
+            Some(Object::Pod(_)) => {
+                self.awaiting.remove(key);
+            }
+            _ => {}
+        }
     }
 }
 
@@ -306,7 +331,7 @@ fn shape(object: Option<&Object>) -> Option<(std::mem::Discriminant<Reach>, Vec<
     }
 }
 
-fn forget(index: &mut HashMap<Key, BTreeSet<(Kind, Key)>>, service: &Key, place: &(Kind, Key)) {
+fn forget<T: Ord>(index: &mut HashMap<Key, BTreeSet<T>>, service: &Key, place: &T) {
     if let Some(places) = index.get_mut(service) {
         places.remove(place);
         if places.is_empty() {

@@ -172,11 +172,12 @@ fn cluster(cluster: &Cluster) -> Value {
                     "address": endpoint.address,
                     "weight": endpoint.weight,
                     "health": format!("{:?}", endpoint.health).to_lowercase(),
-                    "priority": endpoint.group.priority,
-                    "region": endpoint.group.locality.region,
-                    "zone": endpoint.group.locality.zone,
-                    "sub_zone": endpoint.group.locality.sub_zone,
-                    "locality_weight": endpoint.group.weight,
+                    "priority": endpoint.place.group.priority,
+                    "region": endpoint.place.group.locality.region,
+                    "zone": endpoint.place.group.locality.zone,
+                    "sub_zone": endpoint.place.group.locality.sub_zone,
+                    "locality_weight": endpoint.place.group.weight,
+                    "workload": *endpoint.place.workload,
                 })
             })
             .collect(),

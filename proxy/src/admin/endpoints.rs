@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::SystemTime;
 use tokio::time::Instant;
 
 /// Endpoints of one cluster that the configuration does not name and a page shows: applications choose them.
@@ -57,6 +58,9 @@ pub(super) struct EndpointState {
     /// All of these, to be compared with what was before.
     #[serde(skip)]
     pub(super) traffic: Traffic,
+    /// When they were all 0; `None`: no worker knows the endpoint.
+    #[serde(skip)]
+    pub(super) born: Option<SystemTime>,
 }
 
 /// Whether requests go there.
@@ -152,6 +156,7 @@ pub(super) fn algorithm(cluster: &Cluster) -> &'static str {
 }
 
 fn live(address: SocketAddr, shared: Option<&Shared>, now: Millis) -> EndpointState {
+    let born = shared.map(|shared| shared.born);
     // Without any, no worker has used it yet.
     let untouched = Shared::default();
     let shared = shared.unwrap_or(&untouched);
@@ -175,5 +180,6 @@ fn live(address: SocketAddr, shared: Option<&Shared>, now: Millis) -> EndpointSt
         request_failures: traffic.failed,
         connections: traffic.connections,
         traffic,
+        born,
     }
 }

@@ -60,7 +60,7 @@ fn all<T>(door: &Door, then: impl FnOnce(&mut dyn Iterator<Item = Family>) -> T)
     families.extend(door.control_plane.iter().flat_map(control_plane::families));
     families.extend(access_log(door));
     families.extend(spans(door));
-    families.push(pushes(door));
+    families.extend(pushes(door));
     families.extend(tap(&door.tap));
     families.extend(telemetry::process::families());
     let snapshot = status.snapshot.as_ref();
@@ -77,6 +77,7 @@ fn phase(now: Phase) -> Family {
     let sample = |phase: Phase| Sample {
         labels: vec![("phase", phase.label().to_owned())],
         value: f64::from(phase == now),
+        since: None,
     };
     Family {
         metric: catalogue::PHASE,
@@ -112,6 +113,7 @@ fn tap(tap: &Tap) -> [Family; 4] {
         .map(|(reason, value)| Sample {
             labels: vec![("reason", reason.to_owned())],
             value: value as f64,
+            since: None,
         });
     [
         Family::of(catalogue::TAP_LISTENERS, tap.count() as f64),
@@ -129,38 +131,56 @@ fn exports([exported, lost]: [&'static Metric; 2], counts: Option<&Counts>) -> [
     let dropped = |reason: &str, count: fn(&Counts) -> u64| Sample {
         labels: vec![("reason", reason.to_owned())],
         value: counts.map_or(0, count) as f64,
+        since: None,
     };
-    let [full, failed] = catalogue::EXPORT_LOSSES;
+    let [full, failed, rejected] = catalogue::EXPORT_LOSSES;
     [
         Family::of(exported, counts.map_or(0, Counts::exported) as f64),
         Family {
             metric: lost,
-            samples: vec![dropped(full, Counts::overflowed), dropped(failed, Counts::failed)],
+            samples: vec![
+                dropped(full, Counts::overflowed),
+                dropped(failed, Counts::failed),
+                dropped(rejected, Counts::rejected),
+            ],
         },
     ]
 }
 
-fn pushes(door: &Door) -> Family {
+fn pushes(door: &Door) -> [Family; 2] {
     let pushes = door.pushes.as_deref();
     let sample = |result: &str, count: fn(&Pushes) -> u64| Sample {
         labels: vec![("result", result.to_owned())],
         value: pushes.map_or(0, count) as f64,
+        since: None,
     };
     let [accepted, failed, skipped] = catalogue::PUSH_RESULTS;
-    Family {
-        metric: catalogue::METRICS_PUSHES,
-        samples: vec![
-            sample(accepted, Pushes::accepted),
-            sample(failed, Pushes::failed),
-            sample(skipped, Pushes::skipped),
-        ],
-    }
+    let results = vec![
+        sample(accepted, Pushes::accepted),
+        sample(failed, Pushes::failed),
+        sample(skipped, Pushes::skipped),
+    ];
+    let lost = [Counts::failed, Counts::rejected];
+    let lost = catalogue::POINT_LOSSES
+        .into_iter()
+        .zip(lost)
+        .map(|(reason, count)| Sample {
+            labels: vec![("reason", reason.to_owned())],
+            value: pushes.map_or(0, |pushes| count(pushes.points())) as f64,
+            since: None,
+        });
+    [
+        (catalogue::METRICS_PUSHES, results),
+        (catalogue::METRICS_POINTS_DROPPED, lost.collect()),
+    ]
+    .map(|(metric, samples)| Family { metric, samples })
 }
 
 fn configuration(status: &Status) -> [Family; 5] {
     let sample = |result: &str, value: f64| Sample {
         labels: vec![("result", result.to_owned())],
         value,
+        since: None,
     };
     let at = |result: &str, at: Option<SystemTime>| {
         let since = at.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
@@ -242,7 +262,11 @@ fn sample(cluster: &ClusterState, endpoint: &EndpointState, value: f64) -> Sampl
         ("cluster", cluster.cluster.clone()),
         ("endpoint", endpoint.address.to_string()),
     ];
-    Sample { labels, value }
+    Sample {
+        labels,
+        value,
+        since: endpoint.born,
+    }
 }
 
 /// Of each cluster that has endpoints of its own, and that a worker knows.
@@ -258,6 +282,7 @@ fn budgets(door: &Door, clusters: &[ClusterState]) -> [Family; 2] {
         let sample = |value: u32| Sample {
             labels: vec![("cluster", cluster.cluster.clone())],
             value: value.into(),
+            since: None,
         };
         used.push(sample(stand.used));
         left.push(sample(stand.left));

@@ -121,6 +121,7 @@ pub async fn serve(
     };
     let endpoint = reached.in_flight.endpoint();
     endpoint.series().connected();
+    record.reach(session.destined(endpoint).as_deref());
     let upstream: SocketAddr = endpoint.address;
     if let Some(entry) = record.entry() {
         entry.reach(Some(upstream), reached.attempts);

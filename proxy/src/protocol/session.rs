@@ -7,7 +7,7 @@ use crate::snapshot::{Handling, Opening, Seen, Target};
 use crate::telemetry::access_log::{Entry, Origin, WorkerLog};
 use crate::telemetry::tap::WorkerTap;
 use crate::telemetry::trace::WorkerTracer;
-use crate::telemetry::{self, Book, Protocol, RequestRecord, ServiceSeries, TcpRecord};
+use crate::telemetry::{self, Book, Destination, Protocol, RequestRecord, ServiceSeries, TcpRecord};
 use crate::upstream::{Endpoint, Live, Upstreams};
 use evenkeel_control_api::resource::HashKey;
 use evenkeel_control_api::resource::listener::Direction;
@@ -68,7 +68,13 @@ struct View {
     series: Arc<ServiceSeries>,
     /// Once somebody tells of it.
     origin: Option<Rc<Origin>>,
+    /// Once something went to who is counted apart.
+    destined: Option<Box<Destined>>,
 }
+
+/// The series of those that this connection's requests have gone to: a few workloads in a few zones. To ask for them takes a lock.
+#[derive(Default)]
+struct Destined(Vec<(Arc<Destination>, Arc<ServiceSeries>)>);
 
 impl Session {
     /// For a connection to `destination`; `None` when the configuration in force refuses it.
@@ -86,6 +92,7 @@ impl Session {
             target,
             series,
             origin: None,
+            destined: None,
         });
         Some(Self {
             context: Rc::clone(context),
@@ -105,7 +112,7 @@ impl Session {
         let mut view = self.view.borrow_mut();
         view.target.handling = Arc::clone(&handling);
         view.series = series(&self.context, &view.target);
-        view.origin = None;
+        (view.origin, view.destined) = (None, None);
         Some(handling)
     }
 
@@ -131,7 +138,7 @@ impl Session {
             {
                 view.series = series(&self.context, &target);
                 view.target = target;
-                view.origin = None;
+                (view.origin, view.destined) = (None, None);
             }
         }
         (live, Arc::clone(&view.target.handling))
@@ -159,13 +166,13 @@ impl Session {
 
     /// Books a request that began at `started`.
     pub fn request_record(&self, protocol: Protocol, started: Instant) -> RequestRecord {
-        let record = RequestRecord::new(Arc::clone(self.view.borrow().series.http(protocol)), started);
+        let record = RequestRecord::new(&self.view.borrow().series, protocol, started);
         record.logged(self.entry(protocol.label()))
     }
 
     /// Books an opaque connection.
     pub fn tcp_record(&self) -> TcpRecord {
-        let record = TcpRecord::new(Arc::clone(self.view.borrow().series.tcp()));
+        let record = TcpRecord::new(&self.view.borrow().series);
         record.logged(self.entry("tcp"))
     }
 
@@ -184,6 +191,23 @@ impl Session {
             return None;
         }
         Some(Entry::new(log, taps, protocol, self.origin()))
+    }
+
+    /// The series of what goes to this endpoint, where labels tell whose it is.
+    pub fn destined(&self, endpoint: &Endpoint) -> Option<Arc<ServiceSeries>> {
+        let destination = endpoint.destination();
+        let destination = destination.as_ref()?;
+        let mut view = self.view.borrow_mut();
+        let View { target, destined, .. } = &mut *view;
+        let Destined(known) = &mut **destined.get_or_insert_default();
+        let found = known.iter().find(|(known, _)| Arc::ptr_eq(known, destination));
+        if let Some((_, series)) = found {
+            return Some(Arc::clone(series));
+        }
+        let (direction, service) = (label(target.handling.direction), &target.handling.service);
+        let series = self.context.book.destined(direction, service, destination);
+        known.push((Arc::clone(destination), Arc::clone(&series)));
+        Some(series)
     }
 
     /// Where this connection came from, and where to.

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::runtime::RuntimeMetrics;
 
 use crate::telemetry::Counter;
+use crate::telemetry::Destination;
 use crate::telemetry::Direction;
 use crate::telemetry::Eviction;
 use crate::telemetry::Roster;
@@ -20,7 +21,7 @@ use crate::telemetry::Speculation;
 use crate::telemetry::UpDown;
 use crate::telemetry::Verdict;
 use crate::telemetry::Version;
-use crate::telemetry::roster;
+use crate::telemetry::key::Key;
 use crate::telemetry::roster::OTHER;
 use crate::telemetry::series::Closed;
 
@@ -95,9 +96,6 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// A service in a direction.
-pub(super) type Key = (Direction, Arc<str>);
-
 #[derive(Debug, Default)]
 struct Services {
     entries: BTreeMap<Key, Entry>,
@@ -151,20 +149,42 @@ impl Book {
     /// Names come from the configuration, never from clients.
     pub fn service(&self, direction: Direction, service: &str) -> Arc<ServiceSeries> {
         let mut services = self.services();
-        let wanted = roster::key(direction, service);
-        if let Some(entry) = services.entries.get(&wanted) {
-            return Arc::clone(&entry.series);
+        let wanted = Key::of(direction, service);
+        if let Some(known) = services.known(&wanted) {
+            return known;
         }
-        let key = if self.roster.admits(&wanted) {
+        services.add(if self.roster.admits(&wanted) {
             wanted
         } else {
-            roster::key(direction, OTHER)
+            Key::of(direction, OTHER)
+        })
+    }
+
+    /// The same of what goes to one of its destinations: those of the service where the destination is not known, or has no
+    /// place in the roster.
+    pub fn destined(&self, direction: Direction, service: &str, destination: &Arc<Destination>) -> Arc<ServiceSeries> {
+        let of_all = self.service(direction, service);
+        // What comes in is for us.
+        if direction == Direction::Inbound || destination.is_unknown() {
+            return of_all;
+        }
+        let wanted = Key {
+            destination: Some(Arc::clone(destination)),
+            ..Key::of(direction, service)
         };
-        let entry = || Entry {
-            series: Arc::default(),
-            retired: None,
-        };
-        Arc::clone(&services.entries.entry(key).or_insert_with(entry).series)
+        let mut services = self.services();
+        if let Some(known) = services.known(&wanted) {
+            return known;
+        }
+        if services.known(&Key::of(direction, service)).is_some() && self.roster.admits(&wanted) {
+            return services.add(wanted);
+        }
+        of_all
+    }
+
+    /// Who answers at an endpoint of this workload and zone, as far as labels tell it; `None`: none does.
+    pub fn destination(&self, workload: &str, zone: &str) -> Option<Arc<Destination>> {
+        self.roster.destination(workload, zone)
     }
 
     /// Tells which services the configuration has. The others stay, so that what they count is not lost, until 256
@@ -263,10 +283,22 @@ impl Book {
 }
 
 impl Services {
+    fn known(&self, key: &Key) -> Option<Arc<ServiceSeries>> {
+        self.entries.get(key).map(|entry| Arc::clone(&entry.series))
+    }
+
+    fn add(&mut self, key: Key) -> Arc<ServiceSeries> {
+        let entry = || Entry {
+            series: Arc::default(),
+            retired: None,
+        };
+        Arc::clone(&self.entries.entry(key).or_insert_with(entry).series)
+    }
+
     /// Returns those that are forgotten.
     fn retain(&mut self, is_configured: impl Fn(Direction, &str) -> bool) -> Vec<Key> {
-        for ((direction, service), entry) in &mut self.entries {
-            if is_configured(*direction, service) {
+        for (key, entry) in &mut self.entries {
+            if is_configured(key.direction, &key.service) {
                 entry.retired = None;
             } else if entry.retired.is_none() {
                 entry.retired = Some(self.retirements);
@@ -301,7 +333,7 @@ mod tests {
     fn names(book: &Book) -> Vec<String> {
         book.all_services()
             .into_iter()
-            .map(|((_, service), _)| service.to_string())
+            .map(|(key, _)| key.service.to_string())
             .collect()
     }
 

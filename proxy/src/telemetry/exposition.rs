@@ -8,6 +8,7 @@ use std::fmt::Display;
 use std::fmt::Write;
 use std::thread;
 use std::time::Duration;
+use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
 
 use crate::telemetry::catalogue::Metric;
@@ -67,6 +68,8 @@ pub struct Sample {
     pub labels: Vec<(&'static str, String)>,
     /// In the unit that the name says.
     pub value: f64,
+    /// Since when it is counted; `None`: since the process is there.
+    pub since: Option<SystemTime>,
 }
 
 impl Family {
@@ -75,7 +78,11 @@ impl Family {
         let labels = Vec::new();
         Self {
             metric,
-            samples: vec![Sample { labels, value }],
+            samples: vec![Sample {
+                labels,
+                value,
+                since: None,
+            }],
         }
     }
 }
@@ -181,8 +188,8 @@ impl Page {
     /// `suffix` is for the parts of a histogram.
     fn line(&mut self, suffix: &str, labels: &Labels, value: Number, exemplar: Option<Exemplar>) {
         self.text.extend([self.family, suffix]);
-        if !labels.0.is_empty() {
-            self.text.extend(["{", &labels.0, "}"]);
+        if !labels.text.is_empty() {
+            self.text.extend(["{", &labels.text, "}"]);
         }
         write!(self.text, " {value}").expect("a String takes all that is written");
         if let Some(exemplar) = exemplar {
@@ -223,26 +230,42 @@ fn is_in(name: &str, unit: &str) -> bool {
     name.strip_suffix(unit).is_some_and(|rest| rest.ends_with('_'))
 }
 
-/// Labels as they stand between the braces.
+/// Labels as they stand between the braces, and since when what they name is counted.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Labels(String);
+pub(super) struct Labels {
+    text: String,
+    /// `None`: since the process is there.
+    since: Option<SystemTime>,
+}
 
 impl Labels {
     pub(super) fn with(&self, name: &str, value: &str) -> Self {
-        let mut text = self.0.clone();
+        let mut text = self.text.clone();
         if !text.is_empty() {
             text.push(',');
         }
         text.extend([name, "=\""]);
         escape(&mut text, value, Quotes::Escaped);
         text.push('"');
-        Self(text)
+        Self {
+            text,
+            since: self.since,
+        }
+    }
+
+    pub(super) fn since(self, since: Option<SystemTime>) -> Self {
+        Self { since, ..self }
+    }
+
+    /// Since when what they name is counted, if not since the process is there.
+    pub(super) fn born(&self) -> Option<SystemTime> {
+        self.since
     }
 
     /// Names and values.
     pub(super) fn pairs(&self) -> Vec<(String, String)> {
         // What we have written we can read.
-        labels(&self.0).unwrap_or_default()
+        labels(&self.text).unwrap_or_default()
     }
 }
 

@@ -76,6 +76,11 @@ impl Histogram {
         self.nanos.add(nanos);
     }
 
+    /// Whether nothing was counted yet.
+    pub(super) fn is_empty(&self) -> bool {
+        self.buckets.iter().all(|bucket| bucket.value() == 0)
+    }
+
     /// Counts a bucket, not cumulative; the last one is what exceeds every bound.
     pub(super) fn bucket(&self, index: usize) -> u64 {
         self.buckets[index].value()

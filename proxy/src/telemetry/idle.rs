@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::telemetry::Book;
-use crate::telemetry::book::Key;
+use crate::telemetry::key::Key;
 
 /// What the services had done at the last look.
 #[derive(Debug, Default)]
@@ -63,13 +63,13 @@ mod tests {
 
     fn used(book: &Book, service: &str) {
         let series = book.service(Direction::Outbound, service);
-        let record = RequestRecord::new(Arc::clone(series.http(Protocol::Http1)), Instant::now());
+        let record = RequestRecord::new(&series, Protocol::Http1, Instant::now());
         record.response_bytes(1);
     }
 
     fn names(book: &Book) -> Vec<String> {
         let all = book.all_services().into_iter();
-        all.map(|((_, service), _)| service.to_string()).collect()
+        all.map(|(key, _)| key.service.to_string()).collect()
     }
 
     #[test]
@@ -95,7 +95,7 @@ mod tests {
     fn an_open_connection_keeps_its_series_even_if_it_is_silent() {
         let books = [Book::new(0)];
         let (mut idle, start) = (Idle::default(), Instant::now());
-        let open = TcpRecord::new(Arc::clone(books[0].service(Direction::Outbound, "db").tcp()));
+        let open = TcpRecord::new(&books[0].service(Direction::Outbound, "db"));
         assert_eq!(idle.evict(&books, PATIENCE, start), 0);
         assert_eq!(idle.evict(&books, PATIENCE, start + 2 * PATIENCE), 0);
         drop(open);
@@ -105,5 +105,32 @@ mod tests {
             "its end is something that happened"
         );
         assert_eq!(idle.evict(&books, PATIENCE, start + 5 * PATIENCE), 1);
+    }
+
+    #[test]
+    fn a_destination_that_nobody_goes_to_is_forgotten_while_its_service_is_used() {
+        let metrics = evenkeel_control_api::mesh::settings::Metrics {
+            labels: vec![evenkeel_control_api::mesh::settings::SeriesLabel::DestinationWorkload],
+            ..Default::default()
+        };
+        let books = [Book::with(0, Arc::new(crate::telemetry::Roster::new(metrics)))];
+        let (mut idle, start) = (Idle::default(), Instant::now());
+        let goes_to = |workload: &str| {
+            let series = books[0].service(Direction::Outbound, "web");
+            let mut record = RequestRecord::new(&series, Protocol::Http1, Instant::now());
+            let destination = books[0].destination(workload, "").unwrap();
+            record.destine(&books[0].destined(Direction::Outbound, "web", &destination));
+            record.response_bytes(1);
+        };
+        goes_to("v1");
+        goes_to("v2");
+        assert_eq!(idle.evict(&books, PATIENCE, start), 0);
+        goes_to("v2");
+        assert_eq!(
+            idle.evict(&books, PATIENCE, start + PATIENCE),
+            2,
+            "v1, and what has no destination"
+        );
+        assert_eq!(books[0].all_services().len(), 1);
     }
 }

@@ -50,7 +50,10 @@ fn write(sink: &mut Sink<'_>, books: &[Arc<Book>], extra: impl IntoIterator<Item
         sink.family(family.metric);
         for sample in family.samples {
             let labelled = |labels: Labels, (name, value): &(&str, String)| labels.with(name, value);
-            let labels = sample.labels.iter().fold(Labels::default(), labelled);
+            let labels = sample
+                .labels
+                .iter()
+                .fold(Labels::default().since(sample.since), labelled);
             sink.sample(&labels, sample.value);
         }
     }

@@ -16,6 +16,8 @@ use crate::telemetry::Book;
 use crate::telemetry::Direction;
 use crate::telemetry::EndpointSeries;
 use crate::telemetry::HttpSeries;
+use crate::telemetry::Protocol;
+use crate::telemetry::ServiceSeries;
 use crate::telemetry::TcpSeries;
 use crate::telemetry::access_log::Entry;
 use crate::telemetry::access_log::Outcome;
@@ -29,6 +31,7 @@ use crate::telemetry::trace::TraceId;
 #[derive(Debug)]
 pub struct RequestRecord {
     series: Arc<HttpSeries>,
+    protocol: Protocol,
     started: Instant,
     status: Option<StatusCode>,
     grpc_status: Option<u32>,
@@ -41,10 +44,12 @@ pub struct RequestRecord {
 
 impl RequestRecord {
     /// A request whose head was complete at `started`.
-    pub fn new(series: Arc<HttpSeries>, started: Instant) -> Self {
+    pub fn new(series: &ServiceSeries, protocol: Protocol, started: Instant) -> Self {
+        let series = Arc::clone(series.http(protocol));
         series.in_flight.increment();
         Self {
             series,
+            protocol,
             started,
             status: None,
             grpc_status: None,
@@ -147,6 +152,15 @@ impl RequestRecord {
         if let Some(before) = self.endpoint.replace(Arc::clone(endpoint)) {
             before.abandoned.increment();
         }
+    }
+
+    /// Whom the attempt goes to is counted apart: what comes from now on is counted there, and so is the whole request unless
+    /// another attempt follows.
+    pub fn destine(&mut self, series: &ServiceSeries) {
+        let series = series.http(self.protocol);
+        series.in_flight.increment();
+        self.series.in_flight.decrement();
+        self.series = Arc::clone(series);
     }
 
     /// The configuration answers it, with a redirect or a direct response.
@@ -267,15 +281,18 @@ pub struct TcpRecord {
     opened: Instant,
     failure: Option<Reason>,
     entry: Option<Box<Entry>>,
+    /// It is among those that were opened.
+    counted: bool,
 }
 
 impl TcpRecord {
     /// A connection that is about to be carried to its service.
-    pub fn new(series: Arc<TcpSeries>) -> Self {
-        series.opened.increment();
+    pub fn new(series: &ServiceSeries) -> Self {
+        let series = Arc::clone(series.tcp());
         series.open.increment();
         Self {
             series,
+            counted: false,
             opened: Instant::now(),
             failure: None,
             entry: None,
@@ -292,6 +309,25 @@ impl TcpRecord {
     /// The line in the making; nothing while there is no access log.
     pub fn entry(&mut self) -> Option<&mut Entry> {
         self.entry.as_deref_mut()
+    }
+
+    /// An endpoint has it, who is counted apart where there is a series.
+    pub fn reach(&mut self, destined: Option<&ServiceSeries>) {
+        if let Some(series) = destined {
+            let series = series.tcp();
+            series.open.increment();
+            self.series.open.decrement();
+            self.series = Arc::clone(series);
+        }
+        self.count();
+    }
+
+    /// A counter never goes back: it counts when it is known where.
+    fn count(&mut self) {
+        if !self.counted {
+            self.series.opened.increment();
+            self.counted = true;
+        }
     }
 
     /// Bytes went from the client to the service.
@@ -318,6 +354,7 @@ impl TcpRecord {
 
 impl Drop for TcpRecord {
     fn drop(&mut self) {
+        self.count();
         let failure = self.failure.or_else(cut_off);
         self.series.open.decrement();
         self.series.closed.count(failure);

@@ -11,21 +11,24 @@ use std::sync::atomic::Ordering;
 use evenkeel_control_api::mesh::settings::Metrics;
 use evenkeel_control_api::mesh::settings::SeriesLabel;
 
+use crate::telemetry::Destination;
 use crate::telemetry::Direction;
-use crate::telemetry::book::Key;
 use crate::telemetry::exposition::Labels;
+use crate::telemetry::key::Destinations;
+use crate::telemetry::key::Key;
 
 /// The service of those that have no series of their own.
 pub(super) const OTHER: &str = "other";
 /// What a label says that nobody knows.
 const UNKNOWN: &str = "unknown";
 
-/// The services that are counted each for itself.
+/// The services that are counted each for itself, and their destinations.
 #[derive(Debug, Default)]
 pub struct Roster {
     settings: Metrics,
     admitted: Mutex<BTreeSet<Key>>,
     turned_away: AtomicU64,
+    destinations: Mutex<Destinations>,
 }
 
 impl Roster {
@@ -44,12 +47,12 @@ impl Roster {
             return true;
         }
         let most = self.settings.services;
-        if admitted.iter().filter(|(direction, _)| *direction == key.0).count() >= most {
+        if admitted.iter().filter(|known| known.direction == key.direction).count() >= most {
             drop(admitted);
             if self.turned_away.fetch_add(1, Ordering::Relaxed) == 0 {
                 tracing::warn!(
                     most,
-                    service = &*key.1,
+                    service = &*key.service,
                     "more services than proxy.metrics.services: the others are counted together"
                 );
             }
@@ -63,6 +66,30 @@ impl Roster {
         self.admitted().remove(key);
     }
 
+    /// Who answers at an endpoint of this workload and zone, as far as labels tell it; `None`: none does.
+    pub(super) fn destination(&self, workload: &str, zone: &str) -> Option<Arc<Destination>> {
+        let told = |label: SeriesLabel, value| {
+            if self.settings.labels.contains(&label) {
+                value
+            } else {
+                ""
+            }
+        };
+        if !self.tells_destinations() {
+            return None;
+        }
+        let workload = told(SeriesLabel::DestinationWorkload, workload);
+        let zone = told(SeriesLabel::DestinationZone, zone);
+        let mut destinations = self.destinations.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(destinations.get(workload, zone))
+    }
+
+    /// Whether labels tell who answers what goes out.
+    pub(super) fn tells_destinations(&self) -> bool {
+        let told = [SeriesLabel::DestinationWorkload, SeriesLabel::DestinationZone];
+        told.iter().any(|label| self.settings.labels.contains(label))
+    }
+
     /// How many are in it.
     pub(super) fn len(&self) -> usize {
         self.admitted().len()
@@ -73,8 +100,14 @@ impl Roster {
         self.turned_away.load(Ordering::Relaxed)
     }
 
-    /// What the series of a service say. Who asks is known of what goes out, and who is asked of what comes in: it is us.
-    pub(super) fn labels(&self, (direction, service): &Key) -> Labels {
+    /// What the series of a service say. Who asks is known of what goes out, and who is asked of what comes in: it is us. Who
+    /// answers what goes out is known where the configuration says it of the endpoint.
+    pub(super) fn labels(&self, key: &Key) -> Labels {
+        let Key {
+            direction,
+            service,
+            destination,
+        } = key;
         let Metrics {
             labels,
             workload,
@@ -86,6 +119,10 @@ impl Roster {
             Some(ours) if us == *direction => ours.clone(),
             _ => UNKNOWN.to_owned(),
         };
+        let answers = |ours: &Option<String>, theirs: fn(&Destination) -> &str| {
+            let theirs = destination.as_deref().map(theirs).filter(|theirs| !theirs.is_empty());
+            theirs.map_or_else(|| of(ours, Direction::Inbound), str::to_owned)
+        };
         let mut all = Labels::default()
             .with("direction", direction.label())
             .with("service", service);
@@ -94,12 +131,12 @@ impl Roster {
                 SeriesLabel::SourceWorkload => of(workload, Direction::Outbound),
                 SeriesLabel::SourceNamespace => of(namespace, Direction::Outbound),
                 SeriesLabel::SourceZone => of(zone, Direction::Outbound),
-                SeriesLabel::DestinationWorkload => of(workload, Direction::Inbound),
+                SeriesLabel::DestinationWorkload => answers(workload, |destination| &destination.workload),
                 SeriesLabel::DestinationNamespace => match namespace_of(service) {
                     Some(namespace) => namespace.to_owned(),
                     None => of(namespace, Direction::Inbound),
                 },
-                SeriesLabel::DestinationZone => of(zone, Direction::Inbound),
+                SeriesLabel::DestinationZone => answers(zone, |destination| &destination.zone),
             };
             all = all.with(label.label(), &value);
         }
@@ -118,18 +155,17 @@ fn namespace_of(service: &str) -> Option<&str> {
     (parts.next()? == "svc").then_some(namespace)
 }
 
-/// Of a direction and a service.
-pub(super) fn key(direction: Direction, service: &str) -> Key {
-    (direction, Arc::from(service))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::telemetry::Book;
     use crate::telemetry::Form;
     use crate::telemetry::Protocol;
+    use crate::telemetry::RequestRecord;
+    use crate::telemetry::ServiceSeries;
+    use crate::telemetry::TcpRecord;
     use crate::telemetry::render;
+    use tokio::time::Instant;
 
     fn roster(services: usize) -> Arc<Roster> {
         Arc::new(Roster::new(Metrics {
@@ -141,9 +177,13 @@ mod tests {
         }))
     }
 
+    fn used(series: &ServiceSeries) {
+        drop(RequestRecord::new(series, Protocol::Http1, Instant::now()));
+    }
+
     fn said(direction: Direction, service: &str) -> [String; 3] {
         let book = Book::with(0, roster(9));
-        book.service(direction, service).http(Protocol::Http1);
+        used(&book.service(direction, service));
         let page = render(&[book], [], Form::Prometheus);
         let line = page
             .lines()
@@ -168,15 +208,104 @@ mod tests {
         assert_eq!(said(Direction::Inbound, "inbound:8080"), ["unknown", "shop", "cart"]);
     }
 
+    fn served(book: &Book, destination: [&str; 2]) {
+        let service = book.service(Direction::Outbound, "web");
+        let mut record = RequestRecord::new(&service, Protocol::Http1, Instant::now());
+        let destination = book.destination(destination[0], destination[1]).unwrap();
+        record.destine(&book.destined(Direction::Outbound, "web", &destination));
+    }
+
+    fn counted(books: &[Arc<Book>]) -> Vec<[String; 3]> {
+        let page = render(books, [], Form::Prometheus);
+        let lines = page.lines().filter(|line| line.starts_with("evenkeel_requests_total{"));
+        let all = lines.map(|line| {
+            let value = |label: &str| {
+                line.split_once(&format!("{label}=\""))
+                    .unwrap()
+                    .1
+                    .split('"')
+                    .next()
+                    .unwrap()
+                    .to_owned()
+            };
+            let count = line.rsplit(' ').next().unwrap().to_owned();
+            [value("destination_workload"), value("destination_zone"), count]
+        });
+        all.collect()
+    }
+
+    #[test]
+    fn who_answers_is_counted_apart_in_all_workers_and_as_one_service() {
+        let roster = roster(9);
+        let books = [0, 1].map(|worker| Book::with(worker, Arc::clone(&roster)));
+        for (book, destination) in [
+            (0, ["v1", "a"]),
+            (1, ["v1", "a"]),
+            (0, ["v2", "b"]),
+            (1, ["", ""]),
+            (1, ["v2", ""]),
+        ] {
+            served(&books[book], destination);
+        }
+        let expected = [
+            ["unknown", "unknown", "1"],
+            ["v1", "a", "2"],
+            ["v2", "unknown", "1"],
+            ["v2", "b", "1"],
+        ];
+        assert_eq!(counted(&books), expected.map(|row| row.map(str::to_owned)));
+        let services = crate::telemetry::services(&books);
+        assert_eq!(
+            (services.len(), services.values().next().unwrap().traffic.requests),
+            (1, 5)
+        );
+        let page = render(&books, [], Form::Prometheus);
+        assert!(!page.contains("evenkeel_requests_in_flight 1") && page.contains("\nevenkeel_metrics_services 4\n"));
+    }
+
+    #[test]
+    fn destinations_beyond_the_most_are_counted_with_their_service() {
+        let book = Book::with(0, roster(2));
+        for destination in [["v1", "a"], ["v2", "a"], ["v1", "a"], ["v3", "a"]] {
+            served(&book, destination);
+        }
+        let expected = [["unknown", "unknown", "2"], ["v1", "a", "2"]];
+        assert_eq!(counted(&[book]), expected.map(|row| row.map(str::to_owned)));
+    }
+
+    #[test]
+    fn what_comes_in_is_for_us_whatever_its_endpoint_is_called() {
+        let book = Book::with(0, roster(9));
+        let service = book.service(Direction::Inbound, "inbound:80");
+        let destination = book.destination("other", "b").unwrap();
+        let same = book.destined(Direction::Inbound, "inbound:80", &destination);
+        assert!(Arc::ptr_eq(&service, &same));
+    }
+
+    #[test]
+    fn without_their_labels_nobody_is_told_apart() {
+        let settings = Metrics {
+            labels: vec![SeriesLabel::DestinationNamespace],
+            ..Metrics::default()
+        };
+        assert!(Roster::new(settings).destination("v1", "a").is_none());
+        let settings = Metrics {
+            labels: vec![SeriesLabel::DestinationZone],
+            ..Metrics::default()
+        };
+        let roster = Roster::new(settings);
+        let zone = |workload| roster.destination(workload, "a").unwrap();
+        assert!(Arc::ptr_eq(&zone("v1"), &zone("v2")));
+    }
+
     #[test]
     fn services_beyond_the_most_share_series_in_all_workers() {
         let roster = roster(1);
         let books = [0, 1].map(|worker| Book::with(worker, Arc::clone(&roster)));
         for (book, service) in [(0, "a"), (1, "b"), (1, "a"), (0, "c"), (0, "b")] {
-            let series = books[book].service(Direction::Outbound, service);
-            series.tcp();
+            drop(TcpRecord::new(&books[book].service(Direction::Outbound, service)));
         }
-        books[0].service(Direction::Inbound, "a").tcp();
+        drop(TcpRecord::new(&books[0].service(Direction::Inbound, "a")));
         let page = render(&books, [], Form::Prometheus);
         let services: Vec<_> = page
             .lines()

@@ -3,6 +3,7 @@
 use std::ops::Index;
 use std::sync::Arc;
 use std::sync::OnceLock;
+use std::time::SystemTime;
 
 use crate::failure::Reason;
 use crate::telemetry::Counter;
@@ -89,9 +90,20 @@ impl ServiceSeries {
     }
 }
 
+/// When counters were all 0: now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Born(pub(super) SystemTime);
+
+impl Default for Born {
+    fn default() -> Self {
+        Self(SystemTime::now())
+    }
+}
+
 /// The requests to one service in one protocol.
 #[derive(Debug, Default)]
 pub struct HttpSeries {
+    pub(super) born: Born,
     pub(super) in_flight: UpDown,
     pub(super) statuses: Statuses,
     pub(super) grpc_statuses: GrpcStatuses,
@@ -108,15 +120,31 @@ pub struct HttpSeries {
     pub(super) exemplars: Exemplars,
 }
 
+impl HttpSeries {
+    /// Whether nothing is there to be shown: what was begun here has gone on to its destination.
+    pub(super) fn is_untouched(&self) -> bool {
+        let bytes = [self.request_bytes.value(), self.response_bytes.value()];
+        self.in_flight.value() == 0 && bytes == [0; 2] && self.duration.is_empty()
+    }
+}
+
 /// The opaque connections to one service.
 #[derive(Debug, Default)]
 pub struct TcpSeries {
+    pub(super) born: Born,
     pub(super) open: UpDown,
     pub(super) opened: Counter,
     pub(super) closed: Closed,
     pub(super) received_bytes: Counter,
     pub(super) sent_bytes: Counter,
     pub(super) duration: Histogram,
+}
+
+impl TcpSeries {
+    /// The same as of requests.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.open.value() == 0 && self.opened.value() == 0
+    }
 }
 
 /// Closed connections by what closed them.

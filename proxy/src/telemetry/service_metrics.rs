@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::telemetry::Book;
-use crate::telemetry::Direction;
 use crate::telemetry::HttpSeries;
 use crate::telemetry::Protocol;
 use crate::telemetry::Roster;
@@ -13,6 +13,8 @@ use crate::telemetry::TcpSeries;
 use crate::telemetry::catalogue;
 use crate::telemetry::exposition::Labels;
 use crate::telemetry::histogram::Durations;
+use crate::telemetry::key::Key;
+use crate::telemetry::series::Born;
 use crate::telemetry::sink::Sink;
 use crate::telemetry::status::GrpcStatuses;
 use crate::telemetry::status::Statuses;
@@ -24,7 +26,7 @@ use crate::telemetry::sums::gauge;
 use crate::telemetry::sums::occurred;
 use crate::telemetry::sums::reasons;
 
-type Services = BTreeMap<(Direction, Arc<str>), Vec<Arc<ServiceSeries>>>;
+type Services = BTreeMap<Key, Vec<Arc<ServiceSeries>>>;
 
 const REQUESTS: [CounterOf<HttpSeries>; 5] = [
     (catalogue::REQUEST_RETRIES, |part| &part.retries),
@@ -107,21 +109,35 @@ fn tcp_connections(sink: &mut Sink<'_>, rows: &[Row<'_, TcpSeries>]) {
 
 fn http_rows<'a>(roster: &Roster, services: &'a Services) -> Vec<Row<'a, HttpSeries>> {
     let rows = services.iter().flat_map(|(key, series)| {
-        Protocol::ALL.map(|protocol| Row {
-            labels: roster.labels(key).with("protocol", protocol.label()),
-            parts: series
+        Protocol::ALL.map(|protocol| {
+            let parts: Vec<_> = series
                 .iter()
                 .filter_map(|series| series.http_if_used(protocol))
-                .collect(),
+                .collect();
+            let labels = roster.labels(key).with("protocol", protocol.label());
+            Row {
+                labels: labels.since(first(parts.iter().map(|part| part.born))),
+                parts,
+            }
         })
     });
-    rows.filter(|row| !row.parts.is_empty()).collect()
+    rows.filter(|row| row.parts.iter().any(|part| !part.is_untouched()))
+        .collect()
 }
 
 fn tcp_rows<'a>(roster: &Roster, services: &'a Services) -> Vec<Row<'a, TcpSeries>> {
-    let rows = services.iter().map(|(key, series)| Row {
-        labels: roster.labels(key),
-        parts: series.iter().filter_map(|series| series.tcp_if_used()).collect(),
+    let rows = services.iter().map(|(key, series)| {
+        let parts: Vec<_> = series.iter().filter_map(|series| series.tcp_if_used()).collect();
+        Row {
+            labels: roster.labels(key).since(first(parts.iter().map(|part| part.born))),
+            parts,
+        }
     });
-    rows.filter(|row| !row.parts.is_empty()).collect()
+    rows.filter(|row| row.parts.iter().any(|part| !part.is_untouched()))
+        .collect()
+}
+
+/// All workers forget a service at once: the first that counts it again is the beginning of the sum.
+fn first(born: impl Iterator<Item = Born>) -> Option<SystemTime> {
+    born.min().map(|Born(at)| at)
 }

@@ -14,7 +14,6 @@ use crate::telemetry::ConnectionRecord;
 use crate::telemetry::Direction;
 use crate::telemetry::Family;
 use crate::telemetry::Form;
-use crate::telemetry::HttpSeries;
 use crate::telemetry::Protocol;
 use crate::telemetry::RequestRecord;
 use crate::telemetry::Sample;
@@ -173,12 +172,13 @@ fn check_histograms(read: &Read) {
     }
 }
 
-fn series(book: &Book, service: &str, protocol: Protocol) -> Arc<HttpSeries> {
-    Arc::clone(book.service(Direction::Outbound, service).http(protocol))
+fn request(book: &Book, service: &str, protocol: Protocol) -> RequestRecord {
+    let series = book.service(Direction::Outbound, service);
+    RequestRecord::new(&series, protocol, Instant::now())
 }
 
 fn answered(book: &Book, service: &str, status: StatusCode) {
-    let mut record = RequestRecord::new(series(book, service, Protocol::Http1), Instant::now());
+    let mut record = request(book, service, Protocol::Http1);
     record.set_status(status);
 }
 
@@ -207,7 +207,7 @@ fn an_empty_proxy_has_a_page() {
 fn a_page_with_everything_on_it_reads() {
     let book = Book::new(0);
     answered(&book, "shop", StatusCode::OK);
-    let mut call = RequestRecord::new(series(&book, "shop", Protocol::Grpc), Instant::now());
+    let mut call = request(&book, "shop", Protocol::Grpc);
     call.set_status(StatusCode::OK);
     call.set_grpc_status(14_u8);
     call.set_failure(Reason::ConnectRefused);
@@ -218,7 +218,7 @@ fn a_page_with_everything_on_it_reads() {
     call.request_bytes(5);
     call.response_bytes(7);
     drop(call);
-    let mut connection = TcpRecord::new(Arc::clone(book.service(Direction::Inbound, "db").tcp()));
+    let mut connection = TcpRecord::new(&book.service(Direction::Inbound, "db"));
     connection.received(10);
     connection.sent(20);
     connection.set_failure(Reason::UpstreamClosed);
@@ -339,7 +339,7 @@ fn any_name_of_a_service_can_be_read_back() {
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_request_is_booked_like_any_other() {
     let book = Book::new(0);
-    let record = RequestRecord::new(series(&book, "shop", Protocol::Http1), Instant::now());
+    let record = request(&book, "shop", Protocol::Http1);
     let request = async move {
         record.request_bytes(11);
         tokio::time::sleep(Duration::from_hours(1)).await;
@@ -395,10 +395,12 @@ fn samples_from_elsewhere_stand_beside_those_of_the_books() {
         Sample {
             labels: labels("a"),
             value: 0.5,
+            since: None,
         },
         Sample {
             labels: labels("b"),
             value: 2.0,
+            since: None,
         },
     ];
     let family = Family {

@@ -45,7 +45,7 @@ pub struct ServiceTraffic {
 pub fn services(books: &[Arc<Book>]) -> BTreeMap<(Direction, Arc<str>), ServiceTraffic> {
     let mut services: BTreeMap<_, ServiceTraffic> = BTreeMap::new();
     for (key, series) in books.iter().flat_map(|book| book.all_services()) {
-        services.entry(key).or_default().add(&series);
+        services.entry((key.direction, key.service)).or_default().add(&series);
     }
     services
 }
@@ -162,7 +162,8 @@ impl ConnectionSeries {
 impl Book {
     /// How many services are counted.
     pub fn service_count(&self) -> usize {
-        self.all_services().len()
+        let all = self.all_services();
+        all.iter().filter(|(key, _)| key.destination.is_none()).count()
     }
 }
 
@@ -210,7 +211,7 @@ mod tests {
         let book = Book::new(0);
         let service = book.service(Direction::Outbound, "web");
         let (dead, alive) = (Arc::<EndpointSeries>::default(), Arc::<EndpointSeries>::default());
-        let mut record = RequestRecord::new(Arc::clone(service.http(Protocol::Http1)), Instant::now());
+        let mut record = RequestRecord::new(&service, Protocol::Http1, Instant::now());
         record.reach(&dead);
         record.reach(&alive);
         record.set_status(StatusCode::OK);
@@ -253,8 +254,8 @@ mod tests {
         ];
         for (number, (outcome, failed)) in cases.into_iter().enumerate() {
             let book = Book::new(0);
-            let series = Arc::clone(book.service(Direction::Outbound, "web").http(Protocol::Grpc));
-            let mut record = RequestRecord::new(series, Instant::now());
+            let series = book.service(Direction::Outbound, "web");
+            let mut record = RequestRecord::new(&series, Protocol::Grpc, Instant::now());
             outcome(&mut record);
             drop(record);
             let services = services(&[book]);

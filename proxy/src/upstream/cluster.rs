@@ -80,8 +80,12 @@ impl Cluster {
                 None => nursery.endpoint(&configuration.name, endpoint.address),
             })
             .collect();
-        for endpoint in &endpoints {
+        for (endpoint, listed) in endpoints.iter().zip(listed) {
             endpoint.max_requests.set(configuration.http.max_requests);
+            let endpoint::Place { group, workload } = &*listed.place;
+            endpoint
+                .destination
+                .replace(nursery.ledger.book.destination(workload, &group.locality.zone));
         }
         let visited = before.map(|before| before.visited.borrow().clone()).unwrap_or_default();
         Rc::new(Self {
@@ -217,7 +221,7 @@ fn standings(assignment: &ClusterLoadAssignment) -> impl Iterator<Item = Standin
     let mut localities: HashMap<*const Group, u32> = HashMap::new();
     assignment.endpoints.iter().map(move |endpoint| {
         let number = localities.len() as u32;
-        let group = &endpoint.group;
+        let group = &endpoint.place.group;
         Standing {
             priority: group.priority,
             health: match endpoint.health {

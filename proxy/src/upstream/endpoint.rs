@@ -3,8 +3,8 @@
 use super::http1::{IdlePool, Ledger};
 use super::http2::Http2Pool;
 use super::shared::{Registry, Shared};
-use crate::telemetry::EndpointSeries;
-use std::cell::{Cell, OnceCell};
+use crate::telemetry::{Destination, EndpointSeries};
+use std::cell::{Cell, OnceCell, Ref, RefCell};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::rc::Rc;
@@ -19,6 +19,8 @@ pub struct Endpoint {
     pub shared: Arc<Shared>,
     /// Where this worker counts what goes there; nothing before the first request.
     series: OnceCell<Arc<EndpointSeries>>,
+    /// Whose it is, as far as labels tell it.
+    pub(super) destination: RefCell<Option<Arc<Destination>>>,
     /// So many requests a connection to it carries; `None`: any number.
     pub(super) max_requests: Cell<Option<NonZeroU32>>,
     /// Idle HTTP/1 connections.
@@ -36,6 +38,11 @@ impl Endpoint {
     /// Where this worker counts what goes there.
     pub fn series(&self) -> &Arc<EndpointSeries> {
         self.series.get_or_init(|| self.shared.series(self.idle.worker()))
+    }
+
+    /// Whose it is, as far as labels tell it; `None`: none does.
+    pub fn destination(&self) -> Ref<'_, Option<Arc<Destination>>> {
+        self.destination.borrow()
     }
 
     /// Nothing is kept for it any more: it has left the configuration. What is in flight goes on.
@@ -59,6 +66,7 @@ impl Nursery {
         Rc::new(Endpoint {
             address,
             series: OnceCell::new(),
+            destination: RefCell::default(),
             max_requests: Cell::new(None),
             idle,
             http2: Http2Pool::default(),

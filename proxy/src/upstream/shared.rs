@@ -9,10 +9,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::SystemTime;
 
 /// One endpoint of one cluster, as all workers see it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Shared {
+    /// When all counts were 0.
+    pub born: SystemTime,
     /// Requests in flight and latency.
     pub load: Arc<Load>,
     /// After failures to connect.
@@ -27,6 +30,21 @@ pub struct Shared {
     pub failed: AtomicU64,
     /// What each worker counts there. A worker that forgets an endpoint and comes back counts on.
     series: Mutex<BTreeMap<usize, Arc<EndpointSeries>>>,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self {
+            born: SystemTime::now(),
+            load: Arc::default(),
+            backoff: Backoff::default(),
+            idle: AtomicI64::default(),
+            multiplexed: AtomicI64::default(),
+            opened: AtomicU64::default(),
+            failed: AtomicU64::default(),
+            series: Mutex::default(),
+        }
+    }
 }
 
 impl Shared {

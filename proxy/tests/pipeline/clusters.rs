@@ -26,6 +26,7 @@ use evenkeel_control_api::resource::cluster::Timing;
 use evenkeel_control_api::resource::endpoint::Endpoint;
 use evenkeel_control_api::resource::endpoint::Group;
 use evenkeel_control_api::resource::endpoint::HealthStatus;
+use evenkeel_control_api::resource::endpoint::Place;
 use evenkeel_control_api::resource::endpoint::Policy;
 use std::net::IpAddr;
 use std::net::SocketAddr;
@@ -49,7 +50,10 @@ fn endpoint(address: SocketAddr, priority: u8, health: HealthStatus) -> Endpoint
         address,
         weight: NonZeroU32::MIN,
         health,
-        group: Arc::new(group),
+        place: Arc::new(Place {
+            group: Arc::new(group),
+            ..Place::default()
+        }),
     }
 }
 
@@ -198,7 +202,7 @@ fn names_are_served_by_the_addresses_that_they_were_resolved_to() {
                 address: host,
                 weight: NonZeroU32::MIN,
                 health: HealthStatus::Healthy,
-                group: Arc::default(),
+                place: Arc::default(),
             }],
             policy: Policy::default(),
         };

@@ -24,11 +24,14 @@ use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 /// The words of `affinity:`.
 const AFFINITIES: [(&str, Affinity); 2] = [("none", Affinity::None), ("client_ip", Affinity::ClientIp)];
 /// The longest name, as in DNS.
 const MAX_NAME: usize = 253;
+/// As long as names of objects are.
+const LONGEST_WORKLOAD: usize = 253;
 
 /// What the services of a document are read with.
 pub(super) struct ServiceReader<'a> {
@@ -256,7 +259,7 @@ fn endpoints(place: &Place<'_>) -> Vec<Endpoint> {
 }
 
 fn endpoint(place: &Place<'_>, addresses: &mut Seen<SocketAddr>) -> Option<Endpoint> {
-    let fields = place.fields(&["address", "weight", "locality"]);
+    let fields = place.fields(&["address", "weight", "locality", "workload"]);
     let address = fields.required("address").and_then(|place| {
         let address = address::reachable_socket(&place)?;
         if let Some(first) = addresses.before(address, place.position()) {
@@ -278,11 +281,22 @@ fn endpoint(place: &Place<'_>, addresses: &mut Seen<SocketAddr>) -> Option<Endpo
             sub_zone: part(&fields, "sub_zone"),
         }
     });
+    let workload = fields.optional("workload").and_then(|place| workload(&place));
     Some(Endpoint {
         address: address?,
         weight,
         locality: locality.unwrap_or_default(),
+        workload,
     })
+}
+
+fn workload(place: &Place<'_>) -> Option<Arc<str>> {
+    let workload = place.text()?;
+    if workload.is_empty() || workload.len() > LONGEST_WORKLOAD {
+        place.refuse(format!("a workload has 1 to {LONGEST_WORKLOAD} letters"));
+        return None;
+    }
+    Some(workload.into())
 }
 
 fn part(fields: &Fields<'_>, key: &str) -> String {

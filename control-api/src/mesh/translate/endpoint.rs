@@ -7,6 +7,7 @@ use crate::mesh::model::Endpoints;
 use crate::mesh::model::NamedEndpoint;
 use crate::mesh::model::ServicePort;
 use crate::resource::endpoint::Locality;
+use crate::resource::endpoint::metadata;
 use envoy_types::pb::envoy::config::core::v3::Address;
 use envoy_types::pb::envoy::config::core::v3::HealthStatus;
 use envoy_types::pb::envoy::config::core::v3::Locality as ProtoLocality;
@@ -38,9 +39,10 @@ fn assignment(cluster: &str, endpoints: &[Endpoint]) -> ClusterLoadAssignment {
             groups.push(group(&endpoint.locality));
             groups.len() - 1
         });
-        groups[place]
-            .lb_endpoints
-            .push(lb_endpoint(value::address(endpoint.address), endpoint.weight));
+        groups[place].lb_endpoints.push(LbEndpoint {
+            metadata: metadata(endpoint.workload.as_deref()),
+            ..lb_endpoint(value::address(endpoint.address), endpoint.weight)
+        });
     }
     ClusterLoadAssignment {
         endpoints: groups,

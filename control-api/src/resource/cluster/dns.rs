@@ -131,7 +131,7 @@ impl Dns {
                 address,
                 weight: host.weight,
                 health: host.health,
-                group: Arc::clone(&host.group),
+                place: Arc::clone(&host.place),
             }));
         }
         ClusterLoadAssignment {
@@ -381,7 +381,7 @@ mod tests {
             },
             weight: NonZeroU32::new(3).unwrap(),
             health: HealthStatus::Healthy,
-            group: Arc::default(),
+            place: Arc::default(),
         };
         Dns {
             assignment: "dns|web".to_owned(),

@@ -6,7 +6,9 @@ use super::Group;
 use super::HealthStatus;
 use super::Locality;
 use super::OVERPROVISIONING;
+use super::Place;
 use super::Policy;
+use super::owner;
 use crate::report::Report;
 use crate::report::note_set;
 use crate::report::refuse_set;
@@ -60,6 +62,7 @@ pub(crate) fn decode_with<A: Clone + Display + Eq + Hash>(
     let mut decoder = Decoder {
         named: named_endpoints,
         groups: BTreeMap::new(),
+        places: HashMap::new(),
         read,
     };
     let endpoints = report.each("endpoints", endpoints, |message, report| {
@@ -79,6 +82,8 @@ pub(crate) fn decode_with<A: Clone + Display + Eq + Hash>(
 struct Decoder<A> {
     named: HashMap<String, proto::Endpoint>,
     groups: BTreeMap<(u8, Locality), Arc<Group>>,
+    /// By group and workload.
+    places: HashMap<(*const Group, String), Arc<Place>>,
     read: Read<A>,
 }
 
@@ -122,15 +127,16 @@ impl<A> Decoder<A> {
         })
     }
 
-    fn endpoint(&self, message: proto::LbEndpoint, group: &Arc<Group>, report: &mut Report) -> Option<Endpoint<A>> {
+    fn endpoint(&mut self, message: proto::LbEndpoint, group: &Arc<Group>, report: &mut Report) -> Option<Endpoint<A>> {
         let proto::LbEndpoint {
             health_status,
             metadata,
             load_balancing_weight,
             host_identifier,
         } = message;
-        // What is chosen by it, transport sockets and subsets, is refused where it stands.
-        note_set!(report; metadata);
+        let workload = metadata.map_or_else(String::new, |metadata| {
+            report.within("metadata", |report| owner::workload(metadata, report))
+        });
         let health = health_of(health_status, report);
         let range = 1..=u32::MAX;
         let weight = value::number("load_balancing_weight", load_balancing_weight, &range, 1, report);
@@ -154,8 +160,19 @@ impl<A> Decoder<A> {
             address: address?,
             weight: NonZeroU32::new(weight)?,
             health: health?,
-            group: Arc::clone(group),
+            place: self.place(group, workload),
         })
+    }
+
+    /// Of all endpoints of a workload in a group the same.
+    fn place(&mut self, group: &Arc<Group>, workload: String) -> Arc<Place> {
+        let place = self.places.entry((Arc::as_ptr(group), workload));
+        Arc::clone(place.or_insert_with_key(|(_, workload)| {
+            Arc::new(Place {
+                group: Arc::clone(group),
+                workload: workload.as_str().into(),
+            })
+        }))
     }
 
     fn address(&self, message: proto::Endpoint, report: &mut Report) -> Option<A> {
@@ -202,7 +219,7 @@ fn refuse_twice<A: Display + Eq + Hash>(endpoints: &[Endpoint<A>], report: &mut 
 fn refuse_too_heavy<A>(endpoints: &[Endpoint<A>], groups: &BTreeMap<(u8, Locality), Arc<Group>>, report: &mut Report) {
     let mut of_groups: HashMap<*const Group, u64> = HashMap::new();
     for endpoint in endpoints {
-        *of_groups.entry(Arc::as_ptr(&endpoint.group)).or_default() += u64::from(endpoint.weight.get());
+        *of_groups.entry(Arc::as_ptr(&endpoint.place.group)).or_default() += u64::from(endpoint.weight.get());
     }
     let mut of_priorities: HashMap<u8, u64> = HashMap::new();
     for group in groups.values() {

@@ -31,11 +31,12 @@ pub(crate) fn metadata(workload: Option<&str>) -> Option<Metadata> {
 /// and subsets, is refused where it stands.
 pub(super) fn workload(message: Metadata, report: &mut Report) -> String {
     let Metadata {
-        mut filter_metadata,
+        filter_metadata,
         typed_filter_metadata,
     } = message;
-    let ours = filter_metadata.remove(NAMESPACE);
     note_set!(report; typed_filter_metadata);
+    let mut filter_metadata = filter_metadata;
+    let ours = filter_metadata.remove(NAMESPACE);
     report.note_if_set("filter_metadata", &filter_metadata);
     let Some(value) = ours.and_then(|mut ours| ours.fields.remove(WORKLOAD)) else {
         return String::new();
@@ -44,8 +45,8 @@ pub(super) fn workload(message: Metadata, report: &mut Report) -> String {
         Some(Kind::StringValue(workload)) if workload.len() <= LONGEST => workload,
         _ => {
             report.note_field(
-                "filter_metadata",
-                "names a workload that is no text of up to 253 letters",
+                "filter_metadata.evenkeel.workload",
+                "has no effect: it is no text of up to 253 letters",
             );
             String::new()
         }

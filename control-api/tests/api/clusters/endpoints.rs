@@ -16,17 +16,58 @@ use envoy_types::pb::envoy::config::endpoint::v3::cluster_load_assignment;
 use envoy_types::pb::envoy::config::endpoint::v3::cluster_load_assignment::policy::DropOverload;
 use envoy_types::pb::envoy::config::endpoint::v3::lb_endpoint::HostIdentifier;
 use envoy_types::pb::envoy::r#type::v3::FractionalPercent;
+use envoy_types::pb::google::protobuf::Struct;
+use envoy_types::pb::google::protobuf::Value;
+use envoy_types::pb::google::protobuf::value;
 use evenkeel_control_api::resource::Kind;
 use evenkeel_control_api::resource::endpoint::HealthStatus;
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+/// `workload` of somebody.
+fn metadata(whose: &str, workload: value::Kind) -> core::Metadata {
+    let value = Value { kind: Some(workload) };
+    let fields = HashMap::from([("workload".to_owned(), value)]);
+    core::Metadata {
+        filter_metadata: HashMap::from([(whose.to_owned(), Struct { fields })]),
+        ..core::Metadata::default()
+    }
+}
+
+#[test]
+fn an_endpoint_is_of_the_workload_that_our_own_metadata_name() {
+    let of = |address: &str, workload: value::Kind| LbEndpoint {
+        metadata: Some(metadata("evenkeel", workload)),
+        ..one(address)
+    };
+    let text = |text: &str| value::Kind::StringValue(text.to_owned());
+    let endpoints = vec![
+        of("10.0.0.1", text("web")),
+        of("10.0.0.2", text("web")),
+        one("10.0.0.3"),
+        of("10.0.0.4", value::Kind::NumberValue(1.0)),
+        of("10.0.0.5", text(&"x".repeat(254))),
+    ];
+    let (assignment, notes) = assignment_of(&assignment(vec![group("a", endpoints)]));
+    let places: Vec<_> = assignment.endpoints.iter().map(|one| &one.place).collect();
+    let workloads: Vec<_> = places.iter().map(|place| &*place.workload).collect();
+    assert_eq!(workloads, ["web", "web", "", "", ""]);
+    assert!(Arc::ptr_eq(places[0], places[1]) && Arc::ptr_eq(&places[0].group, &places[2].group));
+    assert_eq!(notes.len(), 2, "{notes:?}");
+    assert!(
+        notes
+            .iter()
+            .all(|note| note.contains("metadata.filter_metadata.evenkeel.workload")),
+        "{notes:?}"
+    );
+}
+
 #[test]
 fn endpoints_have_health_priorities_and_weighted_localities() {
     let with_health = |address: &str, health: core::HealthStatus| LbEndpoint {
         health_status: health as i32,
-        metadata: Some(core::Metadata::default()),
+        metadata: Some(metadata("envoy.lb", value::Kind::StringValue("blue".to_owned()))),
         ..one(address)
     };
     let far = LocalityLbEndpoints {
@@ -44,7 +85,7 @@ fn endpoints_have_health_priorities_and_weighted_localities() {
         .endpoints
         .iter()
         .map(|one| {
-            let group = &one.group;
+            let group = &one.place.group;
             (one.health, group.priority, group.locality.zone.as_str(), group.weight)
         })
         .collect();
@@ -57,8 +98,8 @@ fn endpoints_have_health_priorities_and_weighted_localities() {
     ];
     assert_eq!(found, expected);
     assert!(Arc::ptr_eq(
-        &assignment.endpoints[0].group,
-        &assignment.endpoints[2].group
+        &assignment.endpoints[0].place.group,
+        &assignment.endpoints[2].place.group
     ));
     assert_eq!(notes.len(), 3, "metadata is noted: {notes:?}");
 }

@@ -65,7 +65,7 @@ pub(super) fn add(messages: &mut Vec<Message>, decoders: &[Decoder]) {
 fn collect(decoder: &Decoder, choices: &mut Vec<Choice>) {
     let variant = expression(r"\b((?:\w+::)*[A-Z]\w*)::([A-Z]\w*)\(");
     for found in variant.captures_iter(&decoder.text) {
-        let Some(path) = decoder.generated(&found[1]) else {
+        let Some(path) = decoder.generated(&found[1]).filter(|path| path.starts_with("envoy::")) else {
             continue;
         };
         let Some((module, last)) = path.rsplit_once("::") else {

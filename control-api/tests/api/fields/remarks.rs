@@ -45,6 +45,11 @@ const VALUES: &[(&str, &str, &str)] = &[
         "a name where names are resolved, else an IP address",
     ),
     (
+        "envoy.config.core.v3.Metadata",
+        "filter_metadata",
+        "of endpoints, `workload` of `evenkeel`, a text, for metrics; the rest is noted",
+    ),
+    (
         "envoy.config.endpoint.v3.ClusterLoadAssignment.Policy",
         "drop_overloads",
         "one category",

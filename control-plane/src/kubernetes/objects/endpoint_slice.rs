@@ -53,6 +53,14 @@ pub enum Readiness {
     NotReady,
 }
 
+impl EndpointSlice {
+    /// The Pods that its endpoints are of.
+    pub fn pods(&self) -> impl Iterator<Item = Key> {
+        let pods = self.endpoints.iter().filter_map(|endpoint| endpoint.pod.as_deref());
+        pods.map(|pod| Key::new(&self.service.namespace, pod))
+    }
+}
+
 /// Keeps what is used. `None` for a slice that is nobody's.
 pub(crate) fn keep(slice: v1::EndpointSlice, faults: &mut Vec<String>) -> Option<Object> {
     let service = slice.metadata.labels.and_then(|mut labels| labels.remove(SERVICE))?;

@@ -1,7 +1,7 @@
 //! Pod: where it runs, and what its annotations say of connections to it.
 
 use super::Object;
-use crate::inject::annotations;
+use crate::inject::{annotations, workload};
 use evenkeel_control_api::mesh::model::{Inbound, InboundPort};
 use k8s_openapi::api::core::v1;
 use std::sync::Arc;
@@ -13,12 +13,15 @@ pub struct Pod {
     pub uid: Box<str>,
     /// The node that it was given to.
     pub node: Option<Arc<str>>,
+    /// What makes it, such as a Deployment; else itself.
+    pub workload: Option<Arc<str>>,
     /// What its annotations say of connections to it; most say nothing.
     pub inbound: Option<Box<Inbound>>,
 }
 
 /// Keeps what is used.
 pub(crate) fn keep(pod: v1::Pod, faults: &mut Vec<String>) -> Object {
+    let workload = workload(&pod).map(Arc::from);
     let annotations = pod.metadata.annotations.unwrap_or_default();
     let said = annotations::inbound(&annotations).unwrap_or_else(|refused| {
         faults.extend(refused.0.iter().map(ToString::to_string));
@@ -26,6 +29,7 @@ pub(crate) fn keep(pod: v1::Pod, faults: &mut Vec<String>) -> Object {
     });
     Object::Pod(Pod {
         uid: pod.metadata.uid.unwrap_or_default().into(),
+        workload,
         node: pod.spec.unwrap_or_default().node_name.map(Arc::from),
         inbound: (said != annotations::Inbound::default()).then(|| Box::new(inbound(said))),
     })

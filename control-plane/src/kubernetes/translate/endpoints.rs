@@ -18,6 +18,7 @@ pub(super) struct Candidates {
 struct Candidate {
     readiness: Readiness,
     zone: Option<Arc<str>>,
+    workload: Option<Arc<str>>,
     for_zones: Vec<Arc<str>>,
 }
 
@@ -29,7 +30,7 @@ impl Candidates {
         }
     }
 
-    pub(super) fn add(&mut self, endpoint: &Endpoint, port: u16, zone: Option<&Arc<str>>) {
+    pub(super) fn add(&mut self, endpoint: &Endpoint, port: u16, zone: Option<&Arc<str>>, workload: Option<&Arc<str>>) {
         let address = SocketAddr::new(endpoint.address, port);
         let candidate = Candidate {
             readiness: if self.publishes_not_ready {
@@ -38,6 +39,7 @@ impl Candidates {
                 endpoint.readiness
             },
             zone: zone.cloned(),
+            workload: workload.cloned(),
             for_zones: endpoint.for_zones.clone(),
         };
         match self.found.get_mut(&address) {
@@ -100,6 +102,7 @@ impl Candidate {
                 zone: self.zone.as_deref().unwrap_or_default().to_owned(),
                 ..Locality::default()
             },
+            workload: self.workload.clone(),
             ..model::Endpoint::new(address)
         }
     }

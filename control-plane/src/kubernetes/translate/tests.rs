@@ -30,6 +30,10 @@ impl Cluster {
                 let node: core::Node = serde_json::from_value(manifest).unwrap();
                 (Key::new("", &node.name_any()), Some(objects::node::keep(node)))
             }
+            Kind::Pod => {
+                let pod: core::Pod = serde_json::from_value(manifest).unwrap();
+                (Key::of(&pod), Some(objects::pod::keep(pod, &mut faults)))
+            }
             _ => panic!("{kind} says nothing about services"),
         };
         let kept = Kept {
@@ -331,6 +335,29 @@ fn a_zone_is_the_endpoints_own_or_that_of_its_node() {
         .map(|endpoint| endpoint.locality.zone.as_str())
         .collect();
     assert_eq!(zones, ["a", "b", ""]);
+}
+
+#[test]
+fn an_endpoint_is_of_the_workload_of_its_pod_whichever_was_seen_first() {
+    let owner =
+        json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-v2-7c9d", "uid": "1", "controller": true});
+    let labels = json!({"pod-template-hash": "7c9d"});
+    let metadata = json!({"name": "web-v2-7c9d-x", "namespace": "shop", "labels": labels, "ownerReferences": [owner]});
+    let pod = json!({"metadata": metadata, "spec": {"containers": []}});
+    let of = |pod: &str| json!({"kind": "Pod", "name": pod, "namespace": "shop"});
+    let endpoints = json!([{"addresses": ["10.1.0.1"], "targetRef": of("web-v2-7c9d-x")}, {"addresses": ["10.1.0.2"], "targetRef": of("unseen")}, ready("10.1.0.3")]);
+    let cluster = Cluster::default().service(vip()).has(Kind::Pod, pod.clone());
+    let before = cluster.slice("web-a", "IPv4", port(), endpoints.clone());
+    let after = Cluster::default()
+        .service(vip())
+        .slice("web-a", "IPv4", port(), endpoints)
+        .has(Kind::Pod, pod);
+    for cluster in [before, after] {
+        let served = cluster.served().unwrap().everywhere;
+        let endpoints = served.ports[0].endpoints.known();
+        let workloads: Vec<_> = endpoints.iter().map(|endpoint| endpoint.workload.as_deref()).collect();
+        assert_eq!(workloads, [Some("web-v2"), None, None]);
+    }
 }
 
 #[test]

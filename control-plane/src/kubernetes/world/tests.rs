@@ -186,3 +186,40 @@ fn the_zone_of_a_node_concerns_the_endpoints_that_have_none_of_their_own() {
     let other = Event::Applied(Kind::Node, Key::new("", "n2"), node("a"));
     assert_eq!(world.apply(other), Touched::default());
 }
+
+#[test]
+fn a_pod_that_is_seen_after_its_slice_touches_its_service_once() {
+    let pod = |workload: &str| {
+        kept(Object::Pod(Pod {
+            uid: "u".into(),
+            node: None,
+            workload: Some(workload.into()),
+            inbound: None,
+        }))
+    };
+    let mut of_pod = slice("web", &["10.1.0.1"]);
+    if let Some(Object::EndpointSlice(slice)) = &mut of_pod.object {
+        slice.endpoints[0].pod = Some("web-0".into());
+    }
+    let mut world = World::default();
+    world.apply(Event::Applied(Kind::EndpointSlice, key("web-a"), of_pod.clone()));
+    assert_eq!(
+        world.apply(Event::Applied(Kind::Pod, key("db-0"), pod("db"))),
+        Touched::default()
+    );
+    let touched = world.apply(Event::Applied(Kind::Pod, key("web-0"), pod("web")));
+    assert_eq!(touched, endpoints_of(&["web"]));
+    world.apply(Event::Gone(Kind::Pod, key("web-0")));
+    assert_eq!(
+        world.apply(Event::Applied(Kind::Pod, key("web-0"), pod("web"))),
+        Touched::default()
+    );
+    world.apply(Event::Gone(Kind::Pod, key("web-0")));
+    world.apply(Event::Gone(Kind::EndpointSlice, key("web-a")));
+    world.apply(Event::Applied(Kind::EndpointSlice, key("web-a"), of_pod));
+    world.apply(Event::Gone(Kind::EndpointSlice, key("web-a")));
+    assert_eq!(
+        world.apply(Event::Applied(Kind::Pod, key("web-0"), pod("web"))),
+        Touched::default()
+    );
+}

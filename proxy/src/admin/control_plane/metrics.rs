@@ -47,6 +47,7 @@ fn servers(servers: &[ServerStatus]) -> Vec<Family> {
             .map(|server| Sample {
                 labels: vec![("server", server.uri.clone())],
                 value: read(server),
+                since: None,
             })
             .collect(),
     };
@@ -75,6 +76,7 @@ fn resources(status: &Status) -> [Family; 3] {
         by_state.extend(STATES.into_iter().zip(counts).map(|(state, count)| Sample {
             labels: vec![("type", kind.label().to_owned()), ("state", state.label().to_owned())],
             value: count as f64,
+            since: None,
         }));
     }
     [
@@ -118,6 +120,7 @@ fn sample(kind: resource::Kind, value: f64) -> Sample {
     Sample {
         labels: vec![("type", kind.label().to_owned())],
         value,
+        since: None,
     }
 }
 

@@ -9,7 +9,6 @@ use crate::telemetry::RequestRecord;
 use http::StatusCode;
 use serde_json::Value;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use tokio::io::AsyncBufReadExt;
 use tokio::io::AsyncWriteExt;
 use tokio::io::BufReader;
@@ -65,7 +64,7 @@ async fn what_goes_on_is_told_at_once_and_then_once_a_second() {
 
     let series = house.books[0].service(Direction::Outbound, "web:80");
     for status in [StatusCode::OK, StatusCode::OK, StatusCode::OK, StatusCode::BAD_GATEWAY] {
-        let mut record = RequestRecord::new(Arc::clone(series.http(Protocol::Http1)), Instant::now());
+        let mut record = RequestRecord::new(&series, Protocol::Http1, Instant::now());
         record.set_status(status);
     }
     let since = Instant::now();

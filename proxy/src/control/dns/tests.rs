@@ -68,7 +68,7 @@ fn cluster(name: &str, answers: Answers, hosts: &[&str]) -> Cluster {
         },
         weight: NonZeroU32::MIN,
         health: HealthStatus::Healthy,
-        group: Arc::default(),
+        place: Arc::default(),
     };
     let dns = Dns {
         assignment: format!("{RESOLVED}{name}"),

@@ -177,6 +177,9 @@ impl<'a> Attempts<'a> {
             self.made += 1;
             self.newest = Some(endpoint.address);
             record.reach(endpoint.series());
+            if let Some(series) = self.session.destined(&endpoint) {
+                record.destine(&series);
+            }
             match self.connect(&endpoint, version).await {
                 Ok(lease) => {
                     if !lease.reused() || !self.tried.is_empty() {

@@ -35,7 +35,10 @@ pub const STATES: [State; 5] = [
 ];
 
 /// Why what was to go to a collector is lost.
-pub const EXPORT_LOSSES: [&str; 2] = ["queue_full", "export_failed"];
+pub const EXPORT_LOSSES: [&str; 3] = ["queue_full", "export_failed", "rejected"];
+
+/// The same of points of a push, which wait in no queue.
+pub const POINT_LOSSES: [&str; 2] = ["export_failed", "rejected"];
 
 /// What becomes of a push of metrics.
 pub const PUSH_RESULTS: [&str; 3] = ["accepted", "failed", "skipped"];
@@ -67,6 +70,7 @@ pub(super) const VERDICT: Label = listed("result", || Verdict::ALL.map(|one| one
 pub(super) const SPECULATION: Label = listed("result", || Speculation::ALL.map(|one| one.label().into()).into());
 pub(super) const UPDATE: Label = listed("result", || ["accepted", "refused"].map(str::to_owned).into());
 pub(super) const EXPORT_LOSS: Label = listed("reason", || EXPORT_LOSSES.map(str::to_owned).into());
+pub(super) const POINT_LOSS: Label = listed("reason", || POINT_LOSSES.map(str::to_owned).into());
 pub(super) const PUSH: Label = listed("result", || PUSH_RESULTS.map(str::to_owned).into());
 pub(super) const TAP_LOSS: Label = listed("reason", || TAP_LOSSES.map(str::to_owned).into());
 pub(super) const PHASE: Label = listed("phase", || PHASES.map(|one| one.label().into()).into());

@@ -12,6 +12,7 @@ mod traffic;
 
 pub use labels::EXPORT_LOSSES;
 pub use labels::PHASES;
+pub use labels::POINT_LOSSES;
 pub use labels::PUSH_RESULTS;
 pub use labels::STATES;
 pub use labels::TAP_LOSSES;

@@ -103,6 +103,8 @@ group! { PROCESS_METRICS "Process"
         "Spans that nobody gets: the queue was full because the collector is slow, or it did not take them."
     METRICS_PUSHES Counter "evenkeel_metrics_pushes_total" [PUSH]
         "Pushes of the metrics to a collector; skipped: the one before took longer than the interval."
+    METRICS_POINTS_DROPPED Counter "evenkeel_metrics_points_dropped_total" [POINT_LOSS]
+        "Points of pushes that the collector has not: it did not take their message, or rejected them out of it."
     TAP_LISTENERS Gauge "evenkeel_tap_listeners" []
         "Those who listen to the tap now."
     TAP_EVENTS Counter "evenkeel_tap_events_total" []

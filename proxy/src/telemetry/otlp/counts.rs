@@ -1,5 +1,6 @@
 //! What became of what was to go to a collector.
 
+use super::Sent;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
@@ -9,6 +10,7 @@ pub struct Counts {
     exported: AtomicU64,
     overflowed: AtomicU64,
     failed: AtomicU64,
+    rejected: AtomicU64,
 }
 
 impl Counts {
@@ -25,6 +27,21 @@ impl Counts {
     /// Those in a message that the collector did not take.
     pub fn failed(&self) -> u64 {
         self.failed.load(Ordering::Relaxed)
+    }
+
+    /// Those that it has dropped out of a message that it took.
+    pub fn rejected(&self) -> u64 {
+        self.rejected.load(Ordering::Relaxed)
+    }
+
+    /// So many were in a message that went so.
+    pub(in crate::telemetry) fn deliver(&self, things: u64, sent: &Sent) {
+        let rejected = match sent {
+            Sent::Taken(rejected) => rejected.things.min(things),
+            Sent::Refused(_) | Sent::Away(_) => 0,
+        };
+        self.rejected.fetch_add(rejected, Ordering::Relaxed);
+        self.send(things - rejected, &sent.outcome());
     }
 
     /// So many were in a message that the collector took, or did not.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! sender    one message to the collector, over gRPC or over HTTP     way     whether it takes them, told when that changes
-//! counts    what became of what was to go there
+//! sent      what became of one                                       counts  what became of all
 //! resource  who we are                                               wire    messages as bytes, for signals without the SDK
 //! ```
 //!
@@ -12,6 +12,7 @@
 mod counts;
 mod resource;
 mod sender;
+mod sent;
 mod way;
 pub mod wire;
 
@@ -21,6 +22,8 @@ pub use sender::LOGS;
 pub use sender::METRICS;
 pub use sender::Sender;
 pub use sender::Signal;
+pub use sent::Rejected;
+pub use sent::Sent;
 pub use way::Way;
 
 /// The conventions that names of attributes follow.

@@ -1,5 +1,7 @@
 //! Messages to the collector, over gRPC or over HTTP.
 
+use super::Rejected;
+use super::Sent;
 use super::Way;
 use bytes::Bytes;
 use evenkeel_control_api::mesh::settings::Collector;
@@ -18,6 +20,7 @@ use hyper_util::rt::TokioExecutor;
 use hyper_util::rt::TokioTimer;
 use std::error::Error;
 use std::time::Duration;
+use tokio::time::Instant;
 use tokio::time::timeout;
 
 /// A kind of telemetry.
@@ -49,6 +52,8 @@ pub const METRICS: Signal = Signal {
 const LONGEST_ANSWER: usize = 64 << 10;
 /// A message of gRPC is prefixed with a flag, that it is not compressed, and its length.
 const PREFIX: usize = 5;
+/// Between two words about what is rejected.
+const SILENCE: Duration = Duration::from_hours(1);
 /// Of a connection that nobody needs.
 const IDLE: Duration = Duration::from_mins(1);
 
@@ -63,6 +68,8 @@ pub struct Sender {
     timeout: Duration,
     signal: Signal,
     way: Way,
+    /// When the log was told what the collector rejects.
+    told: Option<Instant>,
 }
 
 impl Sender {
@@ -85,23 +92,42 @@ impl Sender {
             timeout: collector.timeout,
             signal,
             way: Way::default(),
+            told: None,
         })
     }
 
-    /// Sends a message, and says why it was not taken. The log tells when that changes.
-    pub async fn send(&mut self, message: Vec<u8>) -> Result<(), String> {
-        let outcome = if let Ok(outcome) = timeout(self.timeout, self.exchange(message)).await {
-            outcome
+    /// Sends a message, and says what became of it. The log tells when that changes, and now and then what is rejected.
+    pub async fn send(&mut self, message: Vec<u8>) -> Sent {
+        let sent = if let Ok(sent) = timeout(self.timeout, self.exchange(message)).await {
+            sent.unwrap_or_else(Sent::Away)
         } else {
             // Whoever was there may be gone without a word, and a connection of HTTP/2 is used until TCP gives it up.
             self.client = client(self.protocol);
-            Err("the collector does not answer in time".to_owned())
+            Sent::Away("the collector does not answer in time".to_owned())
         };
-        self.way = self.way.after(&outcome, self.signal.things);
-        outcome
+        self.way = self.way.after(&sent.outcome(), self.signal.things);
+        if let Sent::Taken(rejected) = &sent {
+            self.tell(rejected);
+        }
+        sent
     }
 
-    async fn exchange(&self, message: Vec<u8>) -> Result<(), String> {
+    fn tell(&mut self, rejected: &Rejected) {
+        let Rejected { things: count, why } = rejected;
+        let is_told = self.told.is_some_and(|told| told.elapsed() < SILENCE);
+        if (*count > 0 || !why.is_empty()) && !is_told {
+            let things = self.signal.things;
+            tracing::warn!(
+                count,
+                why,
+                "the collector rejects {things}: they are counted, and this is told once an hour"
+            );
+            self.told = Some(Instant::now());
+        }
+    }
+
+    /// Fails where nothing can be said to the collector, or it says nothing.
+    async fn exchange(&self, message: Vec<u8>) -> Result<Sent, String> {
         let request = Request::post(self.uri.clone());
         let request = match self.protocol {
             Otlp::Grpc => request
@@ -117,13 +143,28 @@ impl Sender {
         let (head, body) = response.into_parts();
         let body = Limited::new(body, LONGEST_ANSWER).collect().await;
         if !head.status.is_success() {
-            return Err(format!("the collector answers {}", head.status));
+            let why = format!("the collector answers {}", head.status);
+            // OTLP: with these it asks to be left alone for a while.
+            return Ok(match head.status.as_u16() {
+                429 | 502..=504 => Sent::Away(why),
+                _ => Sent::Refused(why),
+            });
         }
         let body = body.map_err(|error: Failed| error.to_string())?;
-        match self.protocol {
-            Otlp::Grpc => concluded(body.trailers().unwrap_or(&head.headers)),
-            Otlp::Http => Ok(()),
+        if self.protocol == Otlp::Grpc
+            && let Some(sent) = concluded(body.trailers().unwrap_or(&head.headers))
+        {
+            return Ok(sent);
         }
+        let answer = body.to_bytes();
+        let answer = match self.protocol {
+            Otlp::Grpc => answer
+                .strip_prefix(&[0])
+                .and_then(|rest| rest.get(PREFIX - 1..))
+                .unwrap_or_default(),
+            Otlp::Http => &answer,
+        };
+        Ok(Sent::Taken(Rejected::of_answer(answer)))
     }
 }
 
@@ -143,16 +184,19 @@ fn framed(message: &[u8]) -> Full<Bytes> {
     Full::from(framed)
 }
 
-/// What gRPC says at the end; without a body that is in the head.
-fn concluded(fields: &HeaderMap) -> Result<(), String> {
+/// What gRPC says at the end; without a body that is in the head. `None`: all is well.
+fn concluded(fields: &HeaderMap) -> Option<Sent> {
     let field = |name| fields.get(name).and_then(|value| value.to_str().ok());
-    match field("grpc-status") {
-        Some("0") => Ok(()),
-        Some(status) => Err(format!(
-            "the collector answers with the status {status} of gRPC: {}",
-            field("grpc-message").unwrap_or("no message")
-        )),
-        None => Err("the collector answers without a status of gRPC".to_owned()),
+    let Some(status) = field("grpc-status") else {
+        return Some(Sent::Away("the collector answers without a status of gRPC".to_owned()));
+    };
+    let message = field("grpc-message").unwrap_or("no message");
+    let why = || format!("the collector answers with the status {status} of gRPC: {message}");
+    match status {
+        "0" => None,
+        // RESOURCE_EXHAUSTED, UNAVAILABLE: OTLP asks to try again later.
+        "8" | "14" => Some(Sent::Away(why())),
+        _ => Some(Sent::Refused(why())),
     }
 }
 
@@ -190,8 +234,9 @@ mod tests {
     #[test]
     fn only_the_status_0_of_grpc_is_good() {
         let said = |status| HeaderMap::from_iter([("grpc-status".parse().unwrap(), HeaderValue::from_static(status))]);
-        assert!(concluded(&said("0")).is_ok());
-        assert!(concluded(&said("14")).is_err_and(|error| error.contains("status 14")));
-        assert!(concluded(&HeaderMap::new()).is_err());
+        assert_eq!(concluded(&said("0")), None);
+        assert!(matches!(concluded(&said("14")), Some(Sent::Away(why)) if why.contains("status 14")));
+        assert!(matches!(concluded(&said("3")), Some(Sent::Refused(why)) if why.contains("status 3")));
+        assert!(matches!(concluded(&HeaderMap::new()), Some(Sent::Away(_))));
     }
 }

@@ -1,7 +1,8 @@
 //! The metrics, pushed to a collector over OTLP: the same that a scrape gets.
 //!
 //! A thread that has nothing else to do writes messages, and the control thread sends one after the other: of a large mesh two
-//! are in memory. What a collector does not take is not kept, for the next push says all that has been counted.
+//! are in memory. What a collector does not take is not kept, for the next push says all that has been counted. A message that it refuses is followed by
+//! the others, unless it is away.
 
 mod points;
 
@@ -21,10 +22,13 @@ use tokio::time::Instant;
 use tokio::time::MissedTickBehavior;
 use tokio::time::interval_at;
 
+use crate::telemetry::otlp::Counts;
 use crate::telemetry::otlp::METRICS;
 use crate::telemetry::otlp::Sender;
+use crate::telemetry::otlp::Sent;
 use crate::telemetry::otlp::resource;
 use crate::telemetry::otlp::wire;
+use points::Message;
 
 /// What became of pushes.
 #[derive(Debug, Default)]
@@ -32,6 +36,7 @@ pub struct Pushes {
     accepted: AtomicU64,
     failed: AtomicU64,
     skipped: AtomicU64,
+    points: Counts,
 }
 
 impl Pushes {
@@ -48,6 +53,11 @@ impl Pushes {
     /// Those that were not tried, because the one before took longer than the interval.
     pub fn skipped(&self) -> u64 {
         self.skipped.load(Ordering::Relaxed)
+    }
+
+    /// What became of their points.
+    pub fn points(&self) -> &Counts {
+        &self.points
     }
 }
 
@@ -102,10 +112,10 @@ impl Pusher {
                 }
                 _ = &mut end => true,
             };
-            let count = match self.push(Arc::clone(&write)).await {
-                Ok(()) => &self.pushes.accepted,
-                // The sender has told it.
-                Err(_) => &self.pushes.failed,
+            let count = if self.push(Arc::clone(&write)).await {
+                &self.pushes.accepted
+            } else {
+                &self.pushes.failed
             };
             count.fetch_add(1, Ordering::Relaxed);
             if ends {
@@ -114,13 +124,24 @@ impl Pusher {
         }
     }
 
-    async fn push(&mut self, write: Write) -> Result<(), String> {
+    /// Says whether the collector has taken all of it; the sender has told why not.
+    async fn push(&mut self, write: Write) -> bool {
         let (sender, mut messages) = mpsc::channel(1);
         let points = Points::new(sender, self.resource.clone(), self.started);
         let writing = tokio::task::spawn_blocking(move || write(points));
-        while let Some(message) = messages.recv().await {
-            self.sender.send(message).await?;
+        let mut whole = true;
+        while let Some(Message { points, bytes }) = messages.recv().await {
+            let sent = self.sender.send(bytes).await;
+            self.pushes.points.deliver(points, &sent);
+            whole &= matches!(&sent, Sent::Taken(rejected) if rejected.things == 0);
+            // It may want the others, unless it is away.
+            if let Sent::Away(_) = sent {
+                break;
+            }
+            // A large mesh is many messages, and others wait for this thread.
+            tokio::task::yield_now().await;
         }
-        writing.await.map_err(|error| error.to_string())
+        drop(messages);
+        writing.await.is_ok() && whole
     }
 }

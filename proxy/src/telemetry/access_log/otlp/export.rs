@@ -97,8 +97,8 @@ impl Exporter {
 
     async fn send(&mut self, batch: Batch) {
         let count = batch.count;
-        let outcome = self.sender.send(batch.message(&self.resource)).await;
-        self.queue.counts().send(count, &outcome);
+        let sent = self.sender.send(batch.message(&self.resource)).await;
+        self.queue.counts().deliver(count, &sent);
     }
 }
 
