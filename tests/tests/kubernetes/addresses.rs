@@ -146,7 +146,16 @@ fn each_address_is_served_by_endpoints_of_its_family(world: &World) -> Result<()
     both(world, "blue", BLUE, 1, 2);
     lead(world, "both", "blue");
     asked(world, name, four, &["r2"])?;
-    asked(world, name, six, &["r3"])
+    asked(world, name, six, &["r3"])?;
+    // Who is not ready serves nobody, unless the Service says that it does.
+    let mut starting = slice("blue", Family::V4, &[two]);
+    starting["endpoints"][0]["conditions"] = json!({"ready": false, "serving": false, "terminating": false});
+    world.api.put([starting]);
+    asked(world, name, four, &["r3"])?;
+    world.api.edit("services", SHOP, "blue", |blue| {
+        blue["spec"]["publishNotReadyAddresses"] = json!(true);
+    });
+    asked(world, name, four, &["r2"])
 }
 
 /// Asks until that is counted as the Service's: before the control plane has told of an address, it is nobody's.
