@@ -5,6 +5,7 @@ use anyhow::Result;
 use anyhow::ensure;
 use evenkeel_tests::clients;
 use evenkeel_tests::cluster::Family;
+use evenkeel_tests::collector::Answers;
 use evenkeel_tests::collector::Record;
 use evenkeel_tests::document::Document;
 use evenkeel_tests::passing;
@@ -178,5 +179,12 @@ fn a_slow_collector_costs_records_beyond_the_room_and_no_request() -> Result<()>
     let metrics = RECORDS.wait_for_all(&mesh, requests)?;
     ensure!(RECORDS.dropped(&metrics, "export_failed") == 0);
     ensure!(collector.records().len() == RECORDS.exported(&metrics) && RECORDS.exported(&metrics) > 1_000);
+
+    // Of each message that it takes it may drop some.
+    collector.say(Answers::Rejected(1));
+    ensure!(clients::ab(&world.client, world.first(), 10)?.failed == 0);
+    mesh.wait_for_metrics(DEADLINE, |metrics| RECORDS.dropped(metrics, "rejected") > 0)?;
+    mesh.proxy()
+        .wait_for_line("the collector rejects log records", DEADLINE)?;
     collector.stop()
 }
