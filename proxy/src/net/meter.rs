@@ -94,7 +94,7 @@ impl Seen {
 
     /// The crate has given a stream of the client away.
     pub fn accept(&self, stream: u32) {
-        self.accepted.set(stream);
+        self.accepted.set(stream.max(self.accepted.get()));
         // It was reset before it was looked at, and is counted by who got it.
         self.rejected.borrow_mut().retain(|(rejected, _)| *rejected != stream);
     }
@@ -102,7 +102,12 @@ impl Seen {
     /// Why streams of the client were refused that nobody got, since this was asked last. To be asked when the crate has no
     /// stream to give away.
     pub fn take_rejected(&self) -> impl Iterator<Item = Reason> + use<> {
-        self.rejected.take().into_iter().map(|(_, reason)| reason)
+        let rejected = self.rejected.take();
+        // What is sent on them from now on, as the reset that follows an answer, is no other refusal.
+        if let Some(newest) = rejected.iter().map(|(stream, _)| *stream).max() {
+            self.accepted.set(newest.max(self.accepted.get()));
+        }
+        rejected.into_iter().map(|(_, reason)| reason)
     }
 }
 

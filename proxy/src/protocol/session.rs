@@ -136,9 +136,12 @@ impl Session {
             if let Some(target) = self.find(&live)
                 && target.handling.http.is_some() == view.target.handling.http.is_some()
             {
-                view.series = series(&self.context, &target);
+                let series = series(&self.context, &target);
+                if !Arc::ptr_eq(&view.series, &series) {
+                    (view.series, view.destined) = (series, None);
+                }
                 view.target = target;
-                (view.origin, view.destined) = (None, None);
+                view.origin = None;
             }
         }
         (live, Arc::clone(&view.target.handling))

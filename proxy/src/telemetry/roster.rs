@@ -26,7 +26,8 @@ const UNKNOWN: &str = "unknown";
 #[derive(Debug, Default)]
 pub struct Roster {
     settings: Metrics,
-    admitted: Mutex<BTreeSet<Key>>,
+    /// Of each direction.
+    admitted: Mutex<[BTreeSet<Key>; 2]>,
     turned_away: AtomicU64,
     destinations: Mutex<Destinations>,
 }
@@ -42,18 +43,19 @@ impl Roster {
 
     /// Whether a service has series of its own. It takes a lock that all workers share: to be asked once for each.
     pub(super) fn admits(&self, key: &Key) -> bool {
-        let mut admitted = self.admitted();
+        let mut all = self.admitted();
+        let admitted = &mut all[key.direction as usize];
         if admitted.contains(key) {
             return true;
         }
         let most = self.settings.services;
-        if admitted.iter().filter(|known| known.direction == key.direction).count() >= most {
-            drop(admitted);
+        if admitted.len() >= most {
+            drop(all);
             if self.turned_away.fetch_add(1, Ordering::Relaxed) == 0 {
                 tracing::warn!(
                     most,
                     service = &*key.service,
-                    "more services than proxy.metrics.services: the others are counted together"
+                    "more services and destinations than proxy.metrics.services: other services are counted together, other destinations with their service"
                 );
             }
             return false;
@@ -63,7 +65,7 @@ impl Roster {
 
     /// It has no series any more, and leaves its place to another.
     pub(super) fn forget(&self, key: &Key) {
-        self.admitted().remove(key);
+        self.admitted()[key.direction as usize].remove(key);
     }
 
     /// Who answers at an endpoint of this workload and zone, as far as labels tell it; `None`: none does.
@@ -92,7 +94,7 @@ impl Roster {
 
     /// How many are in it.
     pub(super) fn len(&self) -> usize {
-        self.admitted().len()
+        self.admitted().iter().map(BTreeSet::len).sum()
     }
 
     /// How often there was no place.
@@ -143,7 +145,7 @@ impl Roster {
         all
     }
 
-    fn admitted(&self) -> MutexGuard<'_, BTreeSet<Key>> {
+    fn admitted(&self) -> MutexGuard<'_, [BTreeSet<Key>; 2]> {
         self.admitted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -261,6 +263,27 @@ mod tests {
         );
         let page = render(&books, [], Form::Prometheus);
         assert!(!page.contains("evenkeel_requests_in_flight 1") && page.contains("\nevenkeel_metrics_services 4\n"));
+    }
+
+    #[test]
+    fn a_retry_is_told_of_the_destination_that_failed_though_nothing_ended_there() {
+        let books = [Book::with(0, roster(9))];
+        let series = books[0].service(Direction::Outbound, "web");
+        let mut record = RequestRecord::new(&series, Protocol::Http1, Instant::now());
+        for (attempt, workload) in ["v1", "v2"].into_iter().enumerate() {
+            if attempt > 0 {
+                record.retried();
+            }
+            let destination = books[0].destination(workload, "a").unwrap();
+            record.destine(&books[0].destined(Direction::Outbound, "web", &destination));
+        }
+        drop(record);
+        let page = render(&books, [], Form::Prometheus);
+        let retries = page
+            .lines()
+            .filter(|line| line.starts_with("evenkeel_request_retries_total{"));
+        let retries: Vec<_> = retries.filter(|line| line.ends_with(" 1")).collect();
+        assert!(matches!(&*retries, [one] if one.contains("\"v1\"")), "{retries:?}");
     }
 
     #[test]

@@ -72,7 +72,10 @@ impl ServiceSeries {
     pub(super) fn activity(&self) -> u64 {
         let bytes = |http: &Arc<HttpSeries>| http.request_bytes.value().wrapping_add(http.response_bytes.value());
         let requests = self.http.iter().filter_map(OnceLock::get);
-        let requests = requests.map(|http| http.duration.nanos().wrapping_add(bytes(http)));
+        let requests = requests.map(|http| {
+            let done = http.duration.nanos().wrapping_add(bytes(http));
+            done.wrapping_add(http.retries.value())
+        });
         let connections = self.tcp_if_used().map_or(0, |tcp| {
             let bytes = tcp.received_bytes.value().wrapping_add(tcp.sent_bytes.value());
             bytes
@@ -121,10 +124,16 @@ pub struct HttpSeries {
 }
 
 impl HttpSeries {
-    /// Whether nothing is there to be shown: what was begun here has gone on to its destination.
+    /// Whether nothing is there to be shown: what was begun here has gone on to its destination. A retry stays where the attempt
+    /// failed, and may be all that there is of a destination that answers nobody.
     pub(super) fn is_untouched(&self) -> bool {
-        let bytes = [self.request_bytes.value(), self.response_bytes.value()];
-        self.in_flight.value() == 0 && bytes == [0; 2] && self.duration.is_empty()
+        let counts = [
+            &self.request_bytes,
+            &self.response_bytes,
+            &self.retries,
+            &self.retries_forbidden,
+        ];
+        self.in_flight.value() == 0 && self.duration.is_empty() && counts.iter().all(|count| count.value() == 0)
     }
 }
 

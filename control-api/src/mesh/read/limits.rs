@@ -57,7 +57,7 @@ const COUNT: RangeInclusive<u32> = 1..=1 << 24;
 /// Less than a few reads would hold up traffic that nobody is slow for.
 const BUFFERED: RangeInclusive<u64> = 1 << 20..=1 << 40;
 /// Of less, each byte costs a call; above this nothing more is gained, and a worker has one buffer of it.
-const CONNECTION_BUFFER: RangeInclusive<u64> = 4 << 10..=128 << 10;
+const CONNECTION_BUFFER: RangeInclusive<u64> = 4 << 10..=64 << 10;
 /// The preface of a connection and its first requests need some; browsers begin with a few dozens.
 const CONTROL_FRAMES: RangeInclusive<u32> = 100..=1 << 24;
 

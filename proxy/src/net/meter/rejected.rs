@@ -167,6 +167,17 @@ mod tests {
     }
 
     #[test]
+    fn a_reset_that_is_written_after_its_answer_was_counted_is_no_refusal_of_its_own() {
+        let mut meter = Meter::new(Peer::Client, 100, Instant::now());
+        let seen = meter.seen();
+        let (answer, reset) = (frame(HEADERS, 5, b"\x48\x03431"), frame(RST_STREAM, 5, &[0, 0, 0, 1]));
+        meter.sent([answer.as_slice()], answer.len());
+        assert_eq!(seen.take_rejected().collect::<Vec<_>>(), [Reason::HeadTooLarge]);
+        meter.sent([reset.as_slice()], reset.len());
+        assert_eq!(seen.take_rejected().count(), 0);
+    }
+
+    #[test]
     fn a_stream_that_was_reset_before_it_was_given_away_is_counted_by_who_got_it() {
         let mut meter = Meter::new(Peer::Client, 100, Instant::now());
         let seen = meter.seen();

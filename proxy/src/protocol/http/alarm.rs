@@ -1,5 +1,6 @@
 //! Waits for a client that end some time.
 
+use crate::failure::Reason;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -58,6 +59,15 @@ impl Rest {
             _ => self.seen.insert((moved, Instant::now())).1,
         };
         alarm.poll(cx, since + patience)
+    }
+}
+
+/// Why an answer that rests is given up: where the rest of the request is waited for as well, the endpoint is not to blame.
+pub(super) fn who_rests(request_is_awaited: bool) -> Reason {
+    if request_is_awaited {
+        Reason::BodyTimeout
+    } else {
+        Reason::AnswerTimeout
     }
 }
 

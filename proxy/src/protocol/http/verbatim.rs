@@ -3,7 +3,7 @@
 //!
 //! Both directions run at once, because an answer may come before the request is complete (behaviours 6 and 14).
 
-use super::alarm::Rest;
+use super::alarm::{Rest, who_rests};
 use super::client::Client;
 use super::clock::Clock;
 use super::h1::{self, Asked, Body, Delivery, Downstream, Fault, HeadLimits, Parsed, ResponseHead, Version, write};
@@ -410,7 +410,7 @@ pub(super) async fn bodies(
         let moved = incoming.poll_body(cx, up, &mut client.stream);
         if moved.is_pending() && incoming.is_starved() {
             ready!(silence.poll(&mut client.alarm, cx, outgoing.bytes() + incoming.bytes));
-            return Poll::Ready(Err(Reason::AnswerTimeout));
+            return Poll::Ready(Err(who_rests(outgoing.is_starved() && !outgoing.is_abandoned())));
         }
         ready!(moved)?;
         // An upstream that answered early and still reads gets the rest; one that does not ends the wait.

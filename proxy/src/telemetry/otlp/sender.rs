@@ -105,25 +105,44 @@ impl Sender {
             self.client = client(self.protocol);
             Sent::Away("the collector does not answer in time".to_owned())
         };
-        self.way = self.way.after(&sent.outcome(), self.signal.things);
-        if let Sent::Taken(rejected) = &sent {
-            self.tell(rejected);
+        let things = self.signal.things;
+        match &sent {
+            Sent::Taken(rejected) => {
+                self.way = self.way.after(&Ok(()), things);
+                self.tell_rejected(rejected);
+            }
+            // It is there, and may take the next: its way stays as it is.
+            Sent::Refused(why) if self.may_tell() => {
+                tracing::warn!(
+                    why,
+                    "the collector refuses {things}: they are dropped and counted, and this is told once an hour"
+                );
+            }
+            Sent::Refused(_) => {}
+            Sent::Away(why) => self.way = self.way.after(&Err(why.clone()), things),
         }
         sent
     }
 
-    fn tell(&mut self, rejected: &Rejected) {
+    fn tell_rejected(&mut self, rejected: &Rejected) {
         let Rejected { things: count, why } = rejected;
-        let is_told = self.told.is_some_and(|told| told.elapsed() < SILENCE);
-        if (*count > 0 || !why.is_empty()) && !is_told {
+        if (*count > 0 || !why.is_empty()) && self.may_tell() {
             let things = self.signal.things;
             tracing::warn!(
                 count,
                 why,
                 "the collector rejects {things}: they are counted, and this is told once an hour"
             );
+        }
+    }
+
+    /// Whether something that comes again and again may be told, which it then is.
+    fn may_tell(&mut self) -> bool {
+        let is_told = self.told.is_some_and(|told| told.elapsed() < SILENCE);
+        if !is_told {
             self.told = Some(Instant::now());
         }
+        !is_told
     }
 
     /// Fails where nothing can be said to the collector, or it says nothing.
@@ -194,8 +213,10 @@ fn concluded(fields: &HeaderMap) -> Option<Sent> {
     let why = || format!("the collector answers with the status {status} of gRPC: {message}");
     match status {
         "0" => None,
-        // RESOURCE_EXHAUSTED, UNAVAILABLE: OTLP asks to try again later.
-        "8" | "14" => Some(Sent::Away(why())),
+        // CANCELLED, DEADLINE_EXCEEDED, ABORTED, OUT_OF_RANGE, UNAVAILABLE, DATA_LOSS: OTLP asks to try again later.
+        "1" | "4" | "10" | "11" | "14" | "15" => Some(Sent::Away(why())),
+        // RESOURCE_EXHAUSTED is that too where it says when; else this message alone is too much.
+        "8" if fields.contains_key("grpc-status-details-bin") => Some(Sent::Away(why())),
         _ => Some(Sent::Refused(why())),
     }
 }
@@ -236,6 +257,13 @@ mod tests {
         let said = |status| HeaderMap::from_iter([("grpc-status".parse().unwrap(), HeaderValue::from_static(status))]);
         assert_eq!(concluded(&said("0")), None);
         assert!(matches!(concluded(&said("14")), Some(Sent::Away(why)) if why.contains("status 14")));
+        for later in ["1", "4", "10", "11", "15"] {
+            assert!(matches!(concluded(&said(later)), Some(Sent::Away(_))), "{later}");
+        }
+        assert!(matches!(concluded(&said("8")), Some(Sent::Refused(_))));
+        let mut says_when = said("8");
+        says_when.insert("grpc-status-details-bin", HeaderValue::from_static("CAg"));
+        assert!(matches!(concluded(&says_when), Some(Sent::Away(_))));
         assert!(matches!(concluded(&said("3")), Some(Sent::Refused(why)) if why.contains("status 3")));
         assert!(matches!(concluded(&HeaderMap::new()), Some(Sent::Away(_))));
     }

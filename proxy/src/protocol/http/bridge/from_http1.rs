@@ -7,7 +7,7 @@ use super::transfer::{Broken, Transfer, grpc_status, reason};
 use super::two::Two;
 use crate::failure::Reason;
 use crate::net::spare;
-use crate::protocol::http::alarm::{Alarm, Rest};
+use crate::protocol::http::alarm::{Alarm, Rest, who_rests};
 use crate::protocol::http::attempt::{Attempts, Repeatable};
 use crate::protocol::http::client::Client;
 use crate::protocol::http::clock::Clock;
@@ -285,7 +285,7 @@ async fn answer(
         let moved = downward.poll(cx, far, near);
         if moved.is_pending() && downward.is_starved() {
             ready!(rest.poll(alarm, cx, upward.bytes + downward.bytes));
-            return Poll::Ready(Err(Reason::AnswerTimeout));
+            return Poll::Ready(Err(who_rests(upward.is_starved() && !upward.is_complete())));
         }
         ready!(moved).map_err(|broken| reason(&broken, Role::Endpoint, Role::Client))?;
         near.poll_taken(cx).map_err(|trouble| Role::Client.reason(trouble))

@@ -6,7 +6,7 @@ use super::transfer::{Broken, Transfer, grpc_status, reason};
 use super::two::Two;
 use crate::failure::Reason;
 use crate::net::spare;
-use crate::protocol::http::alarm::{Alarm, Rest};
+use crate::protocol::http::alarm::{Alarm, Rest, who_rests};
 use crate::protocol::http::attempt::{Attempts, Repeatable};
 use crate::protocol::http::clock::Clock;
 use crate::protocol::http::failing::classify;
@@ -139,7 +139,7 @@ impl Stream {
         }
         let moved = self.upward.bytes + downward.bytes;
         let silent = self.silence.poll(&mut self.alarm, cx, moved);
-        silent.map(|()| Err(Reason::AnswerTimeout))
+        silent.map(|()| Err(who_rests(self.upward.is_starved() && !self.upward.is_complete())))
     }
 }
 
