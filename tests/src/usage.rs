@@ -1,6 +1,7 @@
 //! What a process uses, as the kernel counts it: descriptors, memory, processor time.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::time::Duration;
 
@@ -73,15 +74,38 @@ pub fn forget_peak(process: &Process) -> Result<()> {
     Ok(fs::write(format!("/proc/{}/clear_refs", process.pid()), "5")?)
 }
 
-/// How long the threads of a process that are there now have waited for a processor in all, each for itself: what a machine that has
-/// much else to do took away from them. Nothing where the kernel does not count it.
-pub fn waited(process: u32) -> Result<Duration> {
-    let threads = fs::read_dir(format!("/proc/{process}/task"))?;
-    // One that has ended since has waited for nothing.
-    let lines = threads
-        .flatten()
-        .filter_map(|thread| fs::read_to_string(thread.path().join("schedstat")).ok());
-    Ok(Duration::from_nanos(lines.filter_map(|line| delay(&line)).sum()))
+/// How long each thread of some processes has waited for a processor: what a machine that has much else to do took away from
+/// them. Nothing where the kernel does not count it.
+#[derive(Debug)]
+pub struct Waits(BTreeMap<u32, BTreeMap<OsString, Duration>>);
+
+impl Waits {
+    /// Of these processes' threads that are there now.
+    pub fn of(processes: impl IntoIterator<Item = u32>) -> Result<Self> {
+        let threads = |process: u32| {
+            let threads = fs::read_dir(format!("/proc/{process}/task"))?.flatten();
+            // One that has ended since has waited for nothing.
+            let waited = threads.filter_map(|thread| {
+                let line = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+                Some((thread.file_name(), Duration::from_nanos(delay(&line)?)))
+            });
+            Ok((process, waited.collect()))
+        };
+        processes.into_iter().map(threads).collect::<Result<_>>().map(Self)
+    }
+
+    /// Since `before`, by the thread of each process that waited longest: the threads of a process wait side by side, and all of
+    /// their time may be more than has passed.
+    pub fn since(&self, before: &Self) -> Duration {
+        let longest = |(process, threads): (&u32, &BTreeMap<OsString, Duration>)| {
+            let before = |thread| before.0.get(process)?.get(thread).copied();
+            let waited = threads
+                .iter()
+                .map(|(thread, now)| now.saturating_sub(before(thread).unwrap_or_default()));
+            waited.max().unwrap_or_default()
+        };
+        self.0.iter().map(longest).sum()
+    }
 }
 
 /// The second field of `/proc/PID/schedstat`, in nanoseconds.
@@ -112,7 +136,23 @@ mod tests {
     fn who_waits_for_a_processor_is_known() {
         assert_eq!(delay("7200 1300 4\n"), Some(1300));
         assert_eq!(delay(""), None);
-        assert!(waited(std::process::id()).is_ok());
+        assert!(Waits::of([std::process::id()]).is_ok());
+    }
+
+    #[test]
+    fn of_each_process_the_longest_wait_counts() {
+        let waits = |all: &[(u32, &[(&str, u64)])]| {
+            let threads = |threads: &[(&str, u64)]| {
+                let each = threads
+                    .iter()
+                    .map(|(thread, seconds)| ((*thread).into(), Duration::from_secs(*seconds)));
+                each.collect()
+            };
+            Waits(all.iter().map(|(process, each)| (*process, threads(each))).collect())
+        };
+        let before = waits(&[(1, &[("1", 10), ("2", 0)])]);
+        let after = waits(&[(1, &[("1", 11), ("2", 3), ("3", 2)]), (4, &[("4", 5)])]);
+        assert_eq!(after.since(&before), Duration::from_secs(3 + 5));
     }
 
     #[test]

@@ -23,7 +23,7 @@ use evenkeel_tests::replica::Replica;
 use evenkeel_tests::script::read_to_end;
 use evenkeel_tests::service::Port;
 use evenkeel_tests::service::Service;
-use evenkeel_tests::usage::waited;
+use evenkeel_tests::usage::Waits;
 use evenkeel_tests::wait;
 use nix::sys::signal::Signal;
 use nix::sys::signal::kill;
@@ -71,11 +71,11 @@ impl World {
         })
     }
 
-    /// How long the client, the replica and these proxies have waited for a processor. A proxy that has just started has done so only since then.
-    fn waited(&self, proxies: &[usize]) -> Result<Duration> {
+    /// Of the client, the replica and these proxies. One that has just started has waited only since then.
+    fn waits(&self, proxies: &[usize]) -> Result<Waits> {
         let others = [std::process::id(), self.replica.process().pid()];
         let proxies = proxies.iter().map(|side| self.meshes[*side].proxy().pid());
-        others.into_iter().chain(proxies).map(waited).sum()
+        Waits::of(others.into_iter().chain(proxies))
     }
 
     fn is_served(&self) -> bool {
@@ -98,14 +98,14 @@ fn a_proxy_that_crashed_alone_starts_again_and_its_pod_is_served_at_once() -> Re
             ensure!(!story.received.starts_with(b"HTTP/1.1 200"), "{story:?}");
             // Nothing goes round the proxy meanwhile.
             ensure!(!world.is_served(), "{family:?}, side {side}: served without its proxy");
-            let (began, before) = (Instant::now(), world.waited(&[1 - side])?);
+            let (began, before) = (Instant::now(), world.waits(&[1 - side])?);
             world.meshes[side].restart()?;
             ensure!(
                 world.is_served(),
                 "{family:?}, side {side}: the first request after the start"
             );
             // Within a second, less what those on the way waited for a processor that others had.
-            let (took, waited) = (began.elapsed(), world.waited(&[0, 1])?.saturating_sub(before));
+            let (took, waited) = (began.elapsed(), world.waits(&[0, 1])?.since(&before));
             ensure!(
                 took.saturating_sub(waited) < START && took < AT_WORST,
                 "{family:?}, side {side}: {took:?}, of which they waited {waited:?}"

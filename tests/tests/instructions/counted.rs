@@ -20,6 +20,7 @@ use evenkeel_tests::pod::Pod;
 use evenkeel_tests::process::Process;
 use evenkeel_tests::service;
 use evenkeel_tests::service::Service;
+use evenkeel_tests::usage::Usage;
 
 use crate::dialogue;
 use crate::dialogue::Dialogue;
@@ -104,6 +105,20 @@ impl World {
                 .with_context(|| format!("{}, {requests} requests", workload.name()))
         };
         Ok(counted(FEW + MORE)?.saturating_sub(counted(FEW)?) / MORE as u64)
+    }
+
+    /// Bytes that are resident of a proxy that is ready and serves nobody.
+    pub(crate) fn resident(&self) -> Result<u64> {
+        let document = self.client.folder()?.join("mesh.yaml");
+        let settings = Document::of(&[&self.service]).with(Workload::H1.settings());
+        std::fs::write(&document, settings.text())?;
+        let mut command = self.client.command_as(PROXY_USER, &self.program);
+        command.args(["run", "--config"]).arg(&document);
+        let proxy = self.client.spawn(command)?;
+        proxy.wait_for_line(" ready ", PATIENCE)?;
+        let resident = Usage::of(&proxy)?.resident;
+        self.end(&proxy)?;
+        Ok(resident)
     }
 
     /// All instructions of a proxy, from its start to its end, that serves so many requests.

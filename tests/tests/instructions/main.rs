@@ -1,6 +1,6 @@
 //! Instructions that the proxy spends on a request, against the figures in `tests/instructions.json`: a rise over 5 % fails.
 //!
-//! The release build runs under valgrind's callgrind as a sidecar does: behind real redirection, as its own user. Each workload
+//! An idle one is looked at first, for what it has in memory. The release build runs under valgrind's callgrind as a sidecar does: behind real redirection, as its own user. Each workload
 //! runs twice, with few requests and with many; what the further ones took is what a request costs, so that start and end
 //! do not count. Only user instructions of the proxy are counted, the kernel's are not.
 //!
@@ -34,11 +34,9 @@ use crate::workload::Workload;
 /// Set by `tests/scripts/instructions --record`.
 const RECORD: &str = "EVENKEEL_RECORD_INSTRUCTIONS";
 
-/// What spans of a hundredth of the requests may add, in percent. The aim is 5, and HTTP/2 misses it: docs/performance.md has the figures.
-const TRACING: f64 = 8.0;
-
-/// What a line of JSON for each request may add, in percent: the aim, and what may come by chance.
-const LOGGED: f64 = 16.0;
+/// What an idle proxy may have resident, in bytes. The ceiling is 10 MiB, of which the benchmark finds 9.2; here the program is a file
+/// that was copied just now, of which the kernel maps larger pieces around what is used.
+const IDLE: u64 = 11 << 20;
 
 /// What a second worker may add to a request, in percent.
 const SECOND_WORKER: f64 = 5.0;
@@ -46,6 +44,9 @@ const SECOND_WORKER: f64 = 5.0;
 #[test]
 fn no_request_costs_more_than_is_recorded() -> Result<()> {
     let world = World::new()?;
+    let resident = world.resident()?;
+    writeln!(std::io::stderr(), "an idle proxy has {} KiB resident", resident >> 10)?;
+    ensure!(resident <= IDLE, "an idle proxy has {resident} bytes resident");
     let mut measured = Ledger::default();
     for workload in Workload::ALL {
         measured.enter(workload.name(), world.per_request(workload)?);
@@ -65,9 +66,9 @@ fn no_request_costs_more_than_is_recorded() -> Result<()> {
         let rise = measured.rise(one.name(), two.name())?;
         ensure!(rise <= SECOND_WORKER, "{}: {rise:+.1} % against one worker", two.name());
     }
-    let traced = Workload::TRACED.map(|pair| (pair, TRACING, "tracing off"));
-    let logged = Workload::LOGGED.map(|pair| (pair, LOGGED, "no access log"));
-    for ((off, on), most, without) in traced.into_iter().chain(logged) {
+    let traced = Workload::TRACED.map(|row| (row, "tracing off"));
+    let logged = Workload::LOGGED.map(|row| (row, "no access log"));
+    for ((off, on, most), without) in traced.into_iter().chain(logged) {
         measured.enter(on.name(), world.per_request(on)?);
         let rise = measured.rise(off.name(), on.name())?;
         writeln!(std::io::stderr(), "{:<16} {rise:+27.1} % against {without}", on.name())?;

@@ -8,7 +8,7 @@ use anyhow::Context;
 use anyhow::Result;
 use anyhow::ensure;
 use evenkeel_tests::cluster::Family;
-use evenkeel_tests::usage::waited;
+use evenkeel_tests::usage::Waits;
 
 use crate::asker::Asker;
 use crate::world::World;
@@ -39,13 +39,13 @@ impl Followed {
 
 /// Changes the endpoints, and waits until the requests of all clients have followed; what the slowest saw.
 fn follow(world: &World, askers: &mut [Asker], now: usize) -> Result<Followed> {
-    let everybody = || -> Result<Duration> {
+    let everybody = || -> Result<Waits> {
         let replicas = world.replicas.iter().map(|replica| replica.process().pid());
         // The API server and the clients are threads of this process.
         let others = [std::process::id(), world.control.process()?.pid()];
-        others.into_iter().chain(replicas).map(waited).sum()
+        Waits::of(others.into_iter().chain(replicas))
     };
-    let proxy = |client: usize| waited(world.proxies[client].process("evenkeel-proxy")?.pid());
+    let proxy = |client: usize| Waits::of([world.proxies[client].process("evenkeel-proxy")?.pid()]);
     let before = everybody()?;
     let before_of_proxies: Vec<_> = (0..askers.len()).map(proxy).collect::<Result<_>>()?;
     let replica = format!("r{}", now + 1);
@@ -60,9 +60,9 @@ fn follow(world: &World, askers: &mut [Asker], now: usize) -> Result<Followed> {
         let ended = threads.into_iter().map(|thread| thread.join().expect("no panic"));
         ended.collect()
     });
-    let shared = everybody()?.saturating_sub(before);
+    let shared = everybody()?.since(&before);
     let each = took.into_iter().enumerate().map(|(client, took)| {
-        let waited = shared + proxy(client)?.saturating_sub(before_of_proxies[client]);
+        let waited = shared + proxy(client)?.since(&before_of_proxies[client]);
         Ok(Followed { took: took?, waited })
     });
     let each: Vec<_> = each.collect::<Result<_>>()?;
