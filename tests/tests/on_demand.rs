@@ -107,10 +107,11 @@ impl World {
     }
 }
 
+/// In turn, so that shares say who is asked, not who had the processor.
 fn service(name: &str, number: u8, replicas: &[Replica], family: Family) -> Service {
     Service::new(name, family.vip(number))
-        .with(Port::http(80, replicas, family))
-        .with(Port::banner(9000, replicas, family))
+        .with(Port::http(80, replicas, family).balance("round_robin"))
+        .with(Port::banner(9000, replicas, family).balance("round_robin"))
 }
 
 /// The names of a type, such as `lds`, that the proxy has asked for or has.
