@@ -1,12 +1,12 @@
 //! Names that are resolved again and again: for services that are outside of every cluster and in no document.
 //!
 //! Each name is a service whose endpoints are the addresses that it has at the moment. What cannot be resolved any more stays as it
-//! was.
+//! was. The service is called `HOST@VIP`: a host may stand behind several addresses, and no document has such a name.
 
 use super::EndpointSource;
 use crate::views::{Changes, Views};
 use evenkeel_control_api::mesh::model::{Endpoint, Endpoints, Service, ServicePort};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
 use std::str::FromStr;
@@ -55,16 +55,16 @@ impl FromStr for DnsName {
 }
 
 impl DnsName {
-    /// The service, where the name has these addresses.
-    fn service(&self, addresses: &[SocketAddr]) -> Option<Service> {
-        let port = ServicePort {
+    /// What its service is called.
+    fn service(&self) -> String {
+        format!("{}@{}", self.host, self.vip.ip())
+    }
+
+    /// The port of its service, where the name has these addresses.
+    fn service_port(&self, addresses: &[SocketAddr]) -> Option<ServicePort> {
+        Some(ServicePort {
             endpoints: Endpoints::Known(addresses.iter().copied().map(Endpoint::new).collect()),
             ..ServicePort::new(NonZeroU16::new(self.vip.port())?)
-        };
-        Some(Service {
-            vips: vec![self.vip.ip()],
-            ports: vec![port],
-            ..Service::new(self.host.as_str())
         })
     }
 
@@ -89,8 +89,38 @@ impl DnsName {
 
 impl Dns {
     /// Of these names.
-    pub fn new(names: Vec<DnsName>) -> Self {
-        Self(names)
+    ///
+    /// # Errors
+    /// Two of them are for the same address, as a sentence for people.
+    pub fn new(names: Vec<DnsName>) -> Result<Self, String> {
+        let mut taken = HashMap::new();
+        for name in &names {
+            if let Some(first) = taken.insert(name.vip, name) {
+                return Err(format!(
+                    "--dns: {} is given twice, for {}:{} and for {}:{}",
+                    name.vip, first.host, first.port, name.host, name.port
+                ));
+            }
+        }
+        Ok(Self(names))
+    }
+
+    /// Where clients connect to.
+    pub fn vips(&self) -> impl Iterator<Item = SocketAddr> {
+        self.0.iter().map(|name| name.vip)
+    }
+
+    /// The service of a name, with all its ports that are known.
+    fn service(&self, name: &DnsName, known: &[Option<Vec<SocketAddr>>]) -> Service {
+        let service = name.service();
+        let ports = self.0.iter().zip(known).filter(|(other, _)| other.service() == service);
+        Service {
+            vips: vec![name.vip.ip()],
+            ports: ports
+                .filter_map(|(other, addresses)| other.service_port(addresses.as_ref()?))
+                .collect(),
+            ..Service::new(service)
+        }
     }
 }
 
@@ -98,22 +128,22 @@ impl EndpointSource for Dns {
     async fn run(self, views: Arc<Views>) {
         let mut known: Vec<Option<Vec<SocketAddr>>> = vec![None; self.0.len()];
         loop {
-            for (name, known) in self.0.iter().zip(&mut known) {
+            for (index, name) in self.0.iter().enumerate() {
                 let since = Instant::now();
                 let Some(addresses) = name.addresses().await else {
                     continue;
                 };
-                if known.as_ref() == Some(&addresses) {
+                if known[index].as_ref() == Some(&addresses) {
                     continue;
                 }
                 tracing::info!(host = name.host, ?addresses, "a name has other addresses");
-                let service = name.service(&addresses).map(Into::into);
+                known[index] = Some(addresses);
+                let service = self.service(name, &known);
                 views.apply(Changes {
-                    services: BTreeMap::from([(name.host.as_str().into(), service)]),
+                    services: BTreeMap::from([(service.name.as_str().into(), Some(service.into()))]),
                     pod: None,
                     since,
                 });
-                *known = Some(addresses);
             }
             tokio::time::sleep(INTERVAL).await;
         }
@@ -124,8 +154,13 @@ impl EndpointSource for Dns {
 mod tests {
     use super::*;
     use crate::views::Class;
-    use evenkeel_control_api::mesh::Reader;
+    use evenkeel_control_api::mesh::{Reader, translate_service};
     use evenkeel_control_api::resource::Kind;
+    use evenkeel_control_api::xds;
+
+    fn dns(names: &[&str]) -> Result<Dns, String> {
+        Dns::new(names.iter().map(|name| name.parse().unwrap()).collect())
+    }
 
     #[test]
     fn a_name_is_read_as_it_is_written() {
@@ -155,11 +190,47 @@ mod tests {
             zone: None,
             pod: None,
         });
-        let dns = Dns::new(vec!["10.0.0.1:80=localhost:8080".parse().unwrap()]);
-        let task = tokio::spawn(dns.run(Arc::clone(&views)));
-        let told = view.wait_for(|view| view.version(Kind::Listener, "10.0.0.1:80").is_some());
+        // A service of the document may be called as the host is, and another that the source tells may not push it out.
+        let mut namesake = Service::new("localhost");
+        namesake.vips = vec!["10.0.0.9".parse().unwrap()];
+        namesake.ports = vec![ServicePort::new(NonZeroU16::MIN)];
+        views.apply(Changes {
+            services: BTreeMap::from([("localhost".into(), Some(namesake.into()))]),
+            pod: None,
+            since: Instant::now(),
+        });
+        let given = [
+            "10.0.0.1:80=localhost:8080",
+            "10.0.0.2:81=localhost:8081",
+            "10.0.0.2:82=localhost:8082",
+        ];
+        let task = tokio::spawn(dns(&given).unwrap().run(Arc::clone(&views)));
+        let listeners = ["10.0.0.1:80", "10.0.0.2:81", "10.0.0.2:82", "10.0.0.9:1"];
+        let told = view.wait_for(|view| {
+            let mut there = listeners
+                .iter()
+                .map(|name| view.version(Kind::Listener, name).is_some());
+            there.all(|there| there)
+        });
         timeout(Duration::from_secs(30), told).await.unwrap().unwrap();
         task.abort();
-        assert!(views.counts().endpoints >= 1);
+        let counts = views.counts();
+        assert!(counts.services == 3 && counts.endpoints >= 3, "{counts:?}");
+    }
+
+    #[test]
+    fn a_proxy_understands_what_the_services_are_called() {
+        for given in ["10.0.0.1:80=db.example.com:5432", "[fd00::1]:80=db.example.com:5432"] {
+            let dns = dns(&[given]).unwrap();
+            let service = dns.service(&dns.0[0], &[Some(vec!["192.0.2.1:5432".parse().unwrap()])]);
+            let messages = translate_service(&service, Reader::Other);
+            assert_eq!(xds::decode(&messages).map(drop), Ok(()), "{given}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_is_given_twice_is_refused() {
+        let refused = dns(&["10.0.0.1:80=a:8080", "10.0.0.1:81=a:8080", "10.0.0.1:80=b:9090"]).unwrap_err();
+        assert_eq!(refused, "--dns: 10.0.0.1:80 is given twice, for a:8080 and for b:9090");
     }
 }

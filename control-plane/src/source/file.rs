@@ -7,6 +7,7 @@ use evenkeel_control_api::mesh::model::{Pod, Service};
 use evenkeel_control_api::mesh::{self, MeshDocument};
 use evenkeel_control_api::xds;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::time::Instant;
@@ -58,6 +59,15 @@ impl MeshFile {
     /// How its changes go.
     pub fn reads(&self) -> Reads {
         self.reads.clone()
+    }
+
+    /// The service that has a port at this address.
+    pub fn service_at(&self, vip: SocketAddr) -> Option<&str> {
+        let has = |service: &&Service| {
+            let mut ports = service.ports.iter();
+            service.vips.contains(&vip.ip()) && ports.any(|port| port.port.get() == vip.port())
+        };
+        self.services.values().find(has).map(|service| service.name.as_str())
     }
 
     /// What a document changes.
