@@ -89,6 +89,12 @@ pub(crate) fn keep(service: v1::Service, faults: &mut Vec<String>) -> Object {
              for as long as that is there"
         ));
     }
+    if spec.traffic_distribution.as_deref() == Some("PreferSameNode") {
+        faults.push(
+            "spec.trafficDistribution: PreferSameNode is not supported; hints for zones are followed where slices have them"
+                .to_owned(),
+        );
+    }
     Object::Service(Service {
         reach: reach(&spec, faults),
         ports,

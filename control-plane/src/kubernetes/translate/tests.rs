@@ -130,6 +130,19 @@ fn a_service_has_its_name_its_addresses_and_its_tcp_ports() {
 }
 
 #[test]
+fn a_preference_for_the_own_node_is_told_to_have_no_effect() {
+    let with = |distribution: &str| {
+        let mut spec = vip();
+        spec["trafficDistribution"] = distribution.into();
+        Cluster::default().service(spec)
+    };
+    assert_eq!(with("PreferClose").faults(Kind::Service, "web"), Vec::<String>::new());
+    let faults = with("PreferSameNode").faults(Kind::Service, "web");
+    assert!(faults[0].contains("PreferSameNode is not supported"), "{faults:?}");
+    assert!(with("PreferSameNode").served().is_some(), "it is served all the same");
+}
+
+#[test]
 fn a_time_for_which_a_client_should_stay_is_told_to_have_no_effect() {
     let with = |seconds: u32| {
         let mut spec = vip();
