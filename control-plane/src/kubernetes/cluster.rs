@@ -249,6 +249,78 @@ impl Due {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kubernetes::objects::{self, Kept, Object};
+    use crate::views::Class;
+    use evenkeel_control_api::mesh::Reader;
+    use evenkeel_control_api::resource;
+    use serde_json::{Value, from_value, json};
+    use tokio::time::advance;
+
+    fn applied(kind: Kind, name: &str, object: Option<Object>) -> Event {
+        let kept = Kept {
+            uid: String::new(),
+            generation: None,
+            object,
+            faults: Vec::new(),
+        };
+        Event::Applied(kind, Key::new("shop", name), kept)
+    }
+
+    fn service(name: &str, vip: &str) -> Event {
+        let metadata = json!({"name": name, "namespace": "shop"});
+        let service: Value = json!({"metadata": metadata, "spec": {"clusterIPs": [vip], "ports": [{"port": 80}]}});
+        let service = objects::service::keep(from_value(service).unwrap(), &mut Vec::new());
+        applied(Kind::Service, name, Some(service))
+    }
+
+    fn slice(service: &str, address: &str) -> Event {
+        let labels = json!({"kubernetes.io/service-name": service});
+        let metadata = json!({"name": service, "namespace": "shop", "labels": labels});
+        let mut slice = json!({"metadata": metadata, "addressType": "IPv4", "ports": [{"port": 8080}]});
+        slice["endpoints"] = json!([{"addresses": [address]}]);
+        let slice = objects::endpoint_slice::keep(from_value(slice).unwrap(), &mut Vec::new());
+        applied(Kind::EndpointSlice, service, slice)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn endpoints_are_told_at_once_and_what_is_configured_together_a_moment_later() {
+        let (cluster, views) = (Cluster::new("cluster.local"), Views::default());
+        let mut view = views.subscribe(&Class {
+            reader: Reader::Other,
+            zone: None,
+            pod: None,
+        });
+        let (sender, mut seen) = mpsc::channel(EVENTS);
+        let began = Instant::now();
+        let script = async {
+            sender.send(service("web", "10.96.0.1")).await.unwrap();
+            view.changed().await.unwrap();
+            assert_eq!(began.elapsed(), DEBOUNCE);
+            view.mark_unchanged();
+
+            let began = Instant::now();
+            sender.send(service("web", "10.96.0.2")).await.unwrap();
+            sender.send(slice("web", "10.1.0.1")).await.unwrap();
+            view.changed().await.unwrap();
+            assert_eq!(began.elapsed(), Duration::ZERO);
+            assert_eq!(views.counts().endpoints, 1);
+            view.mark_unchanged();
+
+            advance(DEBOUNCE / 2).await;
+            sender.send(service("db", "10.96.0.3")).await.unwrap();
+            view.changed().await.unwrap();
+            assert_eq!(began.elapsed(), DEBOUNCE);
+            for listener in ["10.96.0.2:80", "10.96.0.3:80"] {
+                let told = view.borrow_and_update().version(resource::Kind::Listener, listener);
+                assert!(told.is_some(), "{listener}");
+            }
+            // They were told as one, and nothing is left to be told.
+            drop(sender);
+        };
+        tokio::join!(cluster.follow(&views, &mut seen), script);
+        assert!(!view.has_changed().unwrap());
+        assert_eq!(views.counts().latencies.count(), 3);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_kind_that_cannot_be_listed_is_waited_for_and_then_done_without() {

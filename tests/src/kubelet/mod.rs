@@ -189,9 +189,7 @@ impl Running {
     pub fn end(&self, grace: Duration) -> Result<()> {
         self.stop_hooks_of_sidecars()?;
         for (container, process) in &self.containers {
-            if let Some(hook) = &container.pre_stop {
-                self.hook(container, hook)?;
-            }
+            self.stop_hook(container)?;
             terminate(process)?;
         }
         self.end_sidecars(grace)
@@ -209,10 +207,15 @@ impl Running {
     /// Those run when the pod begins to end, not when the turn of the sidecar comes.
     fn stop_hooks_of_sidecars(&self) -> Result<()> {
         for (container, _) in &self.sidecars {
-            if let Some(hook) = &container.pre_stop {
-                let status = self.hook(container, hook)?;
-                ensure!(status.success(), "preStop of {}: {status}", container.name);
-            }
+            self.stop_hook(container)?;
+        }
+        Ok(())
+    }
+
+    fn stop_hook(&self, container: &Container) -> Result<()> {
+        if let Some(hook) = &container.pre_stop {
+            let status = self.hook(container, hook)?;
+            ensure!(status.success(), "preStop of {}: {status}", container.name);
         }
         Ok(())
     }

@@ -230,14 +230,25 @@ impl ApiServer {
         });
     }
 
+    /// As [`ApiServer::compact`], but what happened after this version is known still.
+    pub fn compact_until(&self, version: u64) {
+        self.shared.change(|world| {
+            world.store.compact_until(version);
+            world.pages.forget();
+        });
+    }
+
     /// Tells every open watch that what it has seen last is gone (410).
     pub fn expire_watches(&self) {
         self.shared.change(|world| world.watches.expired += 1);
     }
 
-    /// Sends a bookmark to every watch that wants them.
-    pub fn bookmark(&self) {
-        self.shared.change(|world| world.watches.bookmarks += 1);
+    /// Sends a bookmark to every watch that wants them. Returns the version that it says at least.
+    pub fn bookmark(&self) -> u64 {
+        self.shared.change(|world| {
+            world.watches.bookmarks += 1;
+            world.store.version()
+        })
     }
 
     /// Tells watches of an object again, though nothing of it has changed.

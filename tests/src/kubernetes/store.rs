@@ -170,8 +170,13 @@ impl Store {
 
     /// Forgets what happened, but for whoever has seen it all.
     pub(super) fn compact(&mut self) {
-        self.compacted = self.version;
-        self.log.clear();
+        self.compact_until(self.version);
+    }
+
+    /// Forgets what happened up to this version.
+    pub(super) fn compact_until(&mut self, version: u64) {
+        self.compacted = version;
+        self.log.retain(|entry| entry.version > version);
     }
 
     /// What the server gives to an object.

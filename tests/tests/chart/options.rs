@@ -228,6 +228,8 @@ fn a_namespace_asks_for_its_pods_which_may_refuse_or_a_pod_asks_for_itself() -> 
             );
             let policy = case.values["webhook"]["failurePolicy"].as_str().unwrap_or("Fail");
             ensure!(webhook["failurePolicy"] == policy, "{webhook}");
+            let seconds = case.values["webhook"]["timeoutSeconds"].as_u64().unwrap_or(5);
+            ensure!(webhook["timeoutSeconds"] == seconds, "{webhook}");
         }
         Ok(())
     })

@@ -134,8 +134,16 @@ fn a_watch_that_ends_or_breaks_is_taken_up_without_a_list() -> Result<()> {
         if break_off {
             world.api.cut_watches();
         } else {
-            world.api.bookmark();
+            // Where the watch goes on is what the bookmark has said: the last slice was before what is forgotten now.
+            world
+                .api
+                .refuse("watch", "endpointslices", StatusCode::SERVICE_UNAVAILABLE);
+            world.api.put([object::namespace("unrelated", &[])]);
+            let bookmark = world.api.bookmark();
             world.api.end_watches();
+            world.api.wait_for_watches("endpointslices", 0)?;
+            world.api.compact_until(bookmark);
+            world.api.allow();
         }
         world.api.put([world.slice("web", "web-1", &[replica])]);
         world.settles(0, 10, &[replica])?;

@@ -18,6 +18,8 @@ use evenkeel_tests::kubernetes::ApiServer;
 use evenkeel_tests::kubernetes::control::ControlPlane;
 use evenkeel_tests::kubernetes::object;
 use evenkeel_tests::kubernetes::object::Condition;
+use evenkeel_tests::load::Load;
+use evenkeel_tests::load::Spoken;
 use evenkeel_tests::pod::Pod;
 use evenkeel_tests::wait;
 use nix::sys::signal::Signal;
@@ -27,6 +29,8 @@ use serde_json::json;
 use crate::world::DEADLINE;
 use crate::world::PORT;
 use crate::world::SHOP;
+use crate::world::goes_on;
+use crate::world::nothing_failed;
 
 /// Where the proxy tells how it is.
 pub(crate) const TELEMETRY: u16 = 15020;
@@ -193,7 +197,7 @@ fn a_pod_waits_for_its_control_plane_where_that_is_configured() -> Result<()> {
 }
 
 #[test]
-fn injected_pods_reach_each_other_and_their_probes_see_the_application() -> Result<()> {
+fn injected_pods_reach_each_other_one_that_ends_costs_no_request_and_probes_see_the_application() -> Result<()> {
     for (family, version) in [(Family::V4, NATIVE), (Family::V6, ORDINARY)] {
         let town = Town::new(family, &json!({}), version)?;
         let (web, client) = (
@@ -204,6 +208,17 @@ fn injected_pods_reach_each_other_and_their_probes_see_the_application() -> Resu
         wait::until(DEADLINE, || town.answer(&client).ok().filter(|name| name == "web-0"))?;
         // A pod that asks its own Service is answered by itself.
         wait::until(DEADLINE, || town.answer(&web).ok().filter(|name| name == "web-0"))?;
+
+        let leaving = town.start(&town.created("web-1")?)?;
+        town.expose(&[("web-0", &web), ("web-1", &leaving)]);
+        wait::until(DEADLINE, || town.answer(&client).ok().filter(|name| name == "web-1"))?;
+        let load = Load::start(client.pod(), SocketAddr::new(family.vip(10), PORT), Spoken::Http1, 100)?;
+        goes_on(&load)?;
+        // Nobody waits until all have heard of it.
+        town.expose(&[("web-0", &web)]);
+        leaving.end(DEADLINE)?;
+        goes_on(&load)?;
+        nothing_failed(vec![load])?;
 
         for probe in [Probe::Readiness, Probe::Liveness] {
             wait::until(DEADLINE, || web.probe("app", probe).ok().filter(|&green| green))?;
@@ -216,7 +231,6 @@ fn injected_pods_reach_each_other_and_their_probes_see_the_application() -> Resu
             web.probe("evenkeel-proxy", Probe::Readiness)?,
             "the proxy itself is well"
         );
-        client.end(DEADLINE)?;
     }
     Ok(())
 }

@@ -128,6 +128,31 @@ fn objects_that_cannot_be_read_are_told_of_and_the_others_are_served() -> Result
 }
 
 #[test]
+fn a_running_pod_and_a_slice_that_are_wrong_are_told_of_and_the_others_are_served() -> Result<()> {
+    let world = World::with_clients(Family::V4, 1)?;
+    world.settles(0, 10, &[0, 1, 2])?;
+    let loads = world.loads()?;
+    let mut pod = object::pod(SHOP, "odd", "odd", &[world.replicas[0].http(world.family).ip()]);
+    pod["metadata"]["annotations"] = json!({"evenkeel.io/protocol": "8080=htp"});
+    let mut slice = world.slice("web", "web-names", &[]);
+    slice["addressType"] = json!("FQDN");
+    slice["endpoints"] = json!([{"addresses": ["web.example.com"], "conditions": {"ready": true}}]);
+    world.api.put([pod, slice]);
+    for (kind, name, part) in [("Pod", "odd", "htp"), ("EndpointSlice", "web-names", "FQDN")] {
+        let note = told(&world, kind, name)?;
+        ensure!(note.contains(part), "{note}");
+        let found = is_on_the_page(&world, kind, name, "Invalid")?;
+        ensure!(found["message"] == note, "{found}");
+        counted(&world, kind)?;
+    }
+    // The Service of that slice goes on with its others.
+    world.api.put([world.slice("web", "web-1", &[1])]);
+    world.settles(0, 10, &[1])?;
+    others_go_on(&world)?;
+    nothing_failed(loads)
+}
+
+#[test]
 fn a_policy_that_cannot_be_kept_is_told_of_in_its_status() -> Result<()> {
     let world = World::with_clients(Family::V4, 1)?;
     world.settles(0, 10, &[0, 1, 2])?;

@@ -75,10 +75,11 @@ impl Stage {
         })
     }
 
-    fn patches(&self, route: &str) -> usize {
-        let requests = self.api.requests();
-        let of = requests.iter().filter(|request| request.verb == "patch");
-        of.filter(|request| request.name.as_deref() == Some(route)).count()
+    /// What was sent.
+    fn patches(&self, route: &str) -> Vec<Value> {
+        let requests = self.api.requests().into_iter();
+        let of = requests.filter(|request| request.verb == "patch" && request.name.as_deref() == Some(route));
+        of.map(|request| request.body).collect()
     }
 }
 
@@ -141,14 +142,14 @@ fn nothing_is_written_that_is_there_already() -> Result<()> {
     let pod = stage.cluster.pod("control-1")?;
     let first = stage.start(&pod, "control-1")?;
     let told = stage.accepted("first", "Accepted")?;
-    assert_eq!(stage.patches("first"), 1);
+    assert_eq!(stage.patches("first").len(), 1);
     first.signal(Signal::SIGKILL)?;
     first.wait(DEADLINE)?;
     // The same pod begins anew: it leads at once, and looks at everything.
     let _again = stage.start(&pod, "control-1")?;
     stage.api.put([route("second")]);
     stage.accepted("second", "Accepted")?;
-    assert_eq!(stage.patches("first"), 1);
+    assert_eq!(stage.patches("first").len(), 1);
     assert_eq!(stage.api.find(ROUTE, "shop", "first"), Some(told));
     Ok(())
 }
@@ -171,15 +172,19 @@ fn a_write_that_fails_is_tried_again_and_holds_nobody_up() -> Result<()> {
         "spec.retryBudget: is not supported yet"
     );
     assert_eq!(ancestor["ancestorRef"]["name"], "web");
-    let tried = wait::until(DEADLINE, || Some(stage.patches("first")).filter(|count| *count >= 2));
+    let tried = wait::until(DEADLINE, || {
+        Some(stage.patches("first").len()).filter(|count| *count >= 2)
+    });
     tried.context("a conflict is tried again at once")?;
-    assert_eq!(
-        stage
-            .api
-            .find(ROUTE, "shop", "first")
-            .map(|route| route["status"].clone()),
-        Some(Value::Null)
-    );
+    let first = stage.api.find(ROUTE, "shop", "first").context("it is there")?;
+    assert_eq!(first["status"], Value::Null);
+    // What others write between our look and our write is a conflict, too: each write says what it has seen.
+    for patch in stage.patches("first") {
+        assert_eq!(
+            patch["metadata"]["resourceVersion"],
+            first["metadata"]["resourceVersion"]
+        );
+    }
     stage.api.allow();
     stage.accepted("first", "Accepted")?;
     Ok(())
