@@ -55,7 +55,8 @@ fn grpcs_own_clients_find_a_service_by_name_and_balance_its_calls() -> Result<()
         ensure!(called.code == "OK", "{called:?}");
         let served = served(&replicas, &before, |counts| counts.grpc)?;
         ensure!(served.iter().sum::<u64>() == CALLS, "{served:?}");
-        ensure!(served.iter().all(|count| (8..=12).contains(count)), "{served:?}");
+        // It takes turns among what is connected, and who is connected first may have the first calls alone.
+        ensure!(served.iter().all(|&count| count >= CALLS / 6), "{served:?}");
     }
 
     // The listener of a proxy is one that it knows, and not one that it can use.
