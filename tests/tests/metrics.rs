@@ -370,9 +370,20 @@ fn a_collector_that_is_gone_or_slow_costs_pushes_and_no_request() -> Result<()> 
         let before = pushes(&mesh.metrics()?);
         mesh.wait_for_metrics(DEADLINE, |page| pushes(page) > before)
     };
-    wait_for("failed")?;
+    let before = wait_for("failed")?;
     mesh.proxy()
         .wait_for_line("the collector does not take metrics", DEADLINE)?;
+    // Of two pushes one began after that: all its points are lost, also those of messages that were not sent.
+    let points = before.samples().iter();
+    let points = points
+        .filter(|sample| sample.name.starts_with("evenkeel_endpoint_"))
+        .count() as f64;
+    let of = |page: &Metrics, name: &str, label| page.value(&format!("evenkeel_metrics_{name}_total"), &[label]);
+    let failed = |page: &Metrics| of(page, "pushes", ("result", "failed"));
+    let lost = |page: &Metrics| of(page, "points_dropped", ("reason", "export_failed"));
+    mesh.wait_for_metrics(DEADLINE, |page| failed(page) > failed(&before) + 1.5)?;
+    let lost = lost(&mesh.metrics()?) - lost(&before);
+    ensure!(lost >= points && points > 6_000.0, "{lost} of {points}");
     let collector = Collector::start(&pod, at)?;
     wait_for("accepted")?;
     mesh.proxy()

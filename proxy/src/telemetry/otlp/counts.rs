@@ -24,7 +24,7 @@ impl Counts {
         self.overflowed.load(Ordering::Relaxed)
     }
 
-    /// Those in a message that the collector did not take.
+    /// Those in a message that the collector did not take, or that nobody could send it.
     pub fn failed(&self) -> u64 {
         self.failed.load(Ordering::Relaxed)
     }
@@ -48,6 +48,11 @@ impl Counts {
     pub(in crate::telemetry) fn send(&self, things: u64, outcome: &Result<(), String>) {
         let counter = if outcome.is_ok() { &self.exported } else { &self.failed };
         counter.fetch_add(things, Ordering::Relaxed);
+    }
+
+    /// So many were in a message that was not even sent.
+    pub(in crate::telemetry) fn lose(&self, things: u64) {
+        self.failed.fetch_add(things, Ordering::Relaxed);
     }
 
     /// There was no room for one.

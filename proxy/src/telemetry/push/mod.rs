@@ -127,15 +127,19 @@ impl Pusher {
     /// Says whether the collector has taken all of it; the sender has told why not.
     async fn push(&mut self, write: Write) -> bool {
         let (sender, mut messages) = mpsc::channel(1);
-        let points = Points::new(sender, self.resource.clone(), self.started);
+        let points = Points::new(sender, self.resource.clone(), self.started, Arc::clone(&self.pushes));
         let writing = tokio::task::spawn_blocking(move || write(points));
         let mut whole = true;
         while let Some(Message { points, bytes }) = messages.recv().await {
             let sent = self.sender.send(bytes).await;
             self.pushes.points.deliver(points, &sent);
             whole &= matches!(&sent, Sent::Taken(rejected) if rejected.things == 0);
-            // It may want the others, unless it is away.
+            // It may want the others, unless it is away: then no more are written, and what is lost with them is counted.
             if let Sent::Away(_) = sent {
+                messages.close();
+                while let Some(Message { points, .. }) = messages.recv().await {
+                    self.pushes.points.lose(points);
+                }
                 break;
             }
             // A large mesh is many messages, and others wait for this thread.

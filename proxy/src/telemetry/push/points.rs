@@ -4,6 +4,7 @@
 //! catalogue, so that a push and a scrape say the same.
 
 use std::mem;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 use std::time::SystemTime;
@@ -21,6 +22,7 @@ use crate::telemetry::histogram::BOUNDS;
 use crate::telemetry::histogram::Durations;
 use crate::telemetry::otlp::SCOPE;
 use crate::telemetry::otlp::wire;
+use crate::telemetry::push::Pushes;
 
 /// Of a message. Collectors take 4 MiB.
 const BATCH: usize = 256 * 1024;
@@ -42,6 +44,8 @@ pub(super) struct Message {
 #[derive(Debug)]
 pub struct Points {
     messages: mpsc::Sender<Message>,
+    /// What nobody takes is counted here.
+    pushes: Arc<Pushes>,
     /// Who we are, as a message.
     resource: Vec<u8>,
     family: &'static Metric,
@@ -56,9 +60,15 @@ pub struct Points {
 }
 
 impl Points {
-    pub(super) fn new(messages: mpsc::Sender<Message>, resource: Vec<u8>, started: SystemTime) -> Self {
+    pub(super) fn new(
+        messages: mpsc::Sender<Message>,
+        resource: Vec<u8>,
+        started: SystemTime,
+        pushes: Arc<Pushes>,
+    ) -> Self {
         Self {
             messages,
+            pushes,
             resource,
             family: catalogue::BUILD_INFO,
             samples: Vec::new(),
@@ -158,8 +168,12 @@ impl Points {
     /// `ExportMetricsServiceRequest`.
     fn send(&mut self) {
         let (metrics, points) = (mem::take(&mut self.metrics), mem::take(&mut self.count));
+        if metrics.is_empty() {
+            return;
+        }
         // Nobody takes the rest of a push that has failed.
-        if metrics.is_empty() || self.messages.is_closed() {
+        if self.messages.is_closed() {
+            self.pushes.points.lose(points);
             return;
         }
         let mut scope = Vec::new();
@@ -174,7 +188,9 @@ impl Points {
         let mut bytes = Vec::with_capacity(all.len() + 8);
         wire::bytes(1, &all, &mut bytes);
         // It fails where the push has failed meanwhile.
-        let _ = self.messages.blocking_send(Message { points, bytes });
+        if self.messages.blocking_send(Message { points, bytes }).is_err() {
+            self.pushes.points.lose(points);
+        }
         thread::sleep(PAUSE);
     }
 }
