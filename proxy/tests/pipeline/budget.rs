@@ -79,6 +79,14 @@ fn streams_that_are_refused_for_ever_are_tried_again_ten_times_a_second() {
             let (retries, forbidden) = (counted(&bench, "retries"), counted(&bench, "retries_forbidden"));
             assert!((10..=earned(began)).contains(&retries), "{client:?}: {retries}");
             assert_eq!(streams.get(), 40 + retries, "{client:?}");
+            // As it stood when the process began, for it is earned again as time goes by.
+            let (cluster, _, _) = &bench.registry.all()[0];
+            let stand = bench
+                .registry
+                .budget_if_known(cluster)
+                .unwrap()
+                .stand(0, Duration::ZERO);
+            assert_eq!((stand.used, stand.left), (0, 0), "{client:?}");
             // A request is given up after two retries, or because the next is forbidden.
             assert!((40 - retries / 2..40).contains(&forbidden), "{client:?}: {forbidden}");
         }

@@ -4,15 +4,34 @@ use crate::support::Bench;
 use crate::support::ask::Answer;
 use crate::support::ask::Content;
 use crate::support::ask::Version;
+use crate::support::document_of;
 use crate::support::over_both_families;
 use crate::support::server::Server;
 use crate::support::settle;
+use crate::support::silent;
 use crate::support::wire::Wire;
 use evenkeel_proxy::lifecycle::Phase;
+use evenkeel_proxy::telemetry;
+use http::Request;
+use std::rc::Rc;
+use std::sync::Arc;
+use tokio::task::JoinHandle;
+use tokio::task::spawn_local;
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const POST: &str = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi";
+
+/// How many requests wait for a connection of this version, as the metrics have it.
+fn waiting(bench: &Bench, version: Version) -> f64 {
+    let page = telemetry::render(&[Arc::clone(&bench.context.book)], [], telemetry::Form::Prometheus);
+    let series = match version {
+        Version::One => "evenkeel_pool_waiting_requests{protocol=\"http1\"} ",
+        Version::Two => "evenkeel_pool_waiting_requests{protocol=\"http2\"} ",
+    };
+    let value = page.lines().find_map(|line| line.strip_prefix(series));
+    value.unwrap_or_else(|| panic!("{page}")).parse().unwrap()
+}
 
 /// A server that shows its own name.
 async fn named(name: &'static str) -> Server {
@@ -140,6 +159,33 @@ fn a_draining_proxy_says_goodbye_with_its_next_answer() {
             let answer = client.message().await;
             assert_eq!((answer.text(), answer.field("connection")), ("ok", Some("close")));
             assert!(client.rest().await.unwrap().is_empty());
+        }
+    });
+}
+
+#[test]
+fn requests_that_wait_for_a_connection_are_counted_while_they_do() {
+    over_both_families(async || {
+        for version in [Version::One, Version::Two] {
+            let vanished = silent().await;
+            let text = document_of(version.protocol(), [vanished.address]) + "limits: {connect_timeout: 300ms}\n";
+            let bench = Rc::new(Bench::new(&text));
+            let ask = || {
+                let bench = Rc::clone(&bench);
+                let get = Request::get("http://web.test/").body(Content::default()).unwrap();
+                spawn_local(async move { bench.ask(version, get).await.status() })
+            };
+            let asked = [ask(), ask()];
+            let mut most = 0.0_f64;
+            while !asked.iter().all(JoinHandle::is_finished) {
+                most = most.max(waiting(&bench, version));
+                tokio::task::yield_now().await;
+            }
+            assert!((most - 2.0).abs() < 0.5, "{version:?}: {most}");
+            for asked in asked {
+                assert_eq!(asked.await.unwrap(), 503, "{version:?}");
+            }
+            assert!(waiting(&bench, version) < 0.5, "{version:?}");
         }
     });
 }

@@ -219,6 +219,64 @@ fn two_listen_at_once_and_each_is_told_what_it_asked_for() {
     });
 }
 
+/// A `ClientHello` that asks for this name.
+fn hello(name: &str) -> Vec<u8> {
+    let sized = |width: usize, content: &[u8]| [&content.len().to_be_bytes()[8 - width..], content].concat();
+    let list = sized(2, &[&[0][..], &sized(2, name.as_bytes())].concat());
+    let extensions = [&[0, 0][..], &sized(2, &list)].concat();
+    let body = [
+        &[3, 3][..],
+        &[7; 32],
+        &[0],
+        &[0, 2, 0x13, 1],
+        &[1, 0],
+        &sized(2, &extensions),
+    ]
+    .concat();
+    [&[0x16, 3, 1][..], &sized(2, &[&[1][..], &sized(3, &body)].concat())].concat()
+}
+
+#[test]
+fn an_opaque_connection_is_told_by_the_name_that_its_client_asks_for() {
+    over_both_families(async || {
+        let server = Server::echoing().await;
+        let bench = Bench::new(&document("auto", [&server]));
+        let listen = |host: &str| {
+            let request = WatchRequest {
+                host: host.to_owned(),
+                ..WatchRequest::default()
+            };
+            bench.tap.listen(request).unwrap()
+        };
+        let (mut all, mut some, mut one) = (listen(""), listen("*.test"), listen("DB.test"));
+        let mut none = [listen("web.test"), listen("*.db.test")];
+        for bytes in [hello("db.test"), hello("other.test"), b"xxxx".to_vec()] {
+            let mut client = bench.http1().await;
+            client.send(&bytes).await;
+            client.finish().await;
+            assert_eq!(client.rest().await.unwrap(), bytes);
+        }
+        settle().await;
+        for (events, expected) in [
+            (&mut all, &[("tls", "db.test"), ("tls", "other.test"), ("tcp", "")][..]),
+            (&mut some, &[("tls", "db.test"), ("tls", "other.test")]),
+            (&mut one, &[("tls", "db.test")]),
+        ] {
+            for expected in expected {
+                let event = event(events).await;
+                assert_eq!((event.protocol.as_str(), event.server_name.as_str()), *expected);
+                assert_eq!((event.method.as_str(), event.path.as_str(), event.status), ("", "", 0));
+                assert_eq!(event.received_bytes, event.sent_bytes);
+                assert_eq!(event.upstream, server.address.to_string());
+            }
+        }
+        for events in none.iter_mut().chain([&mut some, &mut one]) {
+            let next = std::future::poll_fn(|cx| std::task::Poll::Ready(events.poll(cx))).await;
+            assert!(next.is_pending(), "{next:?}");
+        }
+    });
+}
+
 #[test]
 fn whoever_does_not_listen_fast_enough_loses_events_and_holds_nothing_up() {
     over_both_families(async || {

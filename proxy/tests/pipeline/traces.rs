@@ -8,6 +8,7 @@ use crate::support::ask::Version;
 use crate::support::document;
 use crate::support::over_both_families;
 use crate::support::server::Server;
+use crate::support::settle;
 use evenkeel_control_api::mesh;
 use evenkeel_proxy::telemetry::trace::Tracer;
 use http::HeaderMap;
@@ -184,5 +185,25 @@ fn a_route_may_take_the_context_away() {
                 "{client:?} to {endpoint:?}"
             );
         }
+    });
+}
+
+#[test]
+fn spans_that_nobody_takes_hold_no_request_up() {
+    over_both_families(async || {
+        let server = Server::answering(Version::One, |_| Answer::new(Content::default())).await;
+        let section = "tracing: {collector: \"http://127.0.0.1:9\", sample: 100%}\n";
+        let settings = mesh::load(section).unwrap().settings;
+        // It has the other end of the queue, and takes nothing out of it.
+        let (tracer, _exporter) = Tracer::new(settings.tracing.as_ref().unwrap(), None).unwrap();
+        let bench = Bench::observed(&document("http", [&server]), None, Some(&tracer));
+        let mut client = bench.http1().await;
+        // The queue takes 4,096. Who waited for room in it would wait for ever.
+        for _ in 0..4_096 + 10 {
+            client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+            assert_eq!(client.message().await.status(), 200);
+        }
+        settle().await;
+        assert_eq!(tracer.counts().overflowed(), 10);
     });
 }

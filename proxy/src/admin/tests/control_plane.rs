@@ -44,6 +44,7 @@ const ONE_NODE: &[u8] = &[0, 0, 0, 0, 2, 0x0a, 0];
 /// A control plane, and a client of it that has everything.
 struct Plane {
     address: SocketAddr,
+    views: watch::Sender<Arc<View>>,
     client: Client,
     server: JoinSet<()>,
 }
@@ -65,23 +66,31 @@ impl Plane {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut server = JoinSet::new();
+        let seen = views.clone();
         server.spawn(async move {
-            let serving = Server::new(move |_, _| Ok(views.subscribe()));
+            let serving = Server::new(move |_, _| Ok(seen.subscribe()));
             serving.serve(listener, std::future::pending()).await;
         });
-        let credentials = r#"[{"type": "insecure"}]"#;
-        let text = format!(
-            r#"{{"xds_servers": [{{"server_uri": "{address}", "channel_creds": {credentials}}}], "node": {{"id": "test"}}}}"#
-        );
-        let client = Client::start(Bootstrap::parse(&text).unwrap().0, Options::default());
-        let ready = client.ready().wait_for(|ready| *ready).await.map(|ready| *ready);
-        assert!(ready.unwrap());
+        let client = client_of(address).await;
         Self {
             address,
+            views,
             client,
             server,
         }
     }
+}
+
+/// A client that has everything.
+async fn client_of(address: SocketAddr) -> Client {
+    let credentials = r#"[{"type": "insecure"}]"#;
+    let text = format!(
+        r#"{{"xds_servers": [{{"server_uri": "{address}", "channel_creds": {credentials}}}], "node": {{"id": "test"}}}}"#
+    );
+    let client = Client::start(Bootstrap::parse(&text).unwrap().0, Options::default());
+    let ready = client.ready().wait_for(|ready| *ready).await.map(|ready| *ready);
+    assert!(ready.unwrap());
+    client
 }
 
 #[tokio::test]
@@ -200,6 +209,43 @@ async fn metrics_tell_a_refusal_and_a_control_plane_that_has_gone() {
         source.starts_with(&format!("from {server}, NOT CONNECTED; {server} ")),
         "{source}"
     );
+}
+
+#[tokio::test]
+async fn the_version_of_what_is_in_use_is_the_same_where_that_is() {
+    let plane = Plane::open().await;
+    let other = client_of(plane.address).await;
+    let (house, neighbour) = (
+        House::with(Some(plane.client.status())),
+        House::with(Some(other.status())),
+    );
+    let versions = async |house: &House| {
+        let page = read(&get(house.telemetry, "/metrics").await.body);
+        let of = |kind: Kind| page.value("evenkeel_xds_version", &[("type", kind.label())]);
+        let of = |kind: Kind| of(kind).unwrap().to_bits();
+        Kind::ALL.map(of)
+    };
+    let before = versions(&house).await;
+    assert!(before.iter().all(|version| *version > 0), "{before:?}");
+    assert_eq!(versions(&neighbour).await, before);
+
+    // Another weight of an endpoint, and nothing else.
+    let changed = mesh::translate(&mesh::parse(&MESH.replace("weight: 3", "weight: 5")).unwrap());
+    let mut view = View::clone(&plane.views.borrow());
+    for packed in &changed.assignments {
+        view.set(packed).unwrap();
+    }
+    plane.views.send_replace(Arc::new(view));
+    let told = async {
+        while versions(&house).await == before || versions(&house).await != versions(&neighbour).await {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(30), told).await.is_ok());
+    let after = versions(&house).await;
+    for (kind, (before, after)) in Kind::ALL.iter().zip(before.iter().zip(after)) {
+        assert_eq!(*before != after, *kind == Kind::Assignment, "{kind:?}");
+    }
 }
 
 #[tokio::test]

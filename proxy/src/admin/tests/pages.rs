@@ -5,10 +5,13 @@ use super::House;
 use super::MESH;
 use super::ask;
 use super::get;
+use super::named_cluster;
 use super::send;
 use crate::control::status::Document;
 use crate::control::status::Refusal;
 use crate::snapshot;
+use crate::telemetry::ConnectionRecord;
+use crate::telemetry::Direction;
 use crate::telemetry::tests::read;
 use evenkeel_control_api::mesh;
 use evenkeel_control_api::resource::Catalog;
@@ -141,6 +144,33 @@ async fn stats_are_the_metrics_in_other_words() {
 }
 
 #[tokio::test]
+async fn metrics_tell_how_a_retry_budget_stands() {
+    let house = House::open();
+    let snapshot = house.configure();
+    let endpoint = house.used(&snapshot, "10.244.1.11:8080");
+    let cluster: Arc<str> = named_cluster(&snapshot).into();
+    let budget = house.registry.budget(&cluster);
+    let stand = async || {
+        let page = read(&get(house.telemetry, "/metrics").await.body);
+        let value = |name: &str| page.value(&format!("evenkeel_retry_budget_{name}"), &[("cluster", &cluster)]);
+        (value("used").unwrap(), value("left").unwrap())
+    };
+    for _ in 0..10 {
+        endpoint.load.started();
+    }
+    assert_eq!(stand().await, (0.0, 12.0), "a fifth of ten, and ten that are saved");
+    // Whatever is spent then is not earned again while this test runs.
+    let later = Duration::from_hours(1);
+    let first = budget.permit(10, later).unwrap();
+    assert_eq!(stand().await, (1.0, 11.0));
+    let _second = budget.permit(10, later).unwrap();
+    assert!(budget.permit(10, later).is_some(), "out of what is saved");
+    assert_eq!(stand().await, (2.0, 0.0));
+    drop(first);
+    assert_eq!(stand().await, (1.0, 1.0));
+}
+
+#[tokio::test]
 async fn listeners_say_what_becomes_of_connections() {
     let house = House::open();
     let words = get(house.admin, "/listeners").await.body;
@@ -168,7 +198,19 @@ async fn listeners_say_what_becomes_of_connections() {
 async fn the_runtime_has_every_worker_and_the_memory_is_plausible() {
     let house = House::open();
     house.configure();
+    let accept = |worker: usize, direction| ConnectionRecord::new(Arc::clone(&house.books[worker]), direction);
+    let _open = [
+        accept(0, Direction::Inbound),
+        accept(1, Direction::Outbound),
+        accept(1, Direction::Outbound),
+    ];
+    drop(accept(0, Direction::Outbound));
     let runtime = json(house.admin, "/runtime").await;
+    for (worker, connections) in [(0, [1, 0]), (1, [0, 2])] {
+        let worker = &runtime["workers"][worker];
+        let open = ["inbound_connections", "outbound_connections"].map(|name| worker[name].as_i64().unwrap());
+        assert_eq!(open, connections, "{worker}");
+    }
     assert_eq!(runtime["workers"].as_array().unwrap().len(), 2);
     assert_eq!(runtime["workers"][1]["worker"], 1);
     assert_eq!(
