@@ -114,7 +114,7 @@ impl Page {
             Self::Clusters => "every endpoint with its live state",
             Self::Listeners => "what is listened on, and what becomes of connections by where they were going",
             Self::ConfigDump => "what is in force, where each resource comes from, and why others are refused",
-            Self::Stats => "every counter and gauge; ?filter=TEXT for some of them",
+            Self::Stats => "every series of /metrics by name; ?filter=TEXT for some of them",
             Self::Metrics => "the same for Prometheus",
             Self::Runtime => "the process and its workers",
             Self::Memory => "what memory there is, and what is held in it",

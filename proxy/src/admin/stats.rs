@@ -1,4 +1,4 @@
-//! `/stats`: every counter and gauge by name. It is `/metrics` in other words: there is no second account of anything.
+//! `/stats`: every series by name, those of histograms too. It is `/metrics` in other words: there is no second account of anything.
 
 use super::Door;
 use super::metrics;
