@@ -13,10 +13,12 @@ use crate::support::over_both_families;
 use crate::support::server::Server;
 use crate::support::settle;
 use crate::support::web;
+use crate::traces::hearing;
 use evenkeel_control_api::mesh;
 use evenkeel_control_api::mesh::settings;
 use evenkeel_control_api::mesh::settings::Lines;
 use evenkeel_proxy::telemetry::access_log::AccessLog;
+use evenkeel_proxy::telemetry::trace::Tracer;
 use http::Request;
 use http::StatusCode;
 use serde_json::Value;
@@ -284,5 +286,40 @@ fn a_sample_is_a_share_by_chance() {
         // Outside of these it is once in a hundred million times.
         let lines = logging.lines().await.len();
         assert!((60..=140).contains(&lines), "{lines}");
+    });
+}
+
+#[test]
+fn with_tracing_a_line_has_the_trace_that_the_request_goes_on_with() {
+    over_both_families(async || {
+        for access_log in ["json", "{format: json, template: {trace_id: \"%TRACE_ID%\"}}"] {
+            let (server, heard) = hearing(Version::One).await;
+            let text = format!(
+                "tracing: {{collector: \"http://127.0.0.1:9\", sample: 100%}}\nproxy:\n  access_log: {access_log}\n"
+            );
+            let settings = mesh::load(&text).unwrap().settings;
+            let (tracer, _exporter) = Tracer::new(settings.tracing.as_ref().unwrap(), None).unwrap();
+            let page = Page::default();
+            let log = AccessLog::start(settings.access_log.unwrap(), page.clone()).unwrap();
+            let bench = Bench::observed(&document("http", [&server]), Some(&log), Some(&tracer));
+            let logging = Logging { bench, log, page };
+            let came = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+            // Of one that is malformed nothing is taken over.
+            for traceparent in [came, "00-0af7651916cd43dd8448eb211c80319c-01"] {
+                let ask = Request::get("http://web.test/").header("traceparent", traceparent);
+                logging
+                    .bench
+                    .ask(Version::One, ask.body(Content::default()).unwrap())
+                    .await;
+            }
+            let lines = logging.lines().await;
+            let heads = heard.borrow();
+            let onward = heads.iter().map(|head| &head["traceparent"].to_str().unwrap()[3..35]);
+            let onward: Vec<_> = onward.collect();
+            let told: Vec<_> = lines.iter().map(|line| line["trace_id"].as_str().unwrap()).collect();
+            assert_eq!(told, onward, "{access_log}");
+            assert_eq!(told[0], &came[3..35]);
+            assert_ne!(told[0], told[1]);
+        }
     });
 }

@@ -7,6 +7,7 @@ use evenkeel_tests::clients;
 use evenkeel_tests::cluster::Family;
 use evenkeel_tests::collector::Answers;
 use evenkeel_tests::collector::Record;
+use evenkeel_tests::collector::hex;
 use evenkeel_tests::document::Document;
 use evenkeel_tests::passing;
 use evenkeel_tests::service::Port;
@@ -103,6 +104,7 @@ fn a_request_is_a_record_over_grpc_and_over_http_with_its_trace_and_its_line() -
         if format == "json" {
             let map = served.map().with_context(|| format!("{served:#?}"))?;
             ensure!(map["path"] == "/passed?on=1" && map["status"] == "200", "{map:?}");
+            ensure!(map["trace_id"] == hex(&span.span.trace_id), "{map:?}");
         } else {
             let text = served.text().with_context(|| format!("{served:#?}"))?;
             ensure!(
