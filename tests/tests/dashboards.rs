@@ -37,7 +37,7 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../dashboards")
 }
 
-/// Every query of the dashboard with the panel that it is in; what Grafana puts into it stands there.
+/// Every query of the dashboard with the panel or the variable that it is in; what Grafana puts into it stands there.
 fn queries() -> Result<Vec<(String, String)>> {
     let text = std::fs::read_to_string(folder().join("evenkeel.json"))?;
     let dashboard: Value = serde_json::from_str(&text)?;
@@ -53,6 +53,26 @@ fn queries() -> Result<Vec<(String, String)>> {
         }
     }
     ensure!(queries.len() > 60, "only {} queries were found", queries.len());
+    // What can be chosen at the top: the values that a label of a metric has.
+    let before = queries.len();
+    for variable in dashboard["templating"]["list"].as_array().context("variables")? {
+        if variable["type"] != "query" {
+            continue;
+        }
+        let asked = variable["query"]["query"].as_str().context("a query")?;
+        ensure!(variable["definition"] == asked, "{variable:#}");
+        let values = asked
+            .strip_prefix("label_values(")
+            .and_then(|rest| rest.strip_suffix(')'));
+        let (metric, label) = values
+            .and_then(|values| values.split_once(", "))
+            .context("label_values")?;
+        queries.push((
+            variable["name"].to_string(),
+            format!("count by ({label}) ({metric}{{{label}=~\".+\"}})"),
+        ));
+    }
+    ensure!(queries.len() > before, "nothing can be chosen");
     Ok(queries)
 }
 
@@ -130,9 +150,11 @@ fn every_alert_rings_on_what_it_is_for_and_says_where_to_read_on() -> Result<()>
         let own = cases.matches(&format!("alertname: {alert}\n")).count();
         ensure!(own >= 1, "{alert} has no case in which it rings");
         let row = runbook.strip_prefix("docs/operating.md: ").context("a runbook")?;
+        let named = page.lines().find(|line| line.starts_with(&format!("| `{row}`")));
+        let named = named.with_context(|| format!("{row} is not in docs/operating.md"))?;
         ensure!(
-            page.contains(&format!("| `{row}`")),
-            "{row} is not in docs/operating.md"
+            named.contains(&format!("`{alert}`")),
+            "{alert} is not in the row of {row}"
         );
     }
     Ok(())

@@ -114,6 +114,13 @@ fn the_page_shows_the_numbers_of_a_known_load() -> Result<()> {
             ensure!(found == expected, "{endpoint} {name}: {found}");
         }
     }
+    // One account of all: what the page is told is what the metrics have.
+    let counted = [("direction", "outbound"), ("service", "web:80")];
+    let counted = world.mesh.metrics()?.value("evenkeel_requests_total", &counted);
+    ensure!(
+        (counted - 300.0).abs() < 0.5,
+        "the page says 300, the metrics {counted}"
+    );
     let detected = figure("tr[data-detection=http1]", "connections");
     ensure!(world.browser.evaluate(&detected)? == "1", "one connection of ab");
     world.has_no_complaints()
@@ -144,6 +151,16 @@ fn rates_are_there_while_requests_come_and_are_gone_afterwards() -> Result<()> {
     let (rate, p99) = (figure(&service, "rate"), figure(&service, "p99"));
     let runs = format!("parseFloat(({rate} ?? '0').replaceAll(',', '')) > 1 && {p99}.endsWith('s')");
     world.browser.wait_until(&runs, DEADLINE)?;
+    // Service and endpoints at one look: what is there at another moment proves nothing.
+    let endpoint = format!("{service} tr[data-endpoint=\"{}\"]", world.replicas[1].http(Family::V4));
+    let runs = [&service, &endpoint].map(|of| {
+        let [rate, success, p50, p99] = ["rate", "success", "p50", "p99"].map(|name| figure(of, name));
+        format!(
+            "parseFloat(({rate} ?? '0').replaceAll(',', '')) > 1 && {success} === '100 %' \
+             && {p50}.endsWith('s') && {p99}.endsWith('s')"
+        )
+    });
+    world.browser.wait_until(&runs.join(" && "), DEADLINE)?;
     world.browser.wait_until("document.title.includes('req/s')", DEADLINE)?;
     load.kill();
     world

@@ -195,7 +195,7 @@ fn series_say_who_answers_by_workload_and_zone() -> Result<()> {
     let web = Service::new("web", family.vip(10)).with(balanced(Port::http(80, &replicas, family)));
     let banner = Service::new("banner", family.vip(11)).with(balanced(Port::banner(9000, &replicas, family)));
     let document = Document::of(&[&web, &banner])
-        .with("proxy: {metrics: {labels: [source_workload, destination_workload, destination_zone], workload: shop, zone: a}}");
+        .with("proxy: {metrics: {labels: [source_workload, source_zone, destination_workload, destination_zone], workload: shop, zone: a}}");
     let client = cluster.pod("client")?;
     let mesh = client.mesh(&document)?;
     ensure!(clients::ab(&client, web.at(80), 40)?.failed == 0);
@@ -204,6 +204,7 @@ fn series_say_who_answers_by_workload_and_zone() -> Result<()> {
     let of = |page: &Metrics, name: &str, [workload, zone]: [&str; 2]| {
         let labels = [
             ("source_workload", "shop"),
+            ("source_zone", "a"),
             ("destination_workload", workload),
             ("destination_zone", zone),
         ];
@@ -224,6 +225,23 @@ fn series_say_who_answers_by_workload_and_zone() -> Result<()> {
     let expected: Vec<_> = all.clone().map(|place| (place, [20, 20, 3, 3, 0])).collect();
     let said = mesh.wait_for_metrics(DEADLINE, |page| seen(page) == expected);
     said.with_context(|| format!("{:?}", mesh.metrics().map(|page| seen(&page))))?;
+
+    // Of what comes in it is the other way round: who answers is known, and nobody knows who asks.
+    let section = "proxy: {metrics: {labels: [source_workload, source_zone, destination_workload, destination_zone], workload: v1, zone: b}}";
+    let answering = replicas[1].pod().mesh(&Document::of(&[]).with(section))?;
+    ensure!(clients::ab(&client, replicas[1].http(family), 10)?.failed == 0);
+    let inbound = [
+        ("direction", "inbound"),
+        ("source_workload", "unknown"),
+        ("source_zone", "unknown"),
+        ("destination_workload", "v1"),
+        ("destination_zone", "b"),
+    ];
+    answering.wait_for_metrics(DEADLINE, |page| {
+        let counted = page.value("evenkeel_requests_total", &inbound);
+        let all = page.value("evenkeel_requests_total", &[("direction", "inbound")]);
+        counted > 9.5 && (counted - all).abs() < 0.5
+    })?;
     Ok(())
 }
 
