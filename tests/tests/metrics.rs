@@ -145,7 +145,9 @@ fn series_say_what_is_configured_are_bounded_and_go_when_nobody_uses_them() -> R
     ensure!(mesh.metrics()?.value("evenkeel_metrics_others_total", &[]) > 0.5);
     let said = mesh.proxy().said();
     ensure!(
-        said.matches("more services than proxy.metrics.services").count() == 1,
+        said.matches("more services and destinations than proxy.metrics.services")
+            .count()
+            == 1,
         "{said}"
     );
 
