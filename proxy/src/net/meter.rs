@@ -14,7 +14,7 @@
 //! The clock is asked only when the allowance is used up.
 //!
 //! Of a client's connection the frames that we send are looked at as well: the crate refuses streams by itself, and tells nobody
-//! ([`rejected`]).
+//! (`meter/rejected.rs`).
 
 mod rejected;
 

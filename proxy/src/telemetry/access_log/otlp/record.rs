@@ -1,6 +1,6 @@
 //! What has ended as a record of OpenTelemetry, but for its body: <https://opentelemetry.io/docs/specs/semconv/>, version 1.42.
 //!
-//! To add an attribute: its line in [`attributes`], and its row in `docs/access-log.md`.
+//! To add an attribute: its line in `attributes`, and its row in `docs/access-log.md`.
 
 use super::super::entry::Asked;
 use super::super::entry::Entry;
