@@ -30,7 +30,7 @@ const START: Duration = Duration::from_secs(20);
 /// Longer than gRPC waits until it believes that a name does not exist (15 s).
 const PATIENCE: &str = "25";
 /// Round robin shares thirty calls by tens.
-const CALLS: u64 = 30;
+const CALLS: u64 = 300;
 const METHOD: &str = "/evenkeel.test.Echo/Unary";
 
 /// What became of a call.
@@ -55,8 +55,8 @@ fn grpcs_own_clients_find_a_service_by_name_and_balance_its_calls() -> Result<()
         ensure!(called.code == "OK", "{called:?}");
         let served = served(&replicas, &before, |counts| counts.grpc)?;
         ensure!(served.iter().sum::<u64>() == CALLS, "{served:?}");
-        // It takes turns among what is connected, and who is connected first may have the first calls alone.
-        ensure!(served.iter().all(|&count| count >= CALLS / 6), "{served:?}");
+        // It takes turns among what is connected: who is connected first may have the first calls alone, on a busy machine a few.
+        ensure!(served.iter().all(|count| (80..=120).contains(count)), "{served:?}");
     }
 
     // The listener of a proxy is one that it knows, and not one that it can use.
