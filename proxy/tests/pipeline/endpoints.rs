@@ -139,8 +139,8 @@ fn an_endpoint_that_says_nothing_or_nonsense_is_a_502() {
             let server = server.await;
             let bench = Bench::before("http", &server);
             let mut client = bench.http1().await;
-            for _ in 0..2 {
-                client.send(POST).await;
+            for request in [POST, GET] {
+                client.send(request).await;
                 let answer = client.message().await;
                 assert_eq!(
                     (answer.status(), answer.field("x-evenkeel-reason")),
@@ -152,6 +152,7 @@ fn an_endpoint_that_says_nothing_or_nonsense_is_a_502() {
                 (answer.status().as_u16(), &answer.headers()["x-evenkeel-reason"]),
                 (502, &reason.parse().unwrap())
             );
+            assert_eq!(server.accepted(), 3, "on a new connection even GET is sent once");
         }
     });
 }
