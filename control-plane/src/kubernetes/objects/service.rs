@@ -85,8 +85,8 @@ pub(crate) fn keep(service: v1::Service, faults: &mut Vec<String>) -> Object {
     let seconds = config.and_then(|config| config.timeout_seconds);
     if let Some(seconds) = seconds.filter(|seconds| affinity && *seconds != AFFINITY_SECONDS) {
         faults.push(format!(
-            "spec.sessionAffinityConfig.clientIP.timeoutSeconds: {seconds} has no effect: a client stays with its endpoint \
-             for as long as that is there"
+            "spec.sessionAffinityConfig.clientIP.timeoutSeconds: {seconds} has no effect: a client keeps its endpoint \
+             without end, until that goes, or one that comes takes the client over"
         ));
     }
     if spec.traffic_distribution.as_deref() == Some("PreferSameNode") {

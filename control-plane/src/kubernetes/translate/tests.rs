@@ -385,9 +385,18 @@ fn hints_hold_where_every_endpoint_has_them() {
     assert_eq!(endpoints(&served.everywhere, 0), ["10.1.0.1:8080", "10.1.0.2:8080"]);
     assert_eq!(endpoints(&served.zones["a"], 0), ["10.1.0.1:8080", "10.1.0.2:8080"]);
     assert_eq!(endpoints(&served.zones["b"], 0), ["10.1.0.2:8080"]);
-    let one = json!([hinted("10.1.0.1", &["a"]), ready("10.1.0.2")]);
-    let cluster = Cluster::default().service(vip()).slice("web-a", "IPv4", port(), one);
-    assert!(cluster.served().unwrap().zones.is_empty());
+    let of_nodes = |address: &str| json!({"addresses": [address], "hints": {"forNodes": [{"name": "node-a"}]}});
+    for unhinted in [
+        json!([hinted("10.1.0.1", &["a"]), ready("10.1.0.2")]),
+        json!([hinted("10.1.0.1", &["a"]), of_nodes("10.1.0.2")]),
+        json!([of_nodes("10.1.0.1"), of_nodes("10.1.0.2")]),
+    ] {
+        let cluster = Cluster::default()
+            .service(vip())
+            .slice("web-a", "IPv4", port(), unhinted);
+        assert_eq!(addresses(&cluster), ["10.1.0.1:8080", "10.1.0.2:8080"]);
+        assert!(cluster.served().unwrap().zones.is_empty());
+    }
 }
 
 #[test]
