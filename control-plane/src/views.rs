@@ -37,6 +37,17 @@ pub struct Served {
     pub everywhere: Service,
     /// From these: the same service with fewer endpoints, and of the same names.
     pub zones: BTreeMap<Arc<str>, Service>,
+    /// Before whom it gets an address that both want.
+    pub rank: Rank,
+}
+
+/// Who gets an address that several services want.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rank {
+    /// A document or a cluster declares it.
+    Declared,
+    /// It was named besides those.
+    Beside,
 }
 
 /// What has changed in a source.
@@ -114,6 +125,7 @@ impl From<Service> for Served {
         Self {
             everywhere,
             zones: BTreeMap::new(),
+            rank: Rank::Declared,
         }
     }
 }
@@ -214,14 +226,14 @@ impl InForce {
         let mut fresh = BTreeMap::new();
         for (name, served) in services {
             if let Some(held) = self.services.remove(&name) {
-                self.claims.release(&held.served.everywhere, &held.names);
+                self.claims.release(&held.served, &held.names);
                 left.extend(held.names);
             }
             if let Some(served) = served {
                 let messages = translate_service(&served.everywhere, USUAL);
                 let names_for_grpc = names_for_grpc(&served.everywhere).map(|name| (Kind::Listener, name.into()));
                 let names = packed(&messages).map(name_of).chain(names_for_grpc).collect();
-                self.claims.claim(&served.everywhere, &names);
+                self.claims.claim(&served, &names);
                 fresh.insert(Arc::clone(&name), messages);
                 self.services.insert(name, Held { served, names });
             }

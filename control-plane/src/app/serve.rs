@@ -35,14 +35,9 @@ pub(crate) fn serve(options: &Serve) -> Result<(), String> {
 
 async fn run(options: &Serve) -> Result<(), String> {
     let views = Arc::new(Views::default());
-    let file = MeshFile::open(&options.mesh, &views).map_err(|refused| refused.to_string())?;
+    let mut file = MeshFile::open(&options.mesh, &views).map_err(|refused| refused.to_string())?;
     let names = Dns::new(options.names.clone())?;
-    for vip in names.vips() {
-        if let Some(service) = file.service_at(vip) {
-            let mesh = options.mesh.display();
-            return Err(format!("--dns: {vip} is an address of the service {service} in {mesh}"));
-        }
-    }
+    file.beside(names.vips())?;
     let (xds, listen) = bind(Listen::At(options.listen)).await?;
     let (pages, telemetry) = bind(Listen::At(options.telemetry)).await?;
     let mut signals = Signals::listen()?;
@@ -88,24 +83,28 @@ mod tests {
 
     #[test]
     fn an_address_of_the_document_is_not_for_a_name() {
-        let mesh = std::env::temp_dir().join(format!("evenkeel-names-{}.yaml", std::process::id()));
-        std::fs::write(
-            &mesh,
-            "services: [{name: db, vips: [10.0.0.1], ports: [{port: 5432, endpoints: []}]}]",
-        )
-        .unwrap();
-        let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
-        let refused = serve(&Serve {
-            mesh: mesh.clone(),
-            names: vec!["10.0.0.1:5432=db.example.com:5432".parse().unwrap()],
-            listen: loopback,
-            telemetry: loopback,
-        });
-        std::fs::remove_file(&mesh).unwrap();
-        let refused = refused.unwrap_err();
-        assert!(
-            refused.starts_with("--dns: 10.0.0.1:5432 is an address of the service db in "),
-            "{refused}"
-        );
+        for (number, service) in [
+            "{name: db, vips: [10.0.0.1], ports: [{port: 5432, endpoints: []}]}",
+            "{name: db, ports: [{port: 1, endpoints: [{address: \"10.0.0.1:5432\"}]}]}",
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let mesh = std::env::temp_dir().join(format!("evenkeel-names-{}-{number}.yaml", std::process::id()));
+            std::fs::write(&mesh, format!("services: [{service}]")).unwrap();
+            let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+            let refused = serve(&Serve {
+                mesh: mesh.clone(),
+                names: vec!["10.0.0.1:5432=db.example.com:5432".parse().unwrap()],
+                listen: loopback,
+                telemetry: loopback,
+            });
+            std::fs::remove_file(&mesh).unwrap();
+            let refused = refused.unwrap_err();
+            assert!(
+                refused.starts_with("--dns: 10.0.0.1:5432 is an address of the service db in "),
+                "{refused}"
+            );
+        }
     }
 }

@@ -14,7 +14,7 @@ use super::key::Key;
 use super::objects::{EndpointSlice, Reach, Service, ServicePort};
 use super::verdict::{Place, Verdict};
 use super::world::World;
-use crate::views::Served;
+use crate::views::{Rank, Served};
 use endpoints::Candidates;
 use evenkeel_control_api::mesh::model::{self, Affinity, Apart, Endpoint, Endpoints, NamedEndpoint};
 use std::collections::BTreeMap;
@@ -91,6 +91,7 @@ pub fn service(world: &World, key: &Key, cluster_domain: &str) -> (Option<Served
     let served = Served {
         zones: zones.collect(),
         everywhere,
+        rank: Rank::Declared,
     };
     (Some(served), found)
 }

@@ -1,10 +1,11 @@
 //! Names that are resolved again and again: for services that are outside of every cluster and in no document.
 //!
 //! Each name is a service whose endpoints are the addresses that it has at the moment. What cannot be resolved any more stays as it
-//! was. The service is called `HOST@VIP`: a host may stand behind several addresses, and no document has such a name.
+//! was. The service is called `HOST@VIP`: a host may stand behind several addresses, and no document has such a name. An address that
+//! the document has is the document's.
 
 use super::EndpointSource;
-use crate::views::{Changes, Views};
+use crate::views::{Changes, Rank, Served, Views};
 use evenkeel_control_api::mesh::model::{Endpoint, Endpoints, Service, ServicePort};
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
@@ -139,8 +140,13 @@ impl EndpointSource for Dns {
                 tracing::info!(host = name.host, ?addresses, "a name has other addresses");
                 known[index] = Some(addresses);
                 let service = self.service(name, &known);
+                let key = service.name.as_str().into();
+                let served = Served {
+                    rank: Rank::Beside,
+                    ..service.into()
+                };
                 views.apply(Changes {
-                    services: BTreeMap::from([(service.name.as_str().into(), Some(service.into()))]),
+                    services: BTreeMap::from([(key, Some(served))]),
                     pod: None,
                     since,
                 });

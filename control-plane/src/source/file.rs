@@ -21,6 +21,8 @@ pub struct MeshFile {
     file: Document,
     services: BTreeMap<Arc<str>, Service>,
     pod: Pod,
+    /// The addresses of names besides it, each with the service that has taken it.
+    beside: BTreeMap<SocketAddr, Option<Arc<str>>>,
     reads: Reads,
 }
 
@@ -47,6 +49,7 @@ impl MeshFile {
             file,
             services: BTreeMap::new(),
             pod: pod.clone(),
+            beside: BTreeMap::new(),
             reads: Reads::default(),
         };
         views.apply(Changes {
@@ -61,13 +64,61 @@ impl MeshFile {
         self.reads.clone()
     }
 
+    /// Takes note of addresses that somebody else serves. One that a changed document takes is the document's, which is said.
+    ///
+    /// # Errors
+    /// It has one of them already, as a sentence for people.
+    pub fn beside(&mut self, addresses: impl Iterator<Item = SocketAddr>) -> Result<(), String> {
+        for address in addresses {
+            if let Some(service) = self.service_at(address) {
+                let mesh = self.file.path().display();
+                return Err(format!(
+                    "--dns: {address} is an address of the service {service} in {mesh}"
+                ));
+            }
+            self.beside.insert(address, None);
+        }
+        Ok(())
+    }
+
     /// The service that has a port at this address.
-    pub fn service_at(&self, vip: SocketAddr) -> Option<&str> {
-        let has = |service: &&Service| {
-            let mut ports = service.ports.iter();
-            service.vips.contains(&vip.ip()) && ports.any(|port| port.port.get() == vip.port())
+    fn service_at(&self, address: SocketAddr) -> Option<&Arc<str>> {
+        let has = |service: &Service| {
+            service.ports.iter().any(|port| {
+                let mut endpoints = port.endpoints.known().iter();
+                match service.vips.as_slice() {
+                    [] => endpoints.any(|endpoint| endpoint.address == address),
+                    vips => vips.contains(&address.ip()) && port.port.get() == address.port(),
+                }
+            })
         };
-        self.services.values().find(has).map(|service| service.name.as_str())
+        self.services
+            .iter()
+            .find(|(_, service)| has(service))
+            .map(|(name, _)| name)
+    }
+
+    /// Says which addresses have become the document's, and which are no longer.
+    fn say_taken(&mut self) {
+        let mut beside = std::mem::take(&mut self.beside);
+        for (address, before) in &mut beside {
+            let now = self.service_at(*address).cloned();
+            if now == *before {
+                continue;
+            }
+            match &now {
+                Some(service) => tracing::error!(
+                    %address,
+                    %service,
+                    "--dns: the mesh document has taken an address; the name is refused there"
+                ),
+                None => {
+                    tracing::info!(%address, "--dns: the mesh document has given an address up; it is the name's again");
+                }
+            }
+            *before = now;
+        }
+        self.beside = beside;
     }
 
     /// What a document changes.
@@ -101,6 +152,7 @@ impl EndpointSource for MeshFile {
             match checked(&self.file) {
                 Ok(document) => {
                     views.apply(self.changed(document));
+                    self.say_taken();
                     let file = self.file.path().display();
                     tracing::info!(%file, "the mesh document has changed");
                 }

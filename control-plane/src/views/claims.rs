@@ -1,8 +1,7 @@
-//! Whose an address is that two services have: a VIP goes before an endpoint of a headless service, then the service whose
-//! name is first. It is settled for all replicas of a control plane alike, and whoever waits gets it when it is free.
+//! Whose an address is that two services have: whoever is declared goes before whoever is named besides, a VIP before an
+//! endpoint of a headless service, then the service whose name is first. It is settled for all replicas of a control plane alike, and whoever waits gets it when it is free.
 
-use super::Name;
-use evenkeel_control_api::mesh::model::Service;
+use super::{Name, Rank, Served};
 use evenkeel_control_api::resource::Kind;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -14,6 +13,7 @@ pub(super) struct Claims(HashMap<Arc<str>, BTreeSet<Claim>>);
 /// The least one has it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Claim {
+    rank: Rank,
     by: By,
     service: Arc<str>,
 }
@@ -25,15 +25,15 @@ enum By {
 }
 
 impl Claims {
-    pub(super) fn claim(&mut self, service: &Service, names: &BTreeSet<Name>) {
-        let claim = Claim::of(service);
+    pub(super) fn claim(&mut self, served: &Served, names: &BTreeSet<Name>) {
+        let claim = Claim::of(served);
         for (_, name) in names.iter().filter(|(kind, _)| *kind == Kind::Listener) {
             self.0.entry(Arc::clone(name)).or_default().insert(claim.clone());
         }
     }
 
-    pub(super) fn release(&mut self, service: &Service, names: &BTreeSet<Name>) {
-        let claim = Claim::of(service);
+    pub(super) fn release(&mut self, served: &Served, names: &BTreeSet<Name>) {
+        let claim = Claim::of(served);
         for (_, name) in names.iter().filter(|(kind, _)| *kind == Kind::Listener) {
             if let Some(claims) = self.0.get_mut(name) {
                 claims.remove(&claim);
@@ -60,8 +60,10 @@ impl Claims {
 }
 
 impl Claim {
-    fn of(service: &Service) -> Self {
+    fn of(served: &Served) -> Self {
+        let service = &served.everywhere;
         Self {
+            rank: served.rank,
             by: if service.vips.is_empty() { By::Endpoint } else { By::Vip },
             service: service.name.as_str().into(),
         }

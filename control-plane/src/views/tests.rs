@@ -96,6 +96,28 @@ fn an_address_goes_to_whoever_waits_when_it_is_given_up() {
 }
 
 #[test]
+fn what_is_declared_goes_before_what_is_named_besides() {
+    let views = Views::default();
+    let view = views.subscribe(&class(None));
+    let listener = || view.borrow().version(Kind::Listener, "10.0.0.1:80");
+    let mut named = services(&text("a", "10.0.0.1", "10.1.0.1:80"));
+    named
+        .values_mut()
+        .flatten()
+        .for_each(|served| served.rank = Rank::Beside);
+    views.apply(changes(named));
+    let of_the_name = listener();
+    // At the address of an endpoint, which a VIP would go before.
+    let headless = "services: [{name: b, ports: [{port: 80, endpoints: [{address: \"10.0.0.1:80\"}]}]}]\n";
+    for declared in [&text("b", "10.0.0.1", "10.1.0.2:80"), headless] {
+        views.apply(changes(services(declared)));
+        assert_ne!(listener(), of_the_name, "{declared}");
+        views.apply(gone("b"));
+        assert_eq!(listener(), of_the_name);
+    }
+}
+
+#[test]
 fn a_zone_sees_its_own_endpoints_and_shares_the_rest() {
     let views = Views::default();
     let mut all = services(&text("web", "10.0.0.1", "10.1.0.1:80"));

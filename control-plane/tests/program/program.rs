@@ -45,16 +45,14 @@ pub(crate) fn failed(mesh: &Path, arguments: &[&str]) -> (Option<i32>, String) {
 impl Program {
     /// With a mesh document; it is serving then.
     pub(crate) fn serve(mesh: &Path) -> Self {
+        Self::serve_with(mesh, &[])
+    }
+
+    /// The same with these options.
+    pub(crate) fn serve_with(mesh: &Path, arguments: &[&str]) -> Self {
         let mesh = mesh.to_str().unwrap();
-        let mut begun = Self::begin(&mut command(&[
-            "serve",
-            "--mesh",
-            mesh,
-            "--listen",
-            LOOPBACK,
-            "--telemetry",
-            LOOPBACK,
-        ]));
+        let always = ["serve", "--mesh", mesh, "--listen", LOOPBACK, "--telemetry", LOOPBACK];
+        let mut begun = Self::begin(command(&always).args(arguments));
         let serving = begun.lines.find(|line| line.contains("serving")).expect("it starts");
         let (listen, telemetry) = (address(&serving, "listen"), address(&serving, "telemetry"));
         begun.program(listen, telemetry)

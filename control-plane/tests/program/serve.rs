@@ -52,6 +52,36 @@ async fn a_file_is_served_and_so_is_every_good_change_of_it() {
     assert_eq!(program.exit_code().await, Some(0));
 }
 
+#[tokio::test]
+async fn an_address_that_the_document_takes_from_a_name_is_the_documents() {
+    let folder = tempfile::tempdir().unwrap();
+    let mesh = folder.path().join("mesh.yaml");
+    fs::write(&mesh, MESH).unwrap();
+    let mut program = Program::serve_with(&mesh, &["--dns", "10.96.0.40:80=localhost:8080"]);
+    let mut client = Client::connect(program.listen).await;
+    client.subscribe(LISTENER, &["10.96.0.40:80"]);
+    let mut leads_to = async |service: &str| {
+        loop {
+            let answer = client.next().await;
+            if answer.resources.iter().any(|listener| listener.says(service)) {
+                break;
+            }
+        }
+    };
+    leads_to("localhost@10.96.0.40").await;
+    // Whatever the order of their names.
+    for name in ["above", "zebra"] {
+        let taken = MESH.replace("web", name).replace("10.96.0.10", "10.96.0.40");
+        fs::write(&mesh, taken).unwrap();
+        leads_to(name).await;
+        let said = program.log_says("the mesh document has taken an address").await;
+        assert!(said.contains("10.96.0.40:80") && said.contains(name), "{said}");
+        fs::write(&mesh, MESH).unwrap();
+        leads_to("localhost@10.96.0.40").await;
+        program.log_says("it is the name's again").await;
+    }
+}
+
 /// As many as its pages have places.
 const CONNECTIONS: usize = 64;
 
