@@ -115,12 +115,7 @@ mod tests {
     fn fault(message: &str) -> Verdict {
         Verdict {
             uid: "1-2-3".to_owned(),
-            generation: None,
-            about: String::new(),
-            condition: "Accepted",
-            holds: false,
-            reason: "Invalid",
-            message: message.to_owned(),
+            ..Verdict::fault(message)
         }
     }
 

@@ -207,6 +207,22 @@ impl Verdict {
     }
 }
 
+#[cfg(test)]
+impl Verdict {
+    /// Of an object as a whole.
+    pub(super) fn fault(message: &str) -> Self {
+        Self {
+            uid: String::new(),
+            generation: None,
+            about: String::new(),
+            condition: "Accepted",
+            holds: false,
+            reason: "Invalid",
+            message: message.to_owned(),
+        }
+    }
+}
+
 /// Since when this stands, if it does already, in these words or in others.
 fn since(before: &[Posted], verdict: &Verdict) -> Option<SystemTime> {
     let key = |verdict: &Verdict| (verdict.about.clone(), verdict.condition, verdict.holds, verdict.reason);
@@ -230,15 +246,7 @@ mod tests {
     }
 
     fn fault(message: &str) -> Vec<Verdict> {
-        vec![Verdict {
-            uid: String::new(),
-            generation: None,
-            about: String::new(),
-            condition: "Accepted",
-            holds: false,
-            reason: "Invalid",
-            message: message.to_owned(),
-        }]
+        vec![Verdict::fault(message)]
     }
 
     #[test]
@@ -265,11 +273,13 @@ mod tests {
     fn what_is_refused_is_there_with_the_time_since_when_it_is() {
         let board = Board::default();
         let holds = |verdict: Verdict| Verdict { holds: true, ..verdict };
-        let fault = |message: &str| fault(message).remove(0);
-        board.post(place("web", "a"), vec![fault("one"), holds(fault("two"))]);
+        board.post(
+            place("web", "a"),
+            vec![Verdict::fault("one"), holds(Verdict::fault("two"))],
+        );
         let part = Verdict {
             condition: PARTIALLY_INVALID,
-            ..holds(fault("a rule"))
+            ..holds(Verdict::fault("a rule"))
         };
         board.post(place("db", "db"), vec![part]);
         let messages = |refused: &[Refused]| {
@@ -280,7 +290,7 @@ mod tests {
         };
         let first = board.refused();
         assert_eq!(messages(&first), ["a rule", "one"]);
-        board.post(place("web", "a"), vec![fault("in other words")]);
+        board.post(place("web", "a"), fault("in other words"));
         let second = board.refused();
         assert_eq!(messages(&second), ["a rule", "in other words"]);
         assert_eq!(

@@ -24,6 +24,7 @@ use crate::world::DEADLINE;
 use crate::world::PORT;
 use crate::world::SHOP;
 use crate::world::World;
+use crate::world::answered_by;
 use crate::world::nothing_failed;
 
 /// The Service that has both families, and the one that its route leads to.
@@ -87,20 +88,8 @@ fn ask(world: &World, name: &str, at: SocketAddr) -> Answers {
     answers
 }
 
-/// Waits until these answer and nobody else, and nothing fails.
-fn settles(expected: &[&str], mut ask: impl FnMut() -> Result<Answers>) -> Result<()> {
-    let mut last = None;
-    let found = wait::until(DEADLINE, || {
-        let answers = ask().ok()?;
-        let all = answers.failures == 0 && answers.by_replica.keys().eq(expected);
-        last = Some(answers);
-        all.then_some(())
-    });
-    found.with_context(|| format!("{last:?} instead of {expected:?}"))
-}
-
 fn asked(world: &World, name: &str, at: SocketAddr, expected: &[&str]) -> Result<()> {
-    settles(expected, || Ok(ask(world, name, at)))
+    answered_by(expected, || Ok(ask(world, name, at)))
 }
 
 /// What the client's proxy has counted of this Service, by one of its metrics.
@@ -195,7 +184,7 @@ fn a_headless_service_is_its_pods(world: &World) -> Result<()> {
         asked(world, "db.shop.svc.cluster.local", pod.http(family), &[name])?;
         let banner = || clients::banner(&world.clients[0], pod.banner(family), ENOUGH);
         is_counted(|| drop(banner()), connections)?;
-        settles(&[name], banner)?;
+        answered_by(&[name], banner)?;
     }
     // A pod that was made anew has another address, at which it is the Service's as well.
     world.api.put([slice("db", family, &[&first, &third])]);

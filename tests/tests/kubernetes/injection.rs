@@ -101,6 +101,15 @@ impl Town {
         Ok(running)
     }
 
+    /// A pod in front of which the Service `web` is, and another that is answered by it.
+    pub(crate) fn started(&self) -> Result<(Running, Running)> {
+        let web = self.start(&self.created("web-0")?)?;
+        let client = self.start(&self.created("client")?)?;
+        self.expose(&[("web-0", &web)]);
+        wait::until(DEADLINE, || self.answer(&client).ok().filter(|name| name == "web-0"))?;
+        Ok((web, client))
+    }
+
     /// The Service `web` in front of these pods.
     pub(crate) fn expose(&self, pods: &[(&str, &Running)]) {
         let endpoints = pods
@@ -200,12 +209,7 @@ fn a_pod_waits_for_its_control_plane_where_that_is_configured() -> Result<()> {
 fn injected_pods_reach_each_other_one_that_ends_costs_no_request_and_probes_see_the_application() -> Result<()> {
     for (family, version) in [(Family::V4, NATIVE), (Family::V6, ORDINARY)] {
         let town = Town::new(family, &json!({}), version)?;
-        let (web, client) = (
-            town.start(&town.created("web-0")?)?,
-            town.start(&town.created("client")?)?,
-        );
-        town.expose(&[("web-0", &web)]);
-        wait::until(DEADLINE, || town.answer(&client).ok().filter(|name| name == "web-0"))?;
+        let (web, client) = town.started()?;
         // A pod that asks its own Service is answered by itself.
         wait::until(DEADLINE, || town.answer(&web).ok().filter(|name| name == "web-0"))?;
 
@@ -277,12 +281,7 @@ fn only_pods_that_are_to_be_injected_are_changed_and_only_once() -> Result<()> {
 #[test]
 fn a_token_of_another_pod_is_refused_and_costs_no_request() -> Result<()> {
     let town = Town::new(Family::V4, &json!({}), NATIVE)?;
-    let (web, client) = (
-        town.start(&town.created("web-0")?)?,
-        town.start(&town.created("client")?)?,
-    );
-    town.expose(&[("web-0", &web)]);
-    wait::until(DEADLINE, || town.answer(&client).ok())?;
+    let (web, client) = town.started()?;
 
     let own = std::fs::read(client.token_file())?;
     for token in [std::fs::read(web.token_file())?, b"made up".to_vec()] {

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use anyhow::Context;
 use anyhow::Result;
 use anyhow::ensure;
 use evenkeel_tests::answers::Answers;
@@ -22,6 +21,7 @@ use crate::world::DEADLINE;
 use crate::world::PORT;
 use crate::world::SHOP;
 use crate::world::World;
+use crate::world::answered_by;
 use crate::world::nothing_failed;
 
 /// Of the Services that have a route, whose own endpoints are the first replica.
@@ -104,18 +104,6 @@ fn attach(world: &World, kind: (&str, &str, &str), service: &str, spec: &Value) 
         })
     })?;
     Ok(())
-}
-
-/// Waits until these answer and nobody else, and nothing fails.
-fn answered_by(expected: &[&str], mut ask: impl FnMut() -> Result<Answers>) -> Result<()> {
-    let mut last = None;
-    let found = wait::until(DEADLINE, || {
-        let answers = ask().ok()?;
-        let all = answers.failures == 0 && answers.by_replica.keys().eq(expected);
-        last = Some(answers);
-        all.then_some(())
-    });
-    found.with_context(|| format!("{last:?} instead of {expected:?}"))
 }
 
 fn calls_follow_a_grpc_route(world: &World) -> Result<()> {

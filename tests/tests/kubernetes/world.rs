@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use anyhow::Result;
 use anyhow::ensure;
+use evenkeel_tests::answers::Answers;
 use evenkeel_tests::clients;
 use evenkeel_tests::cluster::Cluster;
 use evenkeel_tests::cluster::Family;
@@ -173,6 +174,18 @@ impl World {
         loads.iter().try_for_each(goes_on)?;
         Ok(loads)
     }
+}
+
+/// Waits until these answer and nobody else, and nothing fails.
+pub(crate) fn answered_by(expected: &[&str], mut ask: impl FnMut() -> Result<Answers>) -> Result<()> {
+    let mut last = None;
+    let found = wait::until(DEADLINE, || {
+        let answers = ask().ok()?;
+        let all = answers.failures == 0 && answers.by_replica.keys().eq(expected);
+        last = Some(answers);
+        all.then_some(())
+    });
+    found.with_context(|| format!("{last:?} instead of {expected:?}"))
 }
 
 /// A pod of this name that does nothing by itself.
