@@ -39,8 +39,8 @@ pub struct World {
     attached: HashMap<Key, BTreeSet<(Kind, Key)>>,
     /// By service, the objects that name it.
     naming: HashMap<Key, BTreeSet<(Kind, Key)>>,
-    /// By Pod that is not known yet, the services with an endpoint of it: watches run apart from each other.
-    awaiting: HashMap<Key, BTreeSet<Key>>,
+    /// Pods, each with a slice that has an endpoint of it: watches run apart from each other.
+    placed: BTreeSet<(Key, Key)>,
 }
 
 #[derive(Debug)]
@@ -241,9 +241,8 @@ impl World {
         }
         match kind {
             Kind::Node => touched.endpoints.extend(self.on_node(&key.name)),
-            Kind::Pod if old.is_none() => touched
-                .endpoints
-                .extend(self.awaiting.get(key).into_iter().flatten().cloned()),
+            // Of one that is gone the slices will tell.
+            Kind::Pod if new.is_some() && workload(old) != workload(new) => touched.endpoints.extend(self.of_pod(key)),
             Kind::Service if shape(old) != shape(new) => touched.configuration.extend(self.naming(key)),
             Kind::ReferenceGrant => {
                 let here = self.naming.keys().filter(|service| service.namespace == key.namespace);
@@ -276,6 +275,16 @@ impl World {
             .collect()
     }
 
+    /// The services with an endpoint of this Pod.
+    fn of_pod(&self, pod: &Key) -> impl Iterator<Item = Key> {
+        let placed = self.placed.range((pod.clone(), Key::new("", ""))..);
+        let slices = placed.take_while(move |(placed, _)| placed == pod);
+        slices.filter_map(|(_, slice)| match self.object(Kind::EndpointSlice, slice)? {
+            Object::EndpointSlice(slice) => Some(slice.service.clone()),
+            _ => None,
+        })
+    }
+
     fn index(&mut self, kind: Kind, key: &Key, old: Option<&Object>, new: Option<&Object>) {
         let services = |object: Option<&Object>, of: fn(&Object, &Key) -> Vec<Key>| {
             object.map_or_else(Vec::new, |object| of(object, key))
@@ -293,26 +302,28 @@ impl World {
         for service in services(new, |object, _| object.names()) {
             self.naming.entry(service).or_default().insert(place.clone());
         }
-        self.await_pods(key, old, new);
+        for (pod, slice) in pods(old, key) {
+            self.placed.remove(&(pod, slice));
+        }
+        self.placed.extend(pods(new, key));
     }
+}
 
-    fn await_pods(&mut self, key: &Key, old: Option<&Object>, new: Option<&Object>) {
-        if let Some(Object::EndpointSlice(slice)) = old {
-            for pod in slice.pods() {
-                forget(&mut self.awaiting, &pod, &slice.service);
-            }
-        }
-        match new {
-            Some(Object::EndpointSlice(slice)) => {
-                for pod in slice.pods().filter(|pod| self.pod(pod).is_none()).collect::<Vec<_>>() {
-                    self.awaiting.entry(pod).or_default().insert(slice.service.clone());
-                }
-            }
-            Some(Object::Pod(_)) => {
-                self.awaiting.remove(key);
-            }
-            _ => {}
-        }
+/// The Pods that a slice has endpoints of, each with it.
+fn pods<'a>(object: Option<&'a Object>, key: &'a Key) -> impl Iterator<Item = (Key, Key)> + 'a {
+    let slice = match object {
+        Some(Object::EndpointSlice(slice)) => Some(slice),
+        _ => None,
+    };
+    let pods = slice.into_iter().flat_map(EndpointSlice::pods);
+    pods.map(|pod| (pod, key.clone()))
+}
+
+/// What endpoints of a Pod say of it.
+fn workload(object: Option<&Object>) -> Option<&str> {
+    match object? {
+        Object::Pod(pod) => pod.workload.as_deref(),
+        _ => None,
     }
 }
 

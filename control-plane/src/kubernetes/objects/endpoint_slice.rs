@@ -56,8 +56,11 @@ pub enum Readiness {
 impl EndpointSlice {
     /// The Pods that its endpoints are of.
     pub fn pods(&self) -> impl Iterator<Item = Key> {
-        let pods = self.endpoints.iter().filter_map(|endpoint| endpoint.pod.as_deref());
-        pods.map(|pod| Key::new(&self.service.namespace, pod))
+        let pods = self.endpoints.iter().filter_map(|endpoint| endpoint.pod.as_ref());
+        pods.map(|pod| Key {
+            namespace: Arc::clone(&self.service.namespace),
+            name: Arc::clone(pod),
+        })
     }
 }
 

@@ -187,39 +187,60 @@ fn the_zone_of_a_node_concerns_the_endpoints_that_have_none_of_their_own() {
     assert_eq!(world.apply(other), Touched::default());
 }
 
-#[test]
-fn a_pod_that_is_seen_after_its_slice_touches_its_service_once() {
-    let pod = |workload: &str| {
-        kept(Object::Pod(Pod {
-            uid: "u".into(),
-            node: None,
-            workload: Some(workload.into()),
-            inbound: None,
-        }))
-    };
-    let mut of_pod = slice("web", &["10.1.0.1"]);
-    if let Some(Object::EndpointSlice(slice)) = &mut of_pod.object {
-        slice.endpoints[0].pod = Some("web-0".into());
+/// A slice of this service with an endpoint of this Pod.
+fn slice_of(service: &str, pod: &str) -> Kept {
+    let mut kept = slice(service, &["10.1.0.1"]);
+    if let Some(Object::EndpointSlice(slice)) = &mut kept.object {
+        slice.endpoints[0].pod = Some(pod.into());
     }
+    kept
+}
+
+fn pod(name: &str, workload: &str) -> Event {
+    let pod = Pod {
+        uid: "u".into(),
+        node: None,
+        workload: Some(workload.into()),
+        inbound: None,
+    };
+    Event::Applied(Kind::Pod, key(name), kept(Object::Pod(pod)))
+}
+
+#[test]
+fn a_pod_that_is_seen_after_its_slice_touches_its_service() {
     let mut world = World::default();
-    world.apply(Event::Applied(Kind::EndpointSlice, key("web-a"), of_pod.clone()));
-    assert_eq!(
-        world.apply(Event::Applied(Kind::Pod, key("db-0"), pod("db"))),
-        Touched::default()
-    );
-    let touched = world.apply(Event::Applied(Kind::Pod, key("web-0"), pod("web")));
-    assert_eq!(touched, endpoints_of(&["web"]));
-    world.apply(Event::Gone(Kind::Pod, key("web-0")));
-    assert_eq!(
-        world.apply(Event::Applied(Kind::Pod, key("web-0"), pod("web"))),
-        Touched::default()
-    );
-    world.apply(Event::Gone(Kind::Pod, key("web-0")));
+    let of_pod = Event::Applied(Kind::EndpointSlice, key("web-a"), slice_of("web", "web-0"));
+    world.apply(of_pod.clone());
+    assert_eq!(world.apply(pod("db-0", "db")), Touched::default());
+    assert_eq!(world.apply(pod("web-0", "web")), endpoints_of(&["web"]));
+    assert_eq!(world.apply(pod("web-0", "web")), Touched::default());
+    assert_eq!(world.apply(pod("web-0", "canary")), endpoints_of(&["web"]));
     world.apply(Event::Gone(Kind::EndpointSlice, key("web-a")));
-    world.apply(Event::Applied(Kind::EndpointSlice, key("web-a"), of_pod));
+    world.apply(Event::Gone(Kind::Pod, key("web-0")));
+    assert_eq!(world.apply(pod("web-0", "web")), Touched::default());
+    assert_eq!(world.apply(of_pod), endpoints_of(&["web"]));
+}
+
+#[test]
+fn a_pod_that_goes_and_comes_back_touches_its_service_again() {
+    let mut world = World::default();
+    world.apply(pod("web-0", "web"));
+    world.apply(Event::Applied(
+        Kind::EndpointSlice,
+        key("web-a"),
+        slice_of("web", "web-0"),
+    ));
+    // The endpoint goes with its slice; until then it is as it was.
+    assert_eq!(world.apply(Event::Gone(Kind::Pod, key("web-0"))), Touched::default());
+    assert_eq!(world.apply(pod("web-0", "web")), endpoints_of(&["web"]));
+}
+
+#[test]
+fn a_pod_that_one_slice_of_a_service_does_not_name_any_more_is_still_that_of_another() {
+    let mut world = World::default();
+    for name in ["web-a", "web-b"] {
+        world.apply(Event::Applied(Kind::EndpointSlice, key(name), slice_of("web", "web-0")));
+    }
     world.apply(Event::Gone(Kind::EndpointSlice, key("web-a")));
-    assert_eq!(
-        world.apply(Event::Applied(Kind::Pod, key("web-0"), pod("web"))),
-        Touched::default()
-    );
+    assert_eq!(world.apply(pod("web-0", "web")), endpoints_of(&["web"]));
 }
