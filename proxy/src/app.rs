@@ -17,7 +17,7 @@ use crate::telemetry::access_log::{self, AccessLog};
 use crate::telemetry::log::LogHandle;
 use crate::telemetry::tap::Tap;
 use crate::telemetry::trace::{Exporter, Tracer};
-use crate::telemetry::{Book, Idle, Pusher, Roster, services};
+use crate::telemetry::{self, Book, Idle, Pusher, Retired, Roster, services};
 use crate::upstream::own::Own;
 use crate::upstream::shared::Registry;
 use crate::worker::{Common, Workers, cpu_limit};
@@ -214,6 +214,7 @@ async fn keep_publishing(
     mut status: watch::Receiver<Status>,
     applied: watch::Sender<u64>,
 ) {
+    let mut retired = Retired::default();
     loop {
         let snapshot = status.borrow_and_update().snapshot.clone();
         // A refusal is a change of the status, too, and leaves in force what is.
@@ -221,6 +222,13 @@ async fn keep_publishing(
             if workers.apply(&snapshot).await.is_err() {
                 return;
             }
+            retired.update(workers.books(), |label, service| {
+                let direction = match label {
+                    telemetry::Direction::Inbound => Direction::Inbound,
+                    telemetry::Direction::Outbound => Direction::Outbound,
+                };
+                snapshot.knows(direction, service)
+            });
             if lifecycle.phase() == Phase::Starting {
                 lifecycle.enter(Phase::Ready);
                 tracing::info!(generation = snapshot.generation, "ready");

@@ -69,6 +69,36 @@ impl Pushed {
         self.traces.extend(other.traces);
     }
 
+    /// Cumulative values of one process that went back though they began when they had, and those whose beginning went back.
+    pub fn setbacks(pushes: &[Self]) -> Vec<String> {
+        let mut pushes: Vec<_> = pushes.iter().collect();
+        pushes.sort_by_key(|push| push.at);
+        let (mut last, mut setbacks) = (BTreeMap::new(), Vec::new());
+        for push in pushes {
+            for sample in &push.samples {
+                let Some(born) = push.born(sample) else { continue };
+                let before = last.insert((&sample.name, &sample.labels), (born, sample.value));
+                if before.is_some_and(|(began, value)| born < began || born == began && sample.value < value) {
+                    setbacks.push(format!("{sample:?} since {born}, {before:?} before"));
+                }
+            }
+        }
+        setbacks
+    }
+
+    /// When a sample began that is cumulative.
+    fn born(&self, sample: &Sample) -> Option<u64> {
+        let Sample { name, labels, .. } = sample;
+        let parts = ["_bucket", "_sum", "_count"];
+        let whole = parts.iter().find_map(|part| name.strip_suffix(part));
+        let family = whole.filter(|whole| self.kinds.contains_key(*whole)).unwrap_or(name);
+        let (kind, _) = self.kinds.get(family)?;
+        let mut labels = labels.clone();
+        labels.remove("le");
+        let born = self.births.get(&(family.to_owned(), labels)).copied();
+        born.filter(|_| *kind != "gauge")
+    }
+
     fn add(&mut self, metric: Metric) -> Result<()> {
         let Metric { name, unit, data, .. } = metric;
         let kind = match data.with_context(|| format!("{name}: no data"))? {

@@ -170,6 +170,8 @@ fn series_say_what_is_configured_are_bounded_and_go_when_nobody_uses_them() -> R
     let lives = lives.with_context(|| format!("{:?}", collector.pushed().map(|all| all.len())))?;
     let started = lives.values().zip(lives.keys().skip(1)).all(|(last, born)| last < born);
     ensure!(lives.len() == 2 && started, "{lives:?}");
+    let setbacks = Pushed::setbacks(&collector.pushed()?);
+    ensure!(setbacks.is_empty(), "{}", setbacks.join("\n"));
     collector.stop()
 }
 

@@ -1,4 +1,4 @@
-//! What two workers share: the dealing of connections, limits, and what they know of endpoints.
+//! What two workers share: the dealing of connections, limits, what they know of endpoints, and what they forget.
 
 use std::io::Read;
 use std::net::TcpStream;
@@ -10,14 +10,16 @@ use evenkeel_tests::cluster::Cluster;
 use evenkeel_tests::cluster::Family;
 use evenkeel_tests::document::Document;
 use evenkeel_tests::mesh::Mesh;
+use evenkeel_tests::metrics::Metrics;
 use evenkeel_tests::pod::Pod;
 use evenkeel_tests::replica::Replica;
 use evenkeel_tests::script::End;
 use evenkeel_tests::script::ask;
 use evenkeel_tests::service::Port;
 use evenkeel_tests::service::Service;
+use evenkeel_tests::wait;
 
-const DEADLINE: Duration = Duration::from_secs(10);
+const DEADLINE: Duration = Duration::from_secs(30);
 
 struct World {
     client: Pod,
@@ -114,6 +116,40 @@ fn what_one_worker_learns_of_a_dead_endpoint_the_other_knows() -> Result<()> {
             (0.5..15.5).contains(&failures),
             "{failures} attempts at the dead endpoint for 40 connections"
         );
+    }
+    Ok(())
+}
+
+#[test]
+fn services_that_have_left_are_forgotten_whichever_worker_met_them() -> Result<()> {
+    const KEPT: usize = 256;
+    for family in Family::BOTH {
+        let cluster = Cluster::new()?;
+        let replicas = cluster.replicas(1)?;
+        let ports = (1_000..).map(|number| Port::http(number, &replicas, family));
+        let passing = ports
+            .take(KEPT + 1)
+            .fold(Service::new("passing", family.vip(10)), Service::with);
+        cluster.expose(&passing)?;
+        let client = cluster.pod("client")?;
+        let document =
+            |services: &[&Service], unknown| Document::of(services).with("proxy: {workers: 2}").with(unknown);
+        let mesh = client.mesh(&document(&[&passing], "unknown: passthrough"))?;
+        let request = b"GET / HTTP/1.1\r\nhost: passing\r\nconnection: close\r\n\r\n";
+        for port in passing.ports() {
+            ask(&client, passing.at(port.number()), request)?;
+        }
+        let shown = |page: &Metrics| {
+            let series = page.series("evenkeel_requests_total", &[("direction", "outbound")]);
+            series.count()
+        };
+        mesh.wait_for_metrics(DEADLINE, |page| shown(page) == KEPT + 1)?;
+        // What is still written to is not forgotten before the next update.
+        let mut updates = ["unknown: refuse", "unknown: passthrough"].into_iter().cycle();
+        wait::until(DEADLINE, || {
+            mesh.apply(&document(&[], updates.next()?)).ok()?;
+            (shown(&mesh.metrics().ok()?) == KEPT).then_some(())
+        })?;
     }
     Ok(())
 }

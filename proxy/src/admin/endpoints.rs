@@ -58,9 +58,9 @@ pub(super) struct EndpointState {
     /// All of these, to be compared with what was before.
     #[serde(skip)]
     pub(super) traffic: Traffic,
-    /// When they were all 0; `None`: no worker knows the endpoint.
+    /// When they were all 0: now, where no worker knows the endpoint.
     #[serde(skip)]
-    pub(super) born: Option<SystemTime>,
+    pub(super) born: SystemTime,
 }
 
 /// Whether requests go there.
@@ -156,8 +156,7 @@ pub(super) fn algorithm(cluster: &Cluster) -> &'static str {
 }
 
 fn live(address: SocketAddr, shared: Option<&Shared>, now: Millis) -> EndpointState {
-    let born = shared.map(|shared| shared.born);
-    // Without any, no worker has used it yet.
+    // Without any, no worker has it yet, and what is counted begins now.
     let untouched = Shared::default();
     let shared = shared.unwrap_or(&untouched);
     let traffic = shared.traffic();
@@ -180,6 +179,18 @@ fn live(address: SocketAddr, shared: Option<&Shared>, now: Millis) -> EndpointSt
         request_failures: traffic.failed,
         connections: traffic.connections,
         traffic,
-        born,
+        born: shared.born,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_counted_of_an_endpoint_that_no_worker_has_begins_now() {
+        let before = SystemTime::now();
+        let state = live(SocketAddr::from(([10, 0, 0, 1], 80)), None, Millis(0));
+        assert!(state.born >= before && state.requests == 0);
     }
 }

@@ -265,7 +265,7 @@ fn sample(cluster: &ClusterState, endpoint: &EndpointState, value: f64) -> Sampl
     Sample {
         labels,
         value,
-        since: endpoint.born,
+        since: Some(endpoint.born),
     }
 }
 

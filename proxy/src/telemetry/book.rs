@@ -25,9 +25,6 @@ use crate::telemetry::key::Key;
 use crate::telemetry::roster::OTHER;
 use crate::telemetry::series::Closed;
 
-/// Services that left the configuration and whose series are still shown. They come back when a bad update is
-/// undone, and their last requests want to be seen; a mesh that renames its services every day must not grow for ever.
-const RETIRED_KEPT: usize = 256;
 /// Services that are looked at under the lock before it is given back.
 const AT_ONCE: usize = 64;
 
@@ -96,18 +93,7 @@ impl Drop for Waiting<'_> {
     }
 }
 
-#[derive(Debug, Default)]
-struct Services {
-    entries: BTreeMap<Key, Entry>,
-    retirements: u64,
-}
-
-#[derive(Debug)]
-struct Entry {
-    series: Arc<ServiceSeries>,
-    /// How many had left before it did. `None`: it is in the configuration.
-    retired: Option<u64>,
-}
+type Services = BTreeMap<Key, Arc<ServiceSeries>>;
 
 impl Book {
     /// An empty book of the worker with this number, that has nothing to do with others.
@@ -150,14 +136,15 @@ impl Book {
     pub fn service(&self, direction: Direction, service: &str) -> Arc<ServiceSeries> {
         let mut services = self.services();
         let wanted = Key::of(direction, service);
-        if let Some(known) = services.known(&wanted) {
-            return known;
+        if let Some(known) = services.get(&wanted) {
+            return Arc::clone(known);
         }
-        services.add(if self.roster.admits(&wanted) {
+        let admitted = if self.roster.admits(&wanted) {
             wanted
         } else {
             Key::of(direction, OTHER)
-        })
+        };
+        Arc::clone(services.entry(admitted).or_default())
     }
 
     /// The same of what goes to one of its destinations: those of the service where the destination is not known, or has no
@@ -173,11 +160,11 @@ impl Book {
             ..Key::of(direction, service)
         };
         let mut services = self.services();
-        if let Some(known) = services.known(&wanted) {
-            return known;
+        if let Some(known) = services.get(&wanted) {
+            return Arc::clone(known);
         }
-        if services.known(&Key::of(direction, service)).is_some() && self.roster.admits(&wanted) {
-            return services.add(wanted);
+        if services.contains_key(&Key::of(direction, service)) && self.roster.admits(&wanted) {
+            return Arc::clone(services.entry(wanted).or_default());
         }
         of_all
     }
@@ -187,26 +174,20 @@ impl Book {
         self.roster.destination(workload, zone)
     }
 
-    /// Tells which services the configuration has. The others stay, so that what they count is not lost, until 256
-    /// more have left; one that is still written to is never forgotten. Every worker is told the same in the same
-    /// order, and so they forget alike: no sum over workers goes back while its service exists.
-    pub fn retain(&self, is_configured: impl Fn(Direction, &str) -> bool) {
-        let is_configured = |direction, service: &str| service == OTHER || is_configured(direction, service);
-        for key in self.services().retain(is_configured) {
-            self.roster.forget(&key);
-        }
-    }
-
-    /// Forgets a service in all books, which are of one process, if nobody uses it and it has done nothing but this.
-    pub(super) fn forget(books: &[Arc<Self>], key: &Key, activity: u64) -> bool {
+    /// Forgets a service, or one of its destinations, in all books, which are of one process, if nobody uses it and it
+    /// has, where that is told, done nothing but this. Who would forget it in one book alone would make the sum of all go back.
+    pub(super) fn forget(books: &[Arc<Self>], key: &Key, activity: Option<u64>) -> bool {
         let mut all: Vec<_> = books.iter().map(|book| book.services()).collect();
-        let known = || all.iter().filter_map(|services| services.entries.get(key));
-        let done = known().map(|entry| entry.series.activity());
-        if known().any(Entry::is_in_use) || done.fold(0, u64::wrapping_add) != activity {
+        let known = || all.iter().filter_map(|services| services.get(key));
+        let done = || known().map(|series| series.activity()).fold(0, u64::wrapping_add);
+        if known().any(is_in_use)
+            || all.iter().any(|services| has_destinations(services, key))
+            || activity.is_some_and(|activity| activity != done())
+        {
             return false;
         }
         for (services, book) in all.iter_mut().zip(books) {
-            services.entries.remove(key);
+            services.remove(key);
             book.roster.forget(key);
         }
         true
@@ -258,22 +239,28 @@ impl Book {
         self.all_services().iter().map(|(_, series)| series.in_flight()).sum()
     }
 
-    /// Every service that was ever registered and not forgotten. The worker may want the lock meanwhile, and has it after
-    /// each few.
+    /// Every service that was ever registered and not forgotten.
     pub(super) fn all_services(&self) -> Vec<(Key, Arc<ServiceSeries>)> {
-        let mut all: Vec<(Key, Arc<ServiceSeries>)> = Vec::new();
+        self.services_where(|_| true)
+    }
+
+    /// Those of them that are wanted. The worker may want the lock meanwhile, and has it after each few.
+    pub(super) fn services_where(&self, is_wanted: impl Fn(&Key) -> bool) -> Vec<(Key, Arc<ServiceSeries>)> {
+        let (mut wanted, mut from) = (Vec::new(), Bound::Unbounded);
         loop {
-            let from = all
-                .last()
-                .map_or(Bound::Unbounded, |(key, _)| Bound::Excluded(key.clone()));
-            let before = all.len();
             let services = self.services();
-            let next = services.entries.range((from, Bound::Unbounded)).take(AT_ONCE);
-            all.extend(next.map(|(key, entry)| (key.clone(), Arc::clone(&entry.series))));
-            drop(services);
-            if all.len() < before + AT_ONCE {
-                return all;
+            let few = services.range((from, Bound::Unbounded)).take(AT_ONCE);
+            let mut last = None;
+            for (key, series) in few {
+                if is_wanted(key) {
+                    wanted.push((key.clone(), Arc::clone(series)));
+                }
+                last = Some(key);
             }
+            let Some(last) = last else {
+                return wanted;
+            };
+            from = Bound::Excluded(last.clone());
         }
     }
 
@@ -282,60 +269,20 @@ impl Book {
     }
 }
 
-impl Services {
-    fn known(&self, key: &Key) -> Option<Arc<ServiceSeries>> {
-        self.entries.get(key).map(|entry| Arc::clone(&entry.series))
-    }
-
-    fn add(&mut self, key: Key) -> Arc<ServiceSeries> {
-        let entry = || Entry {
-            series: Arc::default(),
-            retired: None,
-        };
-        Arc::clone(&self.entries.entry(key).or_insert_with(entry).series)
-    }
-
-    /// Returns those that are forgotten.
-    fn retain(&mut self, is_configured: impl Fn(Direction, &str) -> bool) -> Vec<Key> {
-        for (key, entry) in &mut self.entries {
-            if is_configured(key.direction, &key.service) {
-                entry.retired = None;
-            } else if entry.retired.is_none() {
-                entry.retired = Some(self.retirements);
-                self.retirements += 1;
-            }
-        }
-        let mut retired: Vec<u64> = self.entries.values().filter_map(|entry| entry.retired).collect();
-        retired.sort_unstable();
-        let Some(surplus) = retired.len().checked_sub(RETIRED_KEPT + 1) else {
-            return Vec::new();
-        };
-        let newest_forgotten = retired[surplus];
-        let is_old = |entry: &mut Entry| entry.retired.is_some_and(|retired| retired <= newest_forgotten);
-        let forgotten = self
-            .entries
-            .extract_if(.., |_, entry| is_old(entry) && !entry.is_in_use());
-        forgotten.map(|(key, _)| key).collect()
-    }
+/// Whether a destination of this service is still known: what has none yet begins with the service, which therefore stays.
+fn has_destinations(services: &Services, key: &Key) -> bool {
+    let after = (Bound::Excluded(key), Bound::Unbounded);
+    let next = services.range::<Key, _>(after).next();
+    key.destination.is_none() && next.is_some_and(|(next, _)| next.is_of(key))
 }
 
-impl Entry {
-    fn is_in_use(&self) -> bool {
-        Arc::strong_count(&self.series) > 1 || self.series.is_in_use()
-    }
+fn is_in_use(series: &Arc<ServiceSeries>) -> bool {
+    Arc::strong_count(series) > 1 || series.is_in_use()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::telemetry::Protocol;
-
-    fn names(book: &Book) -> Vec<String> {
-        book.all_services()
-            .into_iter()
-            .map(|(key, _)| key.service.to_string())
-            .collect()
-    }
 
     #[test]
     fn a_service_that_is_asked_for_again_keeps_its_series() {
@@ -346,49 +293,15 @@ mod tests {
     }
 
     #[test]
-    fn a_service_that_left_is_kept_for_a_while_and_then_forgotten() {
+    fn those_that_are_wanted_are_found_among_more_than_are_looked_at_at_once() {
         let book = Book::new(0);
-        book.service(Direction::Outbound, "stays");
-        book.service(Direction::Outbound, "leaves");
-        book.retain(|_, service| service == "stays");
-        assert_eq!(names(&book), ["leaves", "stays"]);
-        for generation in 0..RETIRED_KEPT {
-            book.service(Direction::Outbound, &format!("passing {generation}"));
-            book.retain(|_, service| service == "stays");
+        for number in 0..3 * AT_ONCE {
+            book.service(Direction::Outbound, &format!("{number:04}"));
         }
-        let names = names(&book);
-        assert_eq!(names.len(), RETIRED_KEPT + 1);
-        assert!(names.contains(&"stays".to_owned()) && !names.contains(&"leaves".to_owned()));
-    }
-
-    #[test]
-    fn a_service_that_comes_back_counts_on() {
-        let book = Book::new(0);
-        let series = book.service(Direction::Outbound, "a");
-        book.retain(|_, _| false);
-        book.retain(|_, _| true);
-        assert!(Arc::ptr_eq(&series, &book.service(Direction::Outbound, "a")));
-        assert_eq!(
-            book.services()
-                .entries
-                .values()
-                .filter_map(|entry| entry.retired)
-                .count(),
-            0
-        );
-    }
-
-    #[test]
-    fn a_service_with_a_request_in_flight_is_not_forgotten() {
-        let book = Book::new(0);
-        let in_flight = Arc::clone(book.service(Direction::Outbound, "busy").http(Protocol::Http1));
-        for generation in 0..=RETIRED_KEPT {
-            book.service(Direction::Outbound, &format!("passing {generation}"));
-        }
-        book.retain(|_, _| false);
-        assert!(names(&book).contains(&"busy".to_owned()));
-        drop(in_flight);
-        book.retain(|_, _| false);
-        assert!(!names(&book).contains(&"busy".to_owned()));
+        assert_eq!(book.all_services().len(), 3 * AT_ONCE);
+        let wanted = book.services_where(|key| key.service.ends_with('7'));
+        let wanted: Vec<_> = wanted.iter().map(|(key, _)| &*key.service).collect();
+        assert_eq!(wanted.len(), 19);
+        assert!(wanted.is_sorted() && wanted.contains(&"0187"));
     }
 }

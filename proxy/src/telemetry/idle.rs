@@ -34,10 +34,11 @@ impl Idle {
         }
         self.0.retain(|key, _| activities.contains_key(key));
         let mut evicted = 0;
-        for (key, activity) in activities {
+        // A service stays while one of its destinations is used, and goes with the last of them: these come first.
+        for (key, activity) in activities.into_iter().rev() {
             match self.0.entry(key) {
                 Entry::Occupied(seen) if seen.get().activity == activity => {
-                    if now - seen.get().since >= patience && Book::forget(books, seen.key(), activity) {
+                    if now - seen.get().since >= patience && Book::forget(books, seen.key(), Some(activity)) {
                         seen.remove();
                         evicted += 1;
                     }
@@ -126,11 +127,37 @@ mod tests {
         goes_to("v2");
         assert_eq!(idle.evict(&books, PATIENCE, start), 0);
         goes_to("v2");
-        assert_eq!(
-            idle.evict(&books, PATIENCE, start + PATIENCE),
-            2,
-            "v1, and what has no destination"
-        );
-        assert_eq!(books[0].all_services().len(), 1);
+        assert_eq!(idle.evict(&books, PATIENCE, start + PATIENCE), 1);
+        let left = || {
+            let all = books[0].all_services().into_iter();
+            let workload = |(key, _): (Key, _)| key.destination.map(|known| known.workload.to_string());
+            all.map(workload).collect::<Vec<_>>()
+        };
+        assert_eq!(left(), [None, Some("v2".to_owned())], "the service is used while v2 is");
+        assert_eq!(idle.evict(&books, PATIENCE, start + 2 * PATIENCE), 2);
+        assert_eq!(left(), []);
+    }
+
+    #[test]
+    fn a_busy_service_keeps_its_place_in_a_full_roster() {
+        let metrics = evenkeel_control_api::mesh::settings::Metrics {
+            labels: vec![evenkeel_control_api::mesh::settings::SeriesLabel::DestinationWorkload],
+            services: 2,
+            ..Default::default()
+        };
+        let books = [Book::with(0, Arc::new(crate::telemetry::Roster::new(metrics)))];
+        let (mut idle, start) = (Idle::default(), Instant::now());
+        for look in 0..5 {
+            let series = books[0].service(Direction::Outbound, "busy");
+            let mut record = RequestRecord::new(&series, Protocol::Http1, Instant::now());
+            let destination = books[0].destination("v1", "").unwrap();
+            record.destine(&books[0].destined(Direction::Outbound, "busy", &destination));
+            record.response_bytes(1);
+            drop((series, record));
+            idle.evict(&books, PATIENCE, start + look * PATIENCE);
+            // Whoever finds a place takes it.
+            used(&books[0], "waits");
+        }
+        assert_eq!(names(&books[0]), ["busy", "busy", "other"]);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::telemetry::Direction;
 
-/// What has series of its own.
+/// What has series of its own. A service comes before its destinations.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key {
     pub(super) direction: Direction,
@@ -37,6 +37,11 @@ impl Key {
             service: Arc::from(service),
             destination: None,
         }
+    }
+
+    /// Whether both are of the same service.
+    pub(super) fn is_of(&self, other: &Self) -> bool {
+        self.direction == other.direction && self.service == other.service
     }
 }
 

@@ -275,7 +275,6 @@ async fn apply(
     inbox: &mut mpsc::UnboundedReceiver<Order>,
     aside: &mut Option<Order>,
 ) {
-    let configured = Arc::clone(&snapshot);
     let generation = snapshot.generation;
     let mut began = processor_time();
     let mut pause = async || {
@@ -292,25 +291,13 @@ async fn apply(
         began = processor_time();
     };
     let replaced = context.upstreams.apply(snapshot, &mut pause).await;
-    in_force(context, &configured, generation);
-    replaced.release(&mut pause).await;
-    context.book.applied(processor_time().saturating_sub(began));
-}
-
-/// Tells those who count and those who wait.
-fn in_force(context: &Context, configured: &Snapshot, generation: u64) {
-    use crate::telemetry::Direction as Label;
+    // Those who count and those who wait.
     context.book.generation.set(generation as i64);
     if let Some(asking) = &context.asking {
         asking.news();
     }
-    context.book.retain(|label, service| {
-        let direction = match label {
-            Label::Inbound => Direction::Inbound,
-            Label::Outbound => Direction::Outbound,
-        };
-        configured.knows(direction, service)
-    });
+    replaced.release(&mut pause).await;
+    context.book.applied(processor_time().saturating_sub(began));
 }
 
 /// Of this thread; nothing where the kernel does not count it.
