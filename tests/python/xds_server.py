@@ -149,8 +149,10 @@ class Server:
         """Sets the resources in turn, at a rate that does not wait for the client; says how many updates that were."""
         packed = [(any_of(resource), name_of(resource)) for resource in command["resources"]]
         began, sent = time.monotonic(), 0
-        while (passed := time.monotonic() - began) < command["seconds"]:
-            while sent < passed * command["rate"]:
+        all = command["seconds"] * command["rate"]
+        while sent < all:
+            due = (time.monotonic() - began) * command["rate"]
+            while sent < min(due, all):
                 self.stock.set(*packed[sent % len(packed)])
                 self.tell()
                 sent += 1

@@ -29,7 +29,16 @@ pub fn ab(from: &Namespace, to: SocketAddr, requests: u32) -> Result<Load> {
 /// `ab -k` as a command, to run beside something else; it says how far it is, and [`ab_report`] reads what it said.
 pub fn ab_command(from: &Namespace, to: SocketAddr, requests: u32) -> Command {
     let mut command = from.command("ab");
-    command.args(["-k", "-c", "1", "-n", &requests.to_string(), &format!("http://{to}/")]);
+    // With -l an answer of another length, such as a failure's, is not counted a second time.
+    command.args([
+        "-k",
+        "-l",
+        "-c",
+        "1",
+        "-n",
+        &requests.to_string(),
+        &format!("http://{to}/"),
+    ]);
     command
 }
 

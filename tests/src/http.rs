@@ -11,7 +11,7 @@ use anyhow::Result;
 use crate::namespace::Namespace;
 
 /// A page that takes longer is broken.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A status and a body.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -24,6 +24,7 @@
 //!  namespace  a network namespace; commands and closures inside it                        process
 //!  binaries   where the workspace's programs lie
 //!  wait       until something is so, or a deadline
+//!  again      a measurement that a busy machine disturbs
 //! ```
 //!
 //! ```no_run
@@ -44,6 +45,7 @@
 //! # }
 //! ```
 
+pub mod again;
 pub mod answers;
 pub mod binaries;
 pub mod browser;

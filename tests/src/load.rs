@@ -39,7 +39,7 @@ use crate::http2::collect;
 use crate::pod::Pod;
 
 /// An answer that takes longer has failed.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Of h2, which takes about 250 bytes of it for each small DATA frame that nobody has read yet and gives the connection up when it
 /// is spent. The default allows 130 answers, fewer than come at once to a client that had to wait for a busy machine.

@@ -36,7 +36,7 @@ const ADMIN: u16 = 15000;
 const TELEMETRY: u16 = 15020;
 
 /// From start to ready, with room for a busy machine.
-const START: Duration = Duration::from_secs(20);
+const START: Duration = Duration::from_secs(40);
 
 /// A pod's mesh. It stops with the pod.
 #[derive(Debug)]

@@ -25,7 +25,7 @@ use nix::unistd::Pid;
 use crate::wait;
 
 /// What a program that has ended leaves in its pipes is read sooner. A child that it left behind may hold them open.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+const LAST_WORDS: Duration = Duration::from_secs(20);
 
 /// A running program; a handle that can be cloned. It is killed when its namespace is dropped, or by [`Process::kill`].
 #[derive(Debug, Clone)]
@@ -142,7 +142,7 @@ impl Process {
     pub fn wait(&self, deadline: Duration) -> Result<ExitStatus> {
         let status = wait::until(deadline, || self.ended().ok().flatten());
         let status = status.with_context(|| format!("{} is still running; it said:\n{}", self.name, self.said()))?;
-        let is_open = |transcript: &mut Transcript| transcript.open > 0;
+        let is_open = |transcript: &mut Transcript| transcript.open > 0 && !transcript.held;
         drop(self.said.more.wait_timeout_while(self.said.lock(), LAST_WORDS, is_open));
         Ok(status)
     }

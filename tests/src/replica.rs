@@ -18,7 +18,7 @@ const BANNER: u16 = 9000;
 const CONTROL: u16 = 9100;
 
 /// From start to listening, with room for a busy machine.
-const START: Duration = Duration::from_secs(10);
+const START: Duration = Duration::from_secs(30);
 
 /// A replica; it stops when its pod does.
 #[derive(Debug, Clone)]

@@ -26,7 +26,7 @@ use socket2::SockRef;
 use crate::namespace::Namespace;
 
 /// How long a step may wait for the peer.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One thing that the server does.
 #[derive(Debug)]

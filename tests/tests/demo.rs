@@ -14,7 +14,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 use serde_json::json;
 
-const DEADLINE: Duration = Duration::from_mins(1);
+const DEADLINE: Duration = Duration::from_mins(5);
 
 fn demo() -> Result<Process> {
     // Dies with the test, as everything that a namespace spawns does.

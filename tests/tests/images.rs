@@ -15,7 +15,7 @@ use evenkeel_tests::namespace::Namespace;
 use evenkeel_tests::process::Process;
 use serde_json::json;
 
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_mins(1);
 /// What the injector gives the init container.
 const OF_INIT: [&str; 2] = ["net_admin", "net_raw"];
 

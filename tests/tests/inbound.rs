@@ -19,7 +19,7 @@ use evenkeel_tests::script::read_to_end;
 use evenkeel_tests::service::Port;
 use evenkeel_tests::service::Service;
 
-const DEADLINE: Duration = Duration::from_secs(10);
+const DEADLINE: Duration = Duration::from_secs(40);
 
 /// The service in front of these replicas: port 80 speaks HTTP of all kinds, port 9000 is server-first.
 fn service(family: Family, replicas: &[Replica]) -> Service {

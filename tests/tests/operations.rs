@@ -19,7 +19,7 @@ use evenkeel_tests::service::Service;
 use evenkeel_tests::wait;
 use nix::sys::signal::Signal;
 
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 /// Two replicas; the service knows only the first.
 struct World {

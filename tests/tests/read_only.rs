@@ -7,7 +7,7 @@ use anyhow::Result;
 use evenkeel_tests::binaries;
 use evenkeel_tests::namespace::Namespace;
 
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(40);
 
 /// Everything below the root, read-only, in a mount namespace of its own; then the proxy as a plain user without
 /// capabilities. It stops where something could be written after all.

@@ -19,7 +19,7 @@ use evenkeel_tests::service::Port;
 use evenkeel_tests::service::Service;
 use evenkeel_tests::wait;
 
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(40);
 
 struct World {
     client: Pod,

@@ -7,7 +7,7 @@ use crate::door;
 use bytes::Bytes;
 use evenkeel_control_api::serve::Place;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::header::{self, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -89,24 +89,16 @@ async fn respond(request: Request<Incoming>, webhook: &Webhook) -> Response<Full
         headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
         return refused;
     }
-    let body = Limited::new(request.into_body(), BODY_SIZE).collect();
-    let (status, reason) = match timeout(BODY_TIME, body).await {
-        Ok(Ok(body)) => match answer(webhook, rule, &body.to_bytes()) {
-            Ok(answer) => {
-                webhook.counts.took(began.elapsed());
-                return response(StatusCode::OK, JSON, answer);
-            }
-            Err(reason) => (StatusCode::BAD_REQUEST, reason),
-        },
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            let reason = format!("a question has at most {} MiB", BODY_SIZE >> 20);
-            (StatusCode::PAYLOAD_TOO_LARGE, reason)
+    let answered = match question(request.into_body()).await {
+        Ok(question) => answer(webhook, rule, &question).map_err(|reason| (StatusCode::BAD_REQUEST, reason)),
+        Err(refused) => Err(refused),
+    };
+    let (status, reason) = match answered {
+        Ok(answer) => {
+            webhook.counts.took(began.elapsed());
+            return response(StatusCode::OK, JSON, answer);
         }
-        Ok(Err(error)) => (StatusCode::BAD_REQUEST, format!("the question broke off: {error}")),
-        Err(_) => {
-            let reason = format!("the question did not come within {BODY_TIME:?}");
-            (StatusCode::REQUEST_TIMEOUT, reason)
-        }
+        Err(refused) => refused,
     };
     webhook.counts.count(Counted::Error);
     tracing::warn!(
@@ -119,6 +111,26 @@ async fn respond(request: Request<Incoming>, webhook: &Webhook) -> Response<Full
     let headers = refused.headers_mut();
     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     refused
+}
+
+/// All of it, or why there is none. Of one that is declared too long nothing is read: who waits for `100 Continue` sends nothing.
+async fn question(body: Incoming) -> Result<Bytes, (StatusCode, String)> {
+    let too_long = || {
+        let reason = format!("a question has at most {} MiB", BODY_SIZE >> 20);
+        (StatusCode::PAYLOAD_TOO_LARGE, reason)
+    };
+    if body.size_hint().lower() > BODY_SIZE as u64 {
+        return Err(too_long());
+    }
+    match timeout(BODY_TIME, Limited::new(body, BODY_SIZE).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_long()),
+        Ok(Err(error)) => Err((StatusCode::BAD_REQUEST, format!("the question broke off: {error}"))),
+        Err(_) => {
+            let reason = format!("the question did not come within {BODY_TIME:?}");
+            Err((StatusCode::REQUEST_TIMEOUT, reason))
+        }
+    }
 }
 
 fn response(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {

@@ -102,7 +102,9 @@ impl Server {
     async fn curl(&self, path: &str, arguments: &[&str]) -> Result<Reply, i32> {
         let port = self.address.port();
         let mut curl = Command::new("curl");
-        curl.args(["--silent", "--max-time", "20", "--noproxy", "*", "--cacert"])
+        // What is too long is refused before it is sent: what is sent to who has closed would break the connection.
+        curl.args(["--silent", "--max-time", "60", "--expect100-timeout", "30"])
+            .args(["--noproxy", "*", "--cacert"])
             .arg(&self.ca)
             .args([
                 "--resolve",

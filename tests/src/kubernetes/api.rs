@@ -28,7 +28,7 @@ use crate::wait;
 /// Where API servers listen.
 const PORT: u16 = 6443;
 /// What a test waits for happens sooner, also on a busy machine.
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 /// A running API server; it stops when it is dropped.
 #[derive(Debug)]

@@ -25,7 +25,7 @@ const WORKERS: &str = "proxy: {workers: 2}";
 const ALGORITHMS: [&str; 4] = ["peak_ewma", "least_request", "round_robin", "random"];
 
 /// Within this time every connection of the soak is gone: an idle one upstream is kept for 4 s.
-const REST: Duration = Duration::from_secs(15);
+const REST: Duration = Duration::from_secs(40);
 
 /// So often in a row the sockets are counted alike when a proxy is steady: a quarter of a second.
 const LOOKS: u32 = 50;

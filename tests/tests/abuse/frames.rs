@@ -33,7 +33,7 @@ pub(crate) const POST: &[u8] = b"\x83\x84\x86\x41\x01a";
 /// A write that takes longer means that the proxy has stopped reading.
 const STALLED: Duration = Duration::from_millis(300);
 /// A read that takes longer means that the test is wrong.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(40);
 
 /// The payload of the PING that asks whether everything was gone through.
 const LAST: &[u8] = b"the last";

@@ -16,7 +16,7 @@ use evenkeel_tests::namespace::Namespace;
 use evenkeel_tests::wait;
 
 /// An answer that takes longer has failed.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Asker {
     to: SocketAddr,

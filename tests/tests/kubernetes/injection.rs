@@ -20,6 +20,7 @@ use evenkeel_tests::kubernetes::object;
 use evenkeel_tests::kubernetes::object::Condition;
 use evenkeel_tests::load::Load;
 use evenkeel_tests::load::Spoken;
+use evenkeel_tests::metrics::Metrics;
 use evenkeel_tests::pod::Pod;
 use evenkeel_tests::wait;
 use nix::sys::signal::Signal;
@@ -122,6 +123,14 @@ impl Town {
         ]);
     }
 
+    /// The endpoints that a pod's proxy knows.
+    fn endpoints_of(&self, pod: &Running) -> Result<Vec<String>> {
+        let page = http::get(self.cluster.node(), pod.pod().at(self.family, TELEMETRY), "/metrics")?;
+        let metrics = Metrics::parse(&page.body)?;
+        let weights = metrics.series("evenkeel_endpoint_weight", &[]);
+        Ok(weights.map(|sample| sample.labels["endpoint"].clone()).collect())
+    }
+
     /// One request from inside a pod to the Service.
     pub(crate) fn answer(&self, from: &Running) -> Result<String> {
         Ok(clients::curl(from.pod(), &["--fail", &self.url()])?
@@ -218,8 +227,13 @@ fn injected_pods_reach_each_other_one_that_ends_costs_no_request_and_probes_see_
         wait::until(DEADLINE, || town.answer(&client).ok().filter(|name| name == "web-1"))?;
         let load = Load::start(client.pod(), SocketAddr::new(family.vip(10), PORT), Spoken::Http1, 100)?;
         goes_on(&load)?;
-        // Nobody waits until all have heard of it.
         town.expose(&[("web-0", &web)]);
+        // The application is told to end when its pod is, and this one ends at once: without a mesh, too, it would be gone before
+        // everybody has heard of it.
+        let left = leaving.pod().at(family, APP).to_string();
+        wait::until(DEADLINE, || {
+            town.endpoints_of(&client).ok().filter(|known| !known.contains(&left))
+        })?;
         leaving.end(DEADLINE)?;
         goes_on(&load)?;
         nothing_failed(vec![load])?;

@@ -16,7 +16,7 @@ use evenkeel_tests::wait;
 use serde_json::Value;
 use serde_json::json;
 
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(40);
 
 fn spec() -> Value {
     let replica = "replica --name $(POD) --http 8080 --banner 9000 --control 9100";

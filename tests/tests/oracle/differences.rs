@@ -273,7 +273,7 @@ fn limits() -> Vec<Difference> {
         .over(Spoken::Grpc),
         Difference::new(
             "There is no timeout where none is configured",
-            get("web.test", "/unset", &[&format!("{DELAY}: 16000")]),
+            get("web.test", "/unset", &[&format!("{DELAY}: 22000")]),
             reached,
             |envoy| is(envoy, 504),
         ),

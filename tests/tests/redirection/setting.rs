@@ -13,7 +13,7 @@ use evenkeel_tests::namespace::Namespace;
 use evenkeel_tests::wait;
 
 /// For what happens at once unless something is wrong.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(10);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(40);
 
 /// Both backends; every test of rules goes through both.
 pub(crate) const BACKENDS: [&str; 2] = ["nft", "legacy"];

@@ -13,7 +13,7 @@ use crate::world::World;
 fn a_dead_collector_costs_spans_and_no_request_and_gets_spans_when_it_is_back() -> Result<()> {
     for protocol in ["grpc", "http"] {
         let world = World::new(Family::V4, &["a"])?;
-        let mesh = world.mesh(&format!("sample: 100%, timeout: 1s, protocol: {protocol}"))?;
+        let mesh = world.mesh(&format!("sample: 100%, timeout: 10s, protocol: {protocol}"))?;
         ensure!(clients::ab(&world.client, world.first(), 200)?.failed == 0);
         let metrics = SPANS.wait_for_all(&mesh, 200)?;
         ensure!(

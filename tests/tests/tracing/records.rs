@@ -122,7 +122,7 @@ fn a_dead_collector_costs_records_and_no_request_and_gets_records_when_it_is_bac
     for protocol in ["grpc", "http"] {
         let world = World::new(Family::V4, &["a"])?;
         let services = [&world.links[0].service];
-        let settings = logging(&world, "json", &format!(", timeout: 1s, protocol: {protocol}"));
+        let settings = logging(&world, "json", &format!(", timeout: 10s, protocol: {protocol}"));
         let mesh = world.client.mesh(&Document::of(&services).with(settings))?;
         ensure!(clients::ab(&world.client, world.first(), 200)?.failed == 0);
         let metrics = RECORDS.wait_for_all(&mesh, 200)?;

@@ -33,7 +33,7 @@ const BALANCE: &str = "random";
 /// How far a share may be from its part. By chance it strays by 0.013.
 const TOLERANCE: f64 = 0.07;
 /// A step takes 2 s where the machine has nothing else to do.
-const DEADLINE: Duration = Duration::from_mins(1);
+const DEADLINE: Duration = Duration::from_mins(3);
 
 /// What the document says of the fourth replica.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
