@@ -29,6 +29,8 @@ const TOKEN_SECONDS: i64 = 3_600;
 const START_SECONDS: i32 = 300;
 /// The lock file of iptables must be somewhere else than on a root that is read-only; every pod has this.
 const LOCK_FILE: &str = "/dev/shm/evenkeel-xtables.lock";
+/// Kubernetes copies it from the node that a pod gets, from 1.35 on; without it, nothing is put in.
+const ZONE: &str = "metadata.labels['topology.kubernetes.io/zone']";
 
 /// How the proxy's container is started and ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +74,9 @@ pub(super) fn proxy(settings: &Settings, kind: Kind, document: String) -> Contai
         field("POD_NAMESPACE", "metadata.namespace"),
         variable("EVENKEEL_LOG", &settings.proxy.log_level),
     ];
+    if settings.telemetry.metrics.is_some() {
+        env.push(field("POD_ZONE", ZONE));
+    }
     // Before the document, which is long.
     env.extend(
         settings

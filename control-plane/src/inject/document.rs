@@ -13,6 +13,7 @@ pub(super) const TOKEN: &str = "/var/run/secrets/evenkeel/token";
 /// Who the proxy is, and where. Kubernetes puts the names in.
 const NODE: &str = "$(POD_NAME).$(POD_NAMESPACE)";
 const NAMESPACE: &str = "$(POD_NAMESPACE)";
+const ZONE: &str = "$(POD_ZONE)";
 /// As in the mesh document: no shorter drain of an ordinary container, unless its deadline is.
 const LEAST_DRAIN: Duration = Duration::from_secs(5);
 
@@ -172,11 +173,12 @@ pub(super) fn text(
     document["control_plane"]["node"]["id"] = NODE.into();
     if settings.telemetry.metrics.is_some() {
         document["proxy"]["metrics"]["namespace"] = NAMESPACE.into();
+        document["proxy"]["metrics"]["zone"] = ZONE.into();
     }
     let text = super::yaml::write(&document);
-    // In quotes: the pod 1 of the namespace 5 is no number. No other `$` stands alone.
+    // In quotes: the pod 1 of the namespace 5 is no number, nor is the zone 1. No other `$` stands alone.
     let quoted = |text: String, name: &str| text.replace(&format!(" {name}"), &format!(" \"{name}\""));
-    quoted(quoted(text, NODE), NAMESPACE)
+    [NODE, NAMESPACE, ZONE].into_iter().fold(text, quoted)
 }
 
 /// What Kubernetes reads as this: it takes `$$` for `$`, and puts a variable in for `$(NAME)`.

@@ -29,7 +29,7 @@ pub(super) fn variable(text: &str) -> Result<String, String> {
     if text.is_empty() || !text.bytes().all(plain) || text.as_bytes()[0].is_ascii_digit() {
         return Err(format!("{text:?} is not the name of a variable: letters, digits and _"));
     }
-    if text.starts_with("EVENKEEL_") || ["POD_NAME", "POD_NAMESPACE"].contains(&text) {
+    if text.starts_with("EVENKEEL_") || ["POD_NAME", "POD_NAMESPACE", "POD_ZONE"].contains(&text) {
         return Err(format!("{text} is set by the injector"));
     }
     Ok(text.to_owned())

@@ -91,7 +91,7 @@ impl Telemetry {
         Some(otlp)
     }
 
-    /// `proxy.metrics:` of the document of a pod of this workload, but for its namespace.
+    /// `proxy.metrics:` of the document of a pod of this workload, but for its namespace and its zone.
     pub(super) fn metrics_of(&self, workload: Option<&str>) -> Option<Map<String, Value>> {
         let mut metrics = self.metrics.clone()?;
         if let (Some(Value::Object(push)), Some(workload)) = (metrics.get_mut("push"), workload) {

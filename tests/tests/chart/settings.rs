@@ -128,6 +128,7 @@ fn document(settings: &Settings) -> Result<String> {
     Ok(text
         .replace("$(POD_NAMESPACE)", "shop")
         .replace("$(POD_NAME)", "web-0")
+        .replace("$(POD_ZONE)", "zone-a")
         .replace("$$", "$"))
 }
 

@@ -1,5 +1,6 @@
 //! What the injector makes of pods is started as a kubelet starts it.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::mpsc::TryRecvError;
 use std::sync::mpsc::channel;
@@ -311,5 +312,32 @@ fn a_token_of_another_pod_is_refused_and_costs_no_request() -> Result<()> {
     // It learns what is new, so it was let in.
     town.expose(&[("client", &client)]);
     wait::until(DEADLINE, || town.answer(&client).ok().filter(|name| name == "client"))?;
+    Ok(())
+}
+
+#[test]
+fn metrics_of_a_pod_say_the_zone_that_it_is_labelled_with() -> Result<()> {
+    let labels = ["source_zone", "destination_zone"];
+    let values = json!({"injection": {"telemetry": {"metrics": {"labels": labels}}}});
+    for (family, version) in [(Family::V4, NATIVE), (Family::V6, ORDINARY)] {
+        let town = Town::new(family, &values, version)?;
+        let web = town.start(&town.created("web-0")?)?;
+        town.expose(&[("web-0", &web)]);
+        let (pod, mut object) = town.created("client")?;
+        // As the API server does when the pod gets its node; `web-0` is of a cluster that does not.
+        object["metadata"]["labels"]["topology.kubernetes.io/zone"] = "zone-a".into();
+        let client = town.start(&(pod, object))?;
+        wait::until(DEADLINE, || town.answer(&client).ok().filter(|name| name == "web-0"))?;
+        for (running, label, zone) in [(&client, labels[0], "zone-a"), (&web, labels[1], "unknown")] {
+            let said = wait::until(DEADLINE, || {
+                let page = http::get(town.cluster.node(), running.pod().at(family, TELEMETRY), "/metrics").ok()?;
+                let page = Metrics::parse(&page.body).ok()?;
+                let ours = page.series("evenkeel_requests_total", &[("status", "200")]);
+                let said: BTreeSet<_> = ours.map(|sample| sample.labels[label].clone()).collect();
+                (!said.is_empty()).then_some(said)
+            })?;
+            ensure!(said.iter().eq([zone]), "{said:?}");
+        }
+    }
     Ok(())
 }

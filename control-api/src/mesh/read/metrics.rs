@@ -24,7 +24,11 @@ const MOST_INTERVAL: Duration = Duration::from_hours(1);
 pub(super) fn metrics(place: &Place<'_>) -> Metrics {
     let base = Metrics::default();
     let fields = place.fields(&["labels", "workload", "namespace", "zone", "services", "idle", "push"]);
-    let text = |name| fields.optional(name).and_then(|place| place.text().map(str::to_owned));
+    // A label that a pod does not have is put in as nothing.
+    let text = |name| {
+        let place = fields.optional(name)?;
+        place.text().filter(|text| !text.is_empty()).map(str::to_owned)
+    };
     let services = fields
         .optional("services")
         .and_then(|place| place.integer(1..=MOST_SERVICES));
@@ -84,7 +88,9 @@ mod tests {
     #[test]
     fn what_is_not_said_is_the_default() {
         assert_eq!(mesh::load("").unwrap().settings.metrics, Metrics::default());
-        let loaded = mesh::load("proxy: {metrics: {labels: [source_zone, destination_namespace], zone: a, idle: off}}");
+        let loaded = mesh::load(
+            "proxy: {metrics: {labels: [source_zone, destination_namespace], zone: a, namespace: \"\", idle: off}}",
+        );
         let expected = Metrics {
             labels: vec![SeriesLabel::SourceZone, SeriesLabel::DestinationNamespace],
             zone: Some("a".to_owned()),
