@@ -9,7 +9,6 @@ mod budget;
 mod clusters;
 mod connections;
 mod destinations;
-mod doubtful;
 mod early;
 mod endpoints;
 mod forwarded_for;
