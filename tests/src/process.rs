@@ -185,7 +185,7 @@ impl Said {
 mod tests {
     use super::*;
 
-    const SOON: Duration = Duration::from_secs(5);
+    const SOON: Duration = Duration::from_secs(30);
 
     fn shell(script: &str) -> Process {
         let mut command = Command::new("sh");

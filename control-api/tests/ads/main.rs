@@ -38,11 +38,14 @@ fn client(servers: &[&dyn Display], options: Options) -> Client {
     Client::start(bootstrap, options)
 }
 
+/// Between two looks at a fact: whoever makes it has the processor meanwhile.
+const PAUSE: Duration = Duration::from_millis(2);
+
 /// Waits for a fact. What is waited for comes by itself, or the test has failed.
 async fn until(what: &str, fact: impl Fn() -> bool) {
     let waited = tokio::time::timeout(Duration::from_secs(30), async {
         while !fact() {
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            tokio::time::sleep(PAUSE).await;
         }
     });
     assert!(waited.await.is_ok(), "never: {what}");

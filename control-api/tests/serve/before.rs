@@ -1,7 +1,7 @@
 //! A data plane of the version before, word for word: its side of what was recorded, said to the control plane of today.
 
 use crate::recorded::{Said, TAKEN, read};
-use crate::support::{Delta, names, soon};
+use crate::support::{Delta, names, soon, until};
 use envoy_types::pb::envoy::service::discovery::v3::{DeltaDiscoveryRequest, DeltaDiscoveryResponse};
 use evenkeel_control_api::mesh::{self, Reader};
 use evenkeel_control_api::resource::Kind;
@@ -87,12 +87,7 @@ impl Replay {
     }
 
     async fn until(&self, fits: impl Fn(&Status) -> bool) {
-        let fact = async {
-            while !fits(&self.server.status()) {
-                tokio::task::yield_now().await;
-            }
-        };
-        soon(fact).await;
+        until(&self.server, fits).await;
     }
 }
 

@@ -22,6 +22,8 @@ use tonic::transport::{Channel, Endpoint};
 
 /// Long after anything that happens at all.
 const SOON: Duration = Duration::from_mins(1);
+/// Between two looks at a fact: whoever makes it has the processor meanwhile.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// A document of so many services, each with one endpoint.
 pub(crate) fn document(services: usize, endpoint: &str) -> String {
@@ -105,18 +107,23 @@ impl World {
 
     /// Waits for a fact about the streams.
     pub(crate) async fn until(&self, fits: impl Fn(&Status) -> bool) -> Status {
-        let wait = async {
-            loop {
-                let status = self.server.status();
-                if fits(&status) {
-                    return status;
-                }
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        let found = tokio::time::timeout(SOON, wait).await;
-        found.unwrap_or_else(|_| panic!("{:?}", self.server.status()))
+        until(&self.server, fits).await
     }
+}
+
+/// Waits for a fact about the streams of a server, which nobody tells: it is looked at again and again.
+pub(crate) async fn until(server: &Server, fits: impl Fn(&Status) -> bool) -> Status {
+    let wait = async {
+        loop {
+            let status = server.status();
+            if fits(&status) {
+                return status;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    let found = tokio::time::timeout(SOON, wait).await;
+    found.unwrap_or_else(|_| panic!("{:?}", server.status()))
 }
 
 pub(crate) fn node() -> Node {

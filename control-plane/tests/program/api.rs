@@ -1,6 +1,7 @@
 //! An API server of Kubernetes, as far as a watch needs one: lists, watches that go on where they were, and failures on
 //! purpose. It stores JSON as it is given.
 
+use crate::program::within;
 use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
@@ -28,6 +29,8 @@ pub(crate) struct Api {
     pub(crate) address: SocketAddr,
     state: Arc<Mutex<State>>,
     version: watch::Sender<u64>,
+    /// Something was written, or refused.
+    heard: watch::Sender<()>,
 }
 
 #[derive(Default)]
@@ -61,6 +64,7 @@ impl Api {
             address: listener.local_addr().unwrap(),
             state: Arc::default(),
             version: watch::Sender::new(1),
+            heard: watch::Sender::new(()),
         };
         let serving = api.clone();
         tokio::spawn(async move {
@@ -158,12 +162,35 @@ impl Api {
         self.state().says_version = true;
     }
 
-    /// What others have written: where, and what.
-    pub(crate) fn writes(&self) -> Vec<(String, Value)> {
-        self.state().written.clone()
+    /// Waits for somebody to write what fits: where, and what.
+    pub(crate) async fn written_once(&self, fits: impl Fn(&str, &Value) -> bool) -> (String, Value) {
+        let fitting = |state: &State| state.written.iter().find(|(path, object)| fits(path, object)).cloned();
+        self.hears(fitting).await
     }
 
-    /// Requests for a kind that were refused.
+    /// Waits until so many requests for a kind were refused.
+    pub(crate) async fn refused_times(&self, plural: &str, times: u64) {
+        let enough = |state: &State| state.refused.get(plural).filter(|count| **count >= times).copied();
+        self.hears(enough).await;
+    }
+
+    /// Waits for a fact about what was asked of it.
+    async fn hears<T>(&self, fact: impl Fn(&State) -> Option<T>) -> T {
+        let mut heard = self.heard.subscribe();
+        let known = async {
+            loop {
+                heard.borrow_and_update();
+                let found = fact(&self.state());
+                if let Some(found) = found {
+                    return found;
+                }
+                heard.changed().await.unwrap();
+            }
+        };
+        within(known).await
+    }
+
+    /// Requests for a kind that were refused so far.
     pub(crate) fn refused(&self, plural: &str) -> u64 {
         self.state().refused.get(plural).copied().unwrap_or_default()
     }
@@ -193,6 +220,7 @@ impl Api {
             return response(201, whole(&reviewed(&object)));
         }
         self.state().written.push((path.clone(), object.clone()));
+        self.heard.send_replace(());
         if path.contains("/leases") {
             let name = name_of(&object);
             self.put("leases", object);
@@ -209,6 +237,7 @@ impl Api {
         let broken = state.broken.get(plural).copied();
         let code = state.refuses.or(broken).or(absent.then_some(404))?;
         *state.refused.entry(plural.to_owned()).or_default() += 1;
+        self.heard.send_replace(());
         let message = format!("{plural} is forbidden: User \"test\" cannot list resource");
         let status =
             json!({"kind": "Status", "status": "Failure", "code": code, "message": message, "reason": "Forbidden"});

@@ -14,9 +14,21 @@ use tokio::sync::mpsc;
 /// Long after anything that happens at all.
 const SOON: Duration = Duration::from_mins(1);
 const LOOPBACK: &str = "127.0.0.1:0";
+/// Between two looks at what the program says only when it is asked: it has the processor meanwhile.
+const PAUSE: Duration = Duration::from_millis(20);
 
 pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(SOON, future).await.expect("it happens")
+}
+
+/// Looks again and again until it is so.
+async fn until(fact: impl AsyncFn() -> bool) {
+    let looking = async {
+        while !fact().await {
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    within(looking).await;
 }
 
 pub(crate) struct Program {
@@ -200,12 +212,12 @@ impl Program {
 
     /// Waits until a sample has a value.
     pub(crate) async fn metric_becomes(&self, sample: &str, value: u64) {
-        within(async {
-            while self.metric(sample).await != value {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        })
-        .await;
+        until(async || self.metric(sample).await == value).await;
+    }
+
+    /// Waits until a page says this.
+    pub(crate) async fn page_becomes(&self, path: &str, says: &str) {
+        until(async || self.answer(path).await.1 == says).await;
     }
 
     pub(crate) fn terminate(&self) {

@@ -3,11 +3,10 @@
 use crate::api::Api;
 use crate::client::{ASSIGNMENT, CLUSTER, Client, LISTENER};
 use crate::objects::{grant, namespace, node, own_pod, pod, service, slice, tls_route};
-use crate::program::{Program, within};
+use crate::program::Program;
 use evenkeel_control_plane::kubernetes::Kind;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fs;
-use std::time::Duration;
 use tempfile::TempDir;
 
 const WEB: &str = "outbound|80||web.shop.svc.cluster.local";
@@ -177,16 +176,8 @@ async fn a_kind_that_can_never_be_listed_is_done_without_and_that_is_said_aloud(
     cluster.client().await;
     let without = "evenkeel_control_served_without{kind=\"HTTPRoute\"}";
     assert_eq!(cluster.program.metric(without).await, 1);
-    let told = async {
-        loop {
-            let mut written = cluster.api.writes().into_iter();
-            if let Some((_, event)) = written.find(|(_, object)| object["reason"] == "ServedWithout") {
-                return event;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    let event = within(told).await;
+    let told = |_: &str, object: &Value| object["reason"] == "ServedWithout";
+    let (_, event) = cluster.api.written_once(told).await;
     assert_eq!(
         (&event["regarding"]["kind"], &event["regarding"]["name"]),
         (&json!("Pod"), &json!("evenkeel-control-0"))
@@ -211,12 +202,7 @@ async fn it_is_ready_when_it_answers_questions_about_pods_and_clients_of_xds() {
     assert!(head.starts_with("HTTP/1.1 503 "), "{head}");
     assert_eq!(body, "the API server has not said its version yet\n");
     cluster.api.say_version();
-    let ready = async {
-        while cluster.program.answer("/ready").await.1 != "ready\n" {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    within(ready).await;
+    cluster.program.page_becomes("/ready", "ready\n").await;
 }
 
 #[tokio::test]
@@ -244,16 +230,8 @@ async fn a_status_is_written_in_the_version_that_the_cluster_has() {
         api.put("tlsroutes", tls_route("web"));
     });
     let cluster = cluster.await;
-    let written = async {
-        loop {
-            let mut written = cluster.api.writes().into_iter();
-            if let Some(found) = written.find(|(path, _)| path.ends_with("/tlsroutes/route/status")) {
-                return found;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    let (path, status) = within(written).await;
+    let of_the_route = |path: &str, _: &Value| path.ends_with("/tlsroutes/route/status");
+    let (path, status) = cluster.api.written_once(of_the_route).await;
     assert!(path.contains("/v1alpha2/"), "{path}");
     let conditions = &status["status"]["parents"][0]["conditions"];
     assert_eq!(conditions[0]["type"], "Accepted", "{status}");
@@ -265,12 +243,7 @@ async fn an_api_server_that_is_away_is_spoken_of_once_and_once_when_it_is_back()
     cluster.api.refuse(Some(500));
     cluster.program.log_says("the lease cannot be read or written").await;
     let before = cluster.api.refused("leases");
-    let tried = async {
-        while cluster.api.refused("leases") < before + 3 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    within(tried).await;
+    cluster.api.refused_times("leases", before + 3).await;
     cluster.api.refuse(None);
     let meanwhile = cluster
         .program

@@ -28,6 +28,7 @@ use std::net::SocketAddr;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use std::time::SystemTime;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
@@ -158,6 +159,17 @@ async fn send(address: SocketAddr, request: &str) -> Answer {
         head: head.to_ascii_lowercase(),
         body: body.to_owned(),
     }
+}
+
+/// Waits for a fact that nobody tells, and looks whenever everybody else has had a turn. It comes by itself, or the test has failed.
+async fn until(what: &str, fact: impl AsyncFn() -> bool) {
+    let looking = async {
+        while !fact().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(30), looking).await;
+    assert!(waited.is_ok(), "never: {what}");
 }
 
 #[tokio::test]

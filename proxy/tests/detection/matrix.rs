@@ -26,7 +26,7 @@ use crate::server::Servers;
 use crate::support::over_both_families;
 
 /// Longer than any client hesitates in all.
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(30);
 /// Prologues up to here are split at every place.
 const SHORT: usize = 50;
 const MOST_SHOWN: usize = 10;

@@ -171,8 +171,9 @@ fn an_endpoint_that_does_not_answer_in_time_is_a_504() {
 #[test]
 fn an_answer_that_does_not_end_in_time_is_cut_off_and_nothing_is_put_into_it() {
     over_both_families(async || {
+        // It begins its answer before it has the whole request, with whose end the time begins: nobody has to hurry.
         let server = Server::h1(async |mut wire, _| {
-            wire.message().await;
+            wire.head().await;
             wire.send("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nabc").await;
             wire.rest_lossy().await;
         });
@@ -182,8 +183,11 @@ fn an_answer_that_does_not_end_in_time_is_cut_off_and_nothing_is_put_into_it() {
             let bench = Bench::new(&text);
             bench.enforce(&with_timeout(&text, Duration::from_millis(250)));
             let mut client = bench.http1().await;
-            client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+            client
+                .send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n")
+                .await;
             client.until("\r\n\r\nabc").await;
+            client.send("x").await;
             let mut rest = Vec::new();
             let end = client.read_on(&mut rest).await;
             assert!(end.is_err() && rest.is_empty(), "{}", rest.escape_ascii());
@@ -191,7 +195,11 @@ fn an_answer_that_does_not_end_in_time_is_cut_off_and_nothing_is_put_into_it() {
         let text = document("http", [&server]);
         let bench = Bench::new(&text);
         bench.enforce(&with_timeout(&text, Duration::from_millis(250)));
-        assert!(bench.http2().await.get("/").await.expect_err("a reset").is_reset());
+        let mut client = bench.http2().await;
+        let (response, mut body) = client.open(two::request("POST", "/"), false).await;
+        let response = response.await.unwrap();
+        body.send_data("x".into(), true).unwrap();
+        assert!(two::whole(response).await.expect_err("a reset").is_reset());
     });
 }
 

@@ -3,6 +3,7 @@
 use super::House;
 use super::MESH;
 use super::get;
+use super::until;
 use crate::telemetry::tests::read;
 use bytes::Bytes;
 use evenkeel_control_api::ads::Client;
@@ -22,7 +23,6 @@ use hyper::header;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -191,13 +191,11 @@ async fn metrics_tell_a_refusal_and_a_control_plane_that_has_gone() {
         "{text}"
     );
     plane.server.shutdown().await;
-    let gone = async {
-        let status = plane.client.status();
-        while matches!(status.servers()[0].connection, Connection::Connected { .. }) {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    };
-    assert!(tokio::time::timeout(Duration::from_secs(30), gone).await.is_ok());
+    let status = plane.client.status();
+    until("it is gone", async || {
+        !matches!(status.servers()[0].connection, Connection::Connected { .. })
+    })
+    .await;
     let page = read(&get(house.telemetry, "/metrics").await.body);
     assert_eq!(
         page.value("evenkeel_control_plane_connected", &[("server", &server)]),
@@ -236,12 +234,10 @@ async fn the_version_of_what_is_in_use_is_the_same_where_that_is() {
         view.set(packed).unwrap();
     }
     plane.views.send_replace(Arc::new(view));
-    let told = async {
-        while versions(&house).await == before || versions(&house).await != versions(&neighbour).await {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    };
-    assert!(tokio::time::timeout(Duration::from_secs(30), told).await.is_ok());
+    until("both are told", async || {
+        versions(&house).await != before && versions(&house).await == versions(&neighbour).await
+    })
+    .await;
     let after = versions(&house).await;
     for (kind, (before, after)) in Kind::ALL.iter().zip(before.iter().zip(after)) {
         assert_eq!(*before != after, *kind == Kind::Assignment, "{kind:?}");

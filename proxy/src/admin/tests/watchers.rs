@@ -2,6 +2,7 @@
 
 use super::House;
 use super::ask;
+use super::until;
 use crate::admin::watchers::MOST;
 use crate::telemetry::Direction;
 use crate::telemetry::Protocol;
@@ -89,13 +90,7 @@ async fn nothing_is_looked_at_while_nobody_watches() {
     watcher.event().await;
     assert!(!house.watchers().is_idle());
     drop(watcher);
-    let idle = async {
-        while !house.watchers().is_idle() {
-            tokio::task::yield_now().await;
-        }
-    };
-    let ended = tokio::time::timeout(std::time::Duration::from_secs(30), idle).await;
-    assert!(ended.is_ok());
+    until("nobody watches", async || house.watchers().is_idle()).await;
     let mut again = Watcher::open(house.admin).await;
     assert_eq!(
         again.event().await["totals"][0]["figures"]["per_second"],
@@ -123,15 +118,9 @@ async fn one_too_many_is_refused_and_none_has_to_go() {
         watcher.event().await;
     }
     watchers.pop();
-    let free = async {
-        while ask(house.admin, "HEAD", "/events", "").await.status != 200 {
-            tokio::task::yield_now().await;
-        }
-    };
-    assert!(
-        tokio::time::timeout(std::time::Duration::from_secs(30), free)
-            .await
-            .is_ok()
-    );
+    until("there is room", async || {
+        ask(house.admin, "HEAD", "/events", "").await.status == 200
+    })
+    .await;
     Watcher::open(house.admin).await.event().await;
 }
