@@ -1,6 +1,7 @@
 //! The retry budget: a fifth of the active requests and ten a second may be tried again, and what is forbidden fails as it
 //! would have.
 
+use crate::access_log::Page;
 use crate::support::Bench;
 use crate::support::ask::Answer;
 use crate::support::ask::Ask;
@@ -22,11 +23,8 @@ use http::Request;
 use http::Response;
 use std::cell::Cell;
 use std::cell::RefCell;
-use std::io;
-use std::io::Write;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -340,21 +338,6 @@ fn a_dead_endpoint_fails_no_request_under_load() {
             }
         }
     });
-}
-
-/// What was written.
-#[derive(Clone, Default)]
-struct Page(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Page {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 #[test]

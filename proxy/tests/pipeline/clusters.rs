@@ -1,8 +1,6 @@
 //! Clusters that a mesh document has no word for: carried endpoints, priorities, names, drops, connections that wear out.
 
 use crate::support::Bench;
-use crate::support::ask::Answer;
-use crate::support::ask::Content;
 use crate::support::ask::Version;
 use crate::support::document;
 use crate::support::nobody;
@@ -36,10 +34,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
-
-async fn named(name: &'static str) -> Server {
-    Server::answering(Version::One, move |_| Answer::new(Content::from(name))).await
-}
 
 fn endpoint(address: SocketAddr, priority: u8, health: HealthStatus) -> Endpoint {
     let group = Group {
@@ -115,7 +109,10 @@ async fn answer(client: &mut Wire) -> String {
 #[test]
 fn endpoints_that_the_cluster_carries_are_served() {
     over_both_families(async || {
-        let (one, two) = (named("one").await, named("two").await);
+        let (one, two) = (
+            Server::named(Version::One, "one").await,
+            Server::named(Version::One, "two").await,
+        );
         let both = assignment(vec![well(one.address, 0), well(two.address, 0)]);
         let mut answers = answers(&bench(&carried("http", both)), 4).await;
         answers.sort();
@@ -126,7 +123,11 @@ fn endpoints_that_the_cluster_carries_are_served() {
 #[test]
 fn a_priority_takes_over_when_the_one_above_is_said_to_be_ill_or_cannot_be_reached() {
     over_both_families(async || {
-        let (one, two, dead) = (named("one").await, named("two").await, nobody());
+        let (one, two, dead) = (
+            Server::named(Version::One, "one").await,
+            Server::named(Version::One, "two").await,
+            nobody(),
+        );
         let of = |first, second| bench(&carried("http", assignment(vec![first, second])));
         let healthy = of(well(one.address, 0), well(two.address, 1));
         assert_eq!(answers(&healthy, 20).await, vec!["one"; 20]);
@@ -153,7 +154,7 @@ fn opaque_connections_follow_priorities_too() {
 #[test]
 fn who_is_said_to_be_ill_is_asked_in_a_panic_only() {
     over_both_families(async || {
-        let one = named("one").await;
+        let one = Server::named(Version::One, "one").await;
         let ill = || assignment(vec![endpoint(one.address, 0, HealthStatus::Unhealthy)]);
         let calm = bench(&carried("http", ill()));
         assert_eq!(answers(&calm, 1).await, ["503 no_endpoint"]);
@@ -168,7 +169,7 @@ fn who_is_said_to_be_ill_is_asked_in_a_panic_only() {
 #[test]
 fn a_control_plane_may_drop_what_is_too_much() {
     over_both_families(async || {
-        let one = named("one").await;
+        let one = Server::named(Version::One, "one").await;
         let dropping = |dropped_per_million| ClusterLoadAssignment {
             policy: Policy {
                 dropped_per_million,
@@ -191,7 +192,7 @@ fn a_control_plane_may_drop_what_is_too_much() {
 #[test]
 fn names_are_served_by_the_addresses_that_they_were_resolved_to() {
     over_both_families(async || {
-        let one = named("one").await;
+        let one = Server::named(Version::One, "one").await;
         let host = Host {
             name: Arc::from("one.test"),
             port: one.address.port(),
@@ -230,7 +231,7 @@ fn names_are_served_by_the_addresses_that_they_were_resolved_to() {
 #[test]
 fn an_original_destination_may_have_another_port() {
     over_both_families(async || {
-        let (one, dead) = (named("one").await, nobody());
+        let (one, dead) = (Server::named(Version::One, "one").await, nobody());
         let mut resources = mesh::load("").unwrap().resources;
         for cluster in &mut resources.clusters {
             cluster.discovery = Discovery::OriginalDestination(OriginalDestination {
@@ -248,7 +249,10 @@ fn an_original_destination_may_have_another_port() {
 fn a_request_may_name_its_destination_where_the_configuration_says_by_which_field() {
     over_both_families(async || {
         for version in [Version::One, Version::Two] {
-            let (one, other) = (named("one").await, named("other").await);
+            let (one, other) = (
+                Server::named(Version::One, "one").await,
+                Server::named(Version::One, "other").await,
+            );
             for (header, expected) in [(Some("x-where"), "one"), (None, "other")] {
                 let mut resources = resources("http", |cluster| {
                     cluster.discovery = Discovery::OriginalDestination(OriginalDestination {
@@ -283,7 +287,7 @@ fn a_request_may_name_its_destination_where_the_configuration_says_by_which_fiel
 fn a_connection_carries_so_many_requests_and_no_more() {
     over_both_families(async || {
         for (version, protocol) in [(Version::One, "http"), (Version::Two, "http2")] {
-            let server = Server::answering(version, |_| Answer::new(Content::from("one"))).await;
+            let server = Server::named(version, "one").await;
             let worn = resources(protocol, |cluster| {
                 cluster.discovery = Discovery::Static(Arc::new(assignment(vec![well(server.address, 0)])));
                 cluster.http.max_requests = NonZeroU32::new(3);
@@ -298,7 +302,7 @@ fn a_connection_carries_so_many_requests_and_no_more() {
 fn a_change_of_endpoints_ends_the_use_of_connections_where_that_is_asked_for() {
     over_both_families(async || {
         for (closes, expected) in [(false, 1), (true, 2)] {
-            let (one, dead) = (named("one").await, nobody());
+            let (one, dead) = (Server::named(Version::One, "one").await, nobody());
             let with = |endpoints| {
                 resources("http", |cluster| {
                     cluster.discovery = Discovery::Static(Arc::new(assignment(endpoints)));

@@ -1,7 +1,6 @@
 //! Connections to endpoints that are used again, and those that are closed under us.
 
 use crate::support::Bench;
-use crate::support::ask::Answer;
 use crate::support::ask::Content;
 use crate::support::ask::Version;
 use crate::support::document_of;
@@ -9,7 +8,6 @@ use crate::support::over_both_families;
 use crate::support::server::Server;
 use crate::support::settle;
 use crate::support::silent;
-use crate::support::wire::Wire;
 use evenkeel_proxy::lifecycle::Phase;
 use evenkeel_proxy::telemetry;
 use http::Request;
@@ -33,16 +31,6 @@ fn waiting(bench: &Bench, version: Version) -> f64 {
     value.unwrap_or_else(|| panic!("{page}")).parse().unwrap()
 }
 
-/// A server that shows its own name.
-async fn named(name: &'static str) -> Server {
-    Server::answering(Version::One, move |_| Answer::new(Content::from(name))).await
-}
-
-async fn status(client: &mut Wire, request: &str) -> u16 {
-    client.send(request).await;
-    client.message().await.status()
-}
-
 #[test]
 fn a_fin_that_is_seen_while_idle_evicts() {
     over_both_families(async || {
@@ -54,7 +42,7 @@ fn a_fin_that_is_seen_while_idle_evicts() {
         let bench = Bench::before("http", &server);
         let mut client = bench.http1().await;
         for connections in 1..=5 {
-            assert_eq!(status(&mut client, POST).await, 200);
+            assert_eq!(client.status_of(POST).await, 200);
             assert_eq!(server.accepted(), connections);
             // The server's FIN is on its way to us.
             settle().await;
@@ -79,8 +67,8 @@ fn a_server_that_says_how_long_it_waits_is_left_a_second_earlier() {
             let server = server.await;
             let bench = Bench::before("http", &server);
             let mut client = bench.http1().await;
-            assert_eq!(status(&mut client, GET).await, 200);
-            assert_eq!(status(&mut client, GET).await, 200);
+            assert_eq!(client.status_of(GET).await, 200);
+            assert_eq!(client.status_of(GET).await, 200);
             assert_eq!(server.accepted(), connections, "{fields:?}");
             let mut client = bench.http2().await;
             for _ in 0..2 {
@@ -150,10 +138,10 @@ fn what_follows_a_failed_upload_is_not_taken_for_its_rest() {
 fn a_draining_proxy_says_goodbye_with_its_next_answer() {
     over_both_families(async || {
         for phase in [Phase::Parting, Phase::Draining] {
-            let server = named("ok").await;
+            let server = Server::named(Version::One, "ok").await;
             let bench = Bench::before("http", &server);
             let mut client = bench.http1().await;
-            assert_eq!(status(&mut client, GET).await, 200);
+            assert_eq!(client.status_of(GET).await, 200);
             bench.context.lifecycle.enter(phase);
             client.send(GET).await;
             let answer = client.message().await;

@@ -1,8 +1,6 @@
 //! Destinations that are no Service, and patience with clients.
 
 use crate::support::Bench;
-use crate::support::ask::Answer;
-use crate::support::ask::Content;
 use crate::support::ask::Version;
 use crate::support::document;
 use crate::support::nobody;
@@ -14,17 +12,13 @@ use crate::support::wire::Wire;
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
-async fn named(version: Version, name: &'static str) -> Server {
-    Server::answering(version, move |_| Answer::new(Content::from(name))).await
-}
-
 #[test]
 fn an_unknown_destination_is_passed_through_whatever_is_spoken() {
     over_both_families(async || {
         let (known, one, two) = (
-            named(Version::One, "known").await,
-            named(Version::One, "one").await,
-            named(Version::Two, "two").await,
+            Server::named(Version::One, "known").await,
+            Server::named(Version::One, "one").await,
+            Server::named(Version::Two, "two").await,
         );
         let bench = Bench::before("auto", &known);
         let mut client = Wire::new(bench.connect_to(one.address).await);
@@ -47,7 +41,7 @@ fn an_unknown_destination_is_passed_through_whatever_is_spoken() {
 #[test]
 fn an_unknown_destination_that_does_not_listen_resets_as_it_would_without_a_mesh() {
     over_both_families(async || {
-        let known = named(Version::One, "known").await;
+        let known = Server::named(Version::One, "known").await;
         let bench = Bench::before("auto", &known);
         let nobody = nobody();
         let mut client = Wire::new(bench.connect_to(nobody.address).await);
@@ -58,7 +52,7 @@ fn an_unknown_destination_that_does_not_listen_resets_as_it_would_without_a_mesh
 #[test]
 fn a_mesh_that_refuses_unknown_destinations_resets_them() {
     over_both_families(async || {
-        let server = named(Version::One, "one").await;
+        let server = Server::named(Version::One, "one").await;
         let text = document("auto", []).replace("endpoints:\n", "endpoints: []\nunknown: refuse\n");
         let bench = Bench::new(&text);
         let mut client = Wire::new(bench.connect_to(server.address).await);
@@ -70,7 +64,10 @@ fn a_mesh_that_refuses_unknown_destinations_resets_them() {
 #[test]
 fn the_address_of_an_endpoint_is_that_endpoint_and_no_other() {
     over_both_families(async || {
-        let (one, two) = (named(Version::One, "one").await, named(Version::One, "two").await);
+        let (one, two) = (
+            Server::named(Version::One, "one").await,
+            Server::named(Version::One, "two").await,
+        );
         let bench = Bench::new(&document("auto", [&one, &two]));
         let mut client = Wire::new(bench.connect_to(two.address).await);
         for _ in 0..4 {
@@ -88,7 +85,7 @@ fn the_address_of_an_endpoint_is_that_endpoint_and_no_other() {
 #[test]
 fn a_head_that_is_never_complete_is_given_up_and_so_is_a_connection_without_requests() {
     over_both_families(async || {
-        let server = named(Version::One, "one").await;
+        let server = Server::named(Version::One, "one").await;
         for protocol in ["http", "auto"] {
             let text = document(protocol, [&server]);
             let bench = Bench::new(&format!(

@@ -4,12 +4,28 @@ use crate::support::Bench;
 use crate::support::over_both_families;
 use crate::support::server::Server;
 use crate::support::two;
+use crate::support::wire::Wire;
 use http::Response;
 
 /// An upload that nobody wants.
 const LENGTH: usize = 50 << 20;
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+
+/// Sends as much of it as is taken.
+async fn upload(client: &mut Wire) -> usize {
+    client
+        .send(format!(
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {LENGTH}\r\n\r\n"
+        ))
+        .await;
+    let block = vec![b'x'; 1 << 20];
+    let mut count = 0;
+    while count < LENGTH && client.try_send(&block).await.is_ok() {
+        count += block.len();
+    }
+    count
+}
 
 #[test]
 fn an_early_answer_is_read_by_a_client_that_is_still_sending() {
@@ -23,16 +39,7 @@ fn an_early_answer_is_read_by_a_client_that_is_still_sending() {
         let server = server.await;
         let bench = Bench::before("http", &server);
         let mut client = bench.http1().await;
-        client
-            .send(format!(
-                "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {LENGTH}\r\n\r\n"
-            ))
-            .await;
-        let block = vec![b'x'; 1 << 20];
-        let mut count = 0;
-        while count < LENGTH && client.try_send(&block).await.is_ok() {
-            count += block.len();
-        }
+        let count = upload(&mut client).await;
         let answer = client.message().await;
         assert_eq!((answer.status(), answer.text()), (413, "big"), "after {count} bytes");
         assert_eq!(answer.field("connection"), Some("close"));
@@ -56,16 +63,7 @@ fn an_early_answer_of_an_http2_endpoint_is_read_as_well() {
         let server = server.await;
         let bench = Bench::before("http2", &server);
         let mut client = bench.http1().await;
-        client
-            .send(format!(
-                "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {LENGTH}\r\n\r\n"
-            ))
-            .await;
-        let block = vec![b'x'; 1 << 20];
-        let mut count = 0;
-        while count < LENGTH && client.try_send(&block).await.is_ok() {
-            count += block.len();
-        }
+        upload(&mut client).await;
         let answer = client.message().await;
         assert_eq!((answer.status(), answer.field("connection")), (413, Some("close")));
 

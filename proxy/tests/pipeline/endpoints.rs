@@ -10,20 +10,9 @@ use crate::support::nobody;
 use crate::support::over_both_families;
 use crate::support::server::Server;
 use crate::support::two;
-use crate::support::wire::Wire;
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const POST: &str = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi";
-
-/// A server that shows its own name.
-async fn named(name: &'static str) -> Server {
-    Server::answering(Version::One, move |_| Answer::new(Content::from(name))).await
-}
-
-async fn status(client: &mut Wire, request: &str) -> u16 {
-    client.send(request).await;
-    client.message().await.status()
-}
 
 #[test]
 fn an_endpoint_that_refuses_is_followed_by_another() {
@@ -49,12 +38,16 @@ fn an_endpoint_that_refuses_is_followed_by_another() {
 fn a_dead_endpoint_attracts_nothing() {
     over_both_families(async || {
         for algorithm in ["peak_ewma", "least_request", "round_robin", "random"] {
-            let (one, two, dead) = (named("one").await, named("two").await, nobody());
+            let (one, two, dead) = (
+                Server::named(Version::One, "one").await,
+                Server::named(Version::One, "two").await,
+                nobody(),
+            );
             let text = document_of("http", [one.address, dead.address, two.address]).replace("round_robin", algorithm);
             let bench = Bench::new(&text);
             let mut client = bench.http1().await;
             for _ in 0..300 {
-                assert_eq!(status(&mut client, GET).await, 200, "{algorithm}");
+                assert_eq!(client.status_of(GET).await, 200, "{algorithm}");
             }
             let all = bench.registry.all();
             let (_, _, state) = all.iter().find(|(_, address, _)| *address == dead.address).unwrap();
@@ -160,7 +153,10 @@ fn an_endpoint_that_says_nothing_or_nonsense_is_a_502() {
 #[test]
 fn a_request_on_an_old_connection_sees_the_configuration_of_its_own_time() {
     over_both_families(async || {
-        let (old, new) = (named("old").await, named("new").await);
+        let (old, new) = (
+            Server::named(Version::One, "old").await,
+            Server::named(Version::One, "new").await,
+        );
         let bench = Bench::before("http", &old);
         let (mut one, mut two) = (bench.http1().await, bench.http2().await);
         one.send(GET).await;
@@ -177,7 +173,10 @@ fn a_request_on_an_old_connection_sees_the_configuration_of_its_own_time() {
 #[test]
 fn every_request_of_one_connection_is_balanced() {
     over_both_families(async || {
-        let (one, two) = (named("one").await, named("two").await);
+        let (one, two) = (
+            Server::named(Version::One, "one").await,
+            Server::named(Version::One, "two").await,
+        );
         let bench = Bench::new(&document("auto", [&one, &two]));
         let mut client = bench.http1().await;
         let mut names = Vec::new();

@@ -39,6 +39,16 @@ async fn witness_of_bytes() -> (Server, UnboundedReceiver<Message>) {
     (server.await, asked)
 }
 
+/// What an endpoint is asked when a client of HTTP/1 says this, which is answered.
+async fn asked(endpoint: Version, says: &str) -> Ask {
+    let (server, mut asked) = witness(endpoint).await;
+    let bench = Bench::before(endpoint.protocol(), &server);
+    let mut client = bench.http1().await;
+    client.send(says).await;
+    assert_eq!(client.message().await.status(), 200);
+    asked.recv().await.unwrap()
+}
+
 #[test]
 fn the_authority_keeps_its_bytes_and_its_port_in_every_pairing() {
     over_both_families(async || {
@@ -74,14 +84,11 @@ fn an_http2_request_may_name_its_host_in_the_field_alone() {
 fn the_authority_of_an_absolute_form_wins_over_host() {
     over_both_families(async || {
         for endpoint in [Version::One, Version::Two] {
-            let (server, mut asked) = witness(endpoint).await;
-            let bench = Bench::before(endpoint.protocol(), &server);
-            let mut client = bench.http1().await;
-            client
-                .send("GET http://right.test/a?b HTTP/1.1\r\nHost: wrong.test\r\n\r\n")
-                .await;
-            assert_eq!(client.message().await.status(), 200);
-            let asked = asked.recv().await.unwrap();
+            let asked = asked(
+                endpoint,
+                "GET http://right.test/a?b HTTP/1.1\r\nHost: wrong.test\r\n\r\n",
+            )
+            .await;
             assert_eq!(asked.headers()["host"], "right.test", "to {endpoint:?}");
             assert_eq!(asked.uri().path(), "/a");
         }
@@ -92,18 +99,13 @@ fn the_authority_of_an_absolute_form_wins_over_host() {
 fn fields_that_any_connection_line_names_end_with_the_hop() {
     over_both_families(async || {
         for endpoint in [Version::One, Version::Two] {
-            let (server, mut asked) = witness(endpoint).await;
-            let bench = Bench::before(endpoint.protocol(), &server);
-            let mut client = bench.http1().await;
-            client
-                .send(
-                    "GET / HTTP/1.1\r\nHost: a\r\nConnection: x-one\r\nX-One: 1\r\nX-Two: 2\r\nX-Three: 3\r\n\
+            let asked = asked(
+                endpoint,
+                "GET / HTTP/1.1\r\nHost: a\r\nConnection: x-one\r\nX-One: 1\r\nX-Two: 2\r\nX-Three: 3\r\n\
                      Connection: keep-alive, X-TWO\r\nKeep-Alive: timeout=5\r\nProxy-Connection: keep-alive\r\n\
                      TE: gzip, trailers\r\n\r\n",
-                )
-                .await;
-            assert_eq!(client.message().await.status(), 200);
-            let asked = asked.recv().await.unwrap();
+            )
+            .await;
             for gone in ["x-one", "x-two", "keep-alive", "proxy-connection"] {
                 assert!(!asked.headers().contains_key(gone), "{gone} to {endpoint:?}");
             }
@@ -204,14 +206,7 @@ fn cookie_crumbs_are_joined_for_http1() {
 fn h2c_is_never_offered_to_an_upstream() {
     over_both_families(async || {
         for endpoint in [Version::One, Version::Two] {
-            let (server, mut asked) = witness(endpoint).await;
-            let bench = Bench::before(endpoint.protocol(), &server);
-            let mut client = bench.http1().await;
-            client
-                .send("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n")
-                .await;
-            assert_eq!(client.message().await.status(), 200);
-            let asked = asked.recv().await.unwrap();
+            let asked = asked(endpoint, "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n").await;
             for gone in ["upgrade", "http2-settings", "connection"] {
                 assert!(!asked.headers().contains_key(gone), "{gone} to {endpoint:?}");
             }
@@ -311,14 +306,11 @@ fn answers_without_a_body_keep_their_length_over_http2() {
 fn what_a_connection_line_names_takes_no_field_away_that_everyone_must_see() {
     over_both_families(async || {
         for endpoint in [Version::One, Version::Two] {
-            let (server, mut asked) = witness(endpoint).await;
-            let bench = Bench::before(endpoint.protocol(), &server);
-            let mut client = bench.http1().await;
-            client
-                .send("POST / HTTP/1.1\r\nHost: a\r\nConnection: host, content-length\r\nContent-Length: 2\r\n\r\nhi")
-                .await;
-            assert_eq!(client.message().await.status(), 200);
-            let asked = asked.recv().await.unwrap();
+            let asked = asked(
+                endpoint,
+                "POST / HTTP/1.1\r\nHost: a\r\nConnection: host, content-length\r\nContent-Length: 2\r\n\r\nhi",
+            )
+            .await;
             assert_eq!(
                 (&asked.headers()["host"], &asked.body().bytes[..]),
                 (&"a".parse().unwrap(), &b"hi"[..])

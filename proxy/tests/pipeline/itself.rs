@@ -37,7 +37,7 @@ fn requests_of_both_versions_reach_the_application() {
 #[test]
 fn one_connection_carries_one_request_after_the_other() {
     over_both_families(async || {
-        let server = Server::answering(Version::One, |_| Answer::new(Content::from("ok"))).await;
+        let server = Server::named(Version::One, "ok").await;
         let bench = within("auto", &server);
         let mut client = bench.http1().await;
         for _ in 0..3 {

@@ -72,6 +72,15 @@ fn text(answer: &Answer) -> &str {
     str::from_utf8(&answer.body().bytes).unwrap()
 }
 
+/// The services of most rules.
+async fn three() -> [Server; 3] {
+    [
+        reflecting("web").await,
+        reflecting("one").await,
+        reflecting("two").await,
+    ]
+}
+
 /// The status, and who answered.
 fn from(answer: &Answer) -> String {
     let name = answer
@@ -84,11 +93,8 @@ fn from(answer: &Answer) -> String {
 #[test]
 fn the_most_specific_rule_decides_whatever_its_place() {
     over_both_families(async || {
-        let servers = [
-            &reflecting("web").await,
-            &reflecting("one").await,
-            &reflecting("two").await,
-        ];
+        let servers = three().await;
+        let servers = servers.each_ref();
         let rules = "
   - {matches: [{path: {prefix: /a}}], backends: [{service: one, port: 80}]}
   - {matches: [{path: {prefix: /a/b}, method: POST}], backends: [{service: web, port: 80}]}
@@ -131,11 +137,8 @@ fn the_most_specific_rule_decides_whatever_its_place() {
 #[test]
 fn weights_are_shares_and_what_is_missing_has_its_own() {
     over_both_families(async || {
-        let servers = [
-            &reflecting("web").await,
-            &reflecting("one").await,
-            &reflecting("two").await,
-        ];
+        let servers = three().await;
+        let servers = servers.each_ref();
         let rules = "
   - matches: [{path: {prefix: /shared}}]
     backends: [{service: one, port: 80, weight: 6}, {service: two, port: 80, weight: 2}, {service: web, port: 80, weight: 0}, {missing: true, weight: 2}]
@@ -170,11 +173,8 @@ fn weights_are_shares_and_what_is_missing_has_its_own() {
 #[test]
 fn requests_and_answers_are_changed_and_clients_sent_elsewhere() {
     over_both_families(async || {
-        let servers = [
-            &reflecting("web").await,
-            &reflecting("one").await,
-            &reflecting("two").await,
-        ];
+        let servers = three().await;
+        let servers = servers.each_ref();
         let rules = "
   - matches: [{path: {prefix: /api}}]
     request_headers: {set: [{name: x-a, value: \"100%\"}], add: [{name: x-b, value: \"2\"}], remove: [x-c]}
@@ -277,11 +277,8 @@ fn connections_go_by_weight_to_what_is_there() {
 #[test]
 fn who_goes_straight_to_an_endpoint_is_not_routed() {
     over_both_families(async || {
-        let servers = [
-            &reflecting("web").await,
-            &reflecting("one").await,
-            &reflecting("two").await,
-        ];
+        let servers = three().await;
+        let servers = servers.each_ref();
         let rules = "
   - {matches: [{path: {exact: /two}}], backends: [{service: two, port: 80}]}
 ";

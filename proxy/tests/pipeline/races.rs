@@ -1,8 +1,6 @@
 //! Whoever speaks first says what is spoken: every kind of client against every kind of server, and nobody waits.
 
 use crate::support::Bench;
-use crate::support::ask::Answer;
-use crate::support::ask::Content;
 use crate::support::ask::Version;
 use crate::support::document;
 use crate::support::family::Family;
@@ -11,6 +9,7 @@ use crate::support::server::Server;
 use crate::support::settle;
 use crate::support::two::Two;
 use crate::support::web;
+use crate::support::wire::Wire;
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -19,9 +18,21 @@ const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 
 /// Two servers of HTTP: requests of one connection go to both, opaque bytes to one.
 async fn pair(version: Version) -> (Server, Server) {
-    let one = Server::answering(version, |_| Answer::new(Content::from("one"))).await;
-    let two = Server::answering(version, |_| Answer::new(Content::from("two"))).await;
+    let one = Server::named(version, "one").await;
+    let two = Server::named(version, "two").await;
     (one, two)
+}
+
+/// A client that says nothing, up to where one of the servers has been connected to.
+async fn silent_client(bench: &Bench, servers: &[&Server]) -> Wire {
+    let accepted = || servers.iter().map(|server| server.accepted()).sum::<usize>();
+    let before = accepted();
+    let client = bench.http1().await;
+    while accepted() == before {
+        tokio::task::yield_now().await;
+    }
+    settle().await;
+    client
 }
 
 #[test]
@@ -55,11 +66,7 @@ fn a_client_that_is_silent_for_long_is_still_http() {
     over_both_families(async || {
         let (one, two) = pair(Version::One).await;
         let bench = Bench::new(&document("auto", [&one, &two]));
-        let mut client = bench.http1().await;
-        while one.accepted() + two.accepted() == 0 {
-            tokio::task::yield_now().await;
-        }
-        settle().await;
+        let mut client = silent_client(&bench, &[&one, &two]).await;
         let mut names = Vec::new();
         for _ in 0..4 {
             client.send(GET).await;
@@ -136,11 +143,7 @@ fn a_status_line_that_comes_unasked_is_not_relayed() {
         });
         let server = server.await;
         let bench = Bench::before("auto", &server);
-        let mut client = bench.http1().await;
-        while server.accepted() == 0 {
-            tokio::task::yield_now().await;
-        }
-        settle().await;
+        let mut client = silent_client(&bench, &[&server]).await;
         client.send(GET).await;
         assert_eq!(client.message().await.status(), 200);
     });
@@ -172,12 +175,7 @@ fn the_end_of_a_silent_server_is_carried_over_unless_its_clients_are_known_to_sp
         drop(client);
 
         silent.set(true);
-        let opened = server.accepted();
-        let mut client = bench.http1().await;
-        while server.accepted() == opened {
-            tokio::task::yield_now().await;
-        }
-        settle().await;
+        let mut client = silent_client(&bench, &[&server]).await;
         silent.set(false);
         client.send(GET).await;
         assert_eq!(client.message().await.status(), 200);
@@ -213,12 +211,7 @@ fn a_server_that_ends_an_idle_connection_rudely_does_not_end_that_of_an_http_cli
             drop(client);
 
             rude.set(true);
-            let opened = server.accepted();
-            let mut client = bench.http1().await;
-            while server.accepted() == opened {
-                tokio::task::yield_now().await;
-            }
-            settle().await;
+            let mut client = silent_client(&bench, &[&server]).await;
             rude.set(false);
             client.send(GET).await;
             assert_eq!(client.next_head().await.as_deref(), Some(OK), "{last_words:?}");

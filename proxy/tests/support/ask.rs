@@ -57,6 +57,11 @@ impl From<&str> for Content {
 }
 
 impl Server {
+    /// A server that shows its own name.
+    pub(crate) async fn named(version: Version, name: &'static str) -> Self {
+        Self::answering(version, move |_| Answer::new(Content::from(name))).await
+    }
+
     /// A server of `version` that answers what it is asked. It shows the authority as `host`, whatever the version.
     pub(crate) async fn answering(version: Version, answer: impl Fn(Ask) -> Answer + 'static) -> Self {
         let answer = Rc::new(answer);

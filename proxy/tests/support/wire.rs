@@ -108,6 +108,12 @@ impl Wire {
         self.next_message().await.expect("a message")
     }
 
+    /// The status of the answer to a request.
+    pub(crate) async fn status_of(&mut self, request: &str) -> u16 {
+        self.send(request).await;
+        self.message().await.status()
+    }
+
     pub(crate) async fn next_message(&mut self) -> Option<Message> {
         let mut message = Message {
             head: self.next_head().await?,
