@@ -17,6 +17,7 @@
 //! (`meter/rejected.rs`).
 
 mod rejected;
+mod walk;
 
 use std::cell::Cell;
 use std::cell::RefCell;
@@ -27,6 +28,8 @@ use tokio::time::Instant;
 
 use crate::failure::Reason;
 use rejected::Rejections;
+use walk::Part;
+use walk::Walk;
 
 /// A used-up allowance is full again when so long has passed since it was full.
 const WINDOW: Duration = Duration::from_secs(10);
@@ -126,11 +129,7 @@ enum Block {
 #[derive(Debug)]
 pub struct Meter {
     seen: Rc<Seen>,
-    /// Bytes of the preface, or of a payload, that are still to come.
-    skip: usize,
-    /// The beginning of a frame's head that was cut off.
-    head: [u8; HEAD],
-    held: usize,
+    walk: Walk,
     block: Block,
     /// Frames so far, as far as it matters: none, one, more.
     frames: u8,
@@ -155,9 +154,7 @@ impl Meter {
         };
         Self {
             seen: Rc::new(seen),
-            skip: if peer == Peer::Client { PREFACE } else { 0 },
-            head: [0; HEAD],
-            held: 0,
+            walk: Walk::behind(if peer == Peer::Client { PREFACE } else { 0 }),
             block: Block::Outside,
             frames: 0,
             heads: 0,
@@ -182,25 +179,9 @@ impl Meter {
         if self.seen.is_flood() {
             return Err(Flood);
         }
-        while !bytes.is_empty() {
-            if self.skip > 0 {
-                let count = self.skip.min(bytes.len());
-                self.skip -= count;
-                bytes = &bytes[count..];
-            } else if self.held == 0
-                && let Some((head, rest)) = bytes.split_first_chunk()
-            {
-                bytes = rest;
-                self.frame(*head, &now)?;
-            } else {
-                let count = (HEAD - self.held).min(bytes.len());
-                self.head[self.held..self.held + count].copy_from_slice(&bytes[..count]);
-                self.held += count;
-                bytes = &bytes[count..];
-                if self.held == HEAD {
-                    self.held = 0;
-                    self.frame(self.head, &now)?;
-                }
+        while let Some(part) = self.walk.next(&mut bytes) {
+            if let Part::Head(head) = part {
+                self.frame(head, &now)?;
             }
         }
         self.seen.awaited.set(self.awaited());
@@ -226,9 +207,8 @@ impl Meter {
     }
 
     fn frame(&mut self, head: [u8; HEAD], now: impl Fn() -> Instant) -> Result<(), Flood> {
-        let [a, b, c, kind, flags, ..] = head;
-        let length = u32::from_be_bytes([0, a, b, c]) as usize;
-        self.skip = length;
+        let [_, _, _, kind, flags, ..] = head;
+        let length = self.walk.left();
         self.frames = self.frames.saturating_add(1);
         self.block = match kind {
             HEADERS | PUSH_PROMISE | CONTINUATION if flags & END_HEADERS == 0 => Block::Open,
@@ -270,11 +250,11 @@ impl Meter {
     }
 
     fn awaited(&self) -> Option<u32> {
-        let greeted = self.frames > 1 || (self.frames == 1 && self.skip == 0);
+        let greeted = self.frames > 1 || (self.frames == 1 && self.walk.left() == 0);
         match self.block {
             _ if !greeted => Some(0),
             Block::Open => Some(self.heads),
-            Block::Last if self.skip > 0 => Some(self.heads),
+            Block::Last if self.walk.left() > 0 => Some(self.heads),
             Block::Last | Block::Outside => None,
         }
     }
@@ -431,7 +411,7 @@ mod tests {
                 meter.left,
                 meter.heads,
                 meter.owed,
-                meter.skip,
+                meter.walk.left(),
                 meter.seen.awaited.get(),
             )
         };

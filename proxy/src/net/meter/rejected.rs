@@ -8,10 +8,10 @@ use super::HEAD;
 use super::HEADERS;
 use super::RST_STREAM;
 use super::Seen;
+use super::walk::Part;
+use super::walk::Walk;
 use crate::failure::Reason;
 
-/// A `RST_STREAM` frame, its error code included (RFC 9113 6.4).
-const RESET: usize = HEAD + 4;
 /// Of `RST_STREAM` (RFC 9113 7).
 const PROTOCOL_ERROR: u32 = 1;
 const REFUSED_STREAM: u32 = 7;
@@ -19,66 +19,36 @@ const REFUSED_STREAM: u32 = 7;
 /// Follows the frames that we send.
 #[derive(Debug, Default)]
 pub(super) struct Rejections {
-    /// Bytes of a payload that are still to come.
-    skip: usize,
-    /// The beginning of a frame that was cut off, or that is a reset.
-    begun: [u8; RESET],
-    held: usize,
+    walk: Walk,
+    /// Of a `RST_STREAM` frame the stream, and as much of its error code as was sent (RFC 9113 6.4).
+    reset: Option<(u32, u32)>,
 }
 
 impl Rejections {
     /// Takes the next bytes that were sent.
     pub(super) fn sent(&mut self, mut bytes: &[u8], seen: &Seen) {
-        while !bytes.is_empty() {
-            if self.skip > 0 {
-                let count = self.skip.min(bytes.len());
-                self.skip -= count;
-                bytes = &bytes[count..];
-            } else if self.held == 0
-                && let Some((head, rest)) = bytes.split_first_chunk()
-                && head[3] != RST_STREAM
-            {
-                bytes = rest;
-                self.frame(head, seen);
-            } else {
-                let count = (self.wanted() - self.held).min(bytes.len());
-                self.begun[self.held..self.held + count].copy_from_slice(&bytes[..count]);
-                self.held += count;
-                bytes = &bytes[count..];
-                if self.held == self.wanted() {
-                    self.whole(seen);
-                }
+        while let Some(part) = self.walk.next(&mut bytes) {
+            match part {
+                Part::Head(head) => self.frame(head, seen),
+                Part::Payload(payload) => self.payload(payload, seen),
             }
         }
     }
 
-    /// How much of a frame tells what it is.
-    fn wanted(&self) -> usize {
-        if self.held > 3 && self.begun[3] == RST_STREAM {
-            RESET
-        } else {
-            HEAD
-        }
-    }
-
-    fn whole(&mut self, seen: &Seen) {
-        if std::mem::take(&mut self.held) == RESET {
-            let number = |at: usize| {
-                let bytes = self.begun[at..].first_chunk().copied();
-                bytes.map_or(0, u32::from_be_bytes)
-            };
-            reset(number(HEAD - 4), number(HEAD), seen);
-        } else if let Some(head) = self.begun.first_chunk().copied() {
-            self.frame(&head, seen);
-        }
-    }
-
-    fn frame(&mut self, head: &[u8; HEAD], seen: &Seen) {
-        let [a, b, c, kind, _, stream @ ..] = *head;
-        self.skip = u32::from_be_bytes([0, a, b, c]) as usize;
+    fn frame(&mut self, head: [u8; HEAD], seen: &Seen) {
+        let [_, _, _, kind, _, stream @ ..] = head;
         let stream = u32::from_be_bytes(stream);
+        self.reset = (kind == RST_STREAM).then_some((stream, 0));
         if kind == HEADERS && stream > seen.accepted.get() {
             seen.rejected.borrow_mut().push((stream, Reason::HeadTooLarge));
+        }
+    }
+
+    fn payload(&mut self, payload: &[u8], seen: &Seen) {
+        let Some((stream, code)) = &mut self.reset else { return };
+        *code = payload.iter().fold(*code, |code, byte| code << 8 | u32::from(*byte));
+        if self.walk.left() == 0 {
+            reset(*stream, *code, seen);
         }
     }
 }
