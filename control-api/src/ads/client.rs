@@ -4,12 +4,11 @@ use crate::ads::bootstrap::Bootstrap;
 use crate::ads::bootstrap::Server;
 use crate::ads::connect;
 use crate::ads::connect::Link;
-use crate::ads::interest::Clusters;
-use crate::ads::interest::Listeners;
 use crate::ads::machine::Change;
 use crate::ads::machine::Machine;
 use crate::ads::machine::Versions;
 use crate::ads::message::Mode;
+use crate::ads::options::Options;
 use crate::ads::servers::Servers;
 use crate::ads::session::End;
 use crate::ads::session::Session;
@@ -28,23 +27,6 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-/// What a client asks for, and how much it takes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// Which listeners.
-    pub listeners: Listeners,
-    /// Which clusters.
-    pub clusters: Clusters,
-    /// What is spoken first. A server that does not know delta is asked for the state of the world.
-    pub mode: Mode,
-    /// Of one response, in bytes. The default is 256 MiB; gRPC's own, 4 MiB, is too little for a large mesh.
-    pub most_message_bytes: usize,
-    /// Of one resource, in bytes. The default is 16 MiB.
-    pub most_resource_bytes: usize,
-    /// Of one type. The default is 100,000.
-    pub most_resources: usize,
-}
-
 /// A client of the control API. Its task ends when it is dropped.
 #[derive(Debug)]
 pub struct Client {
@@ -56,19 +38,6 @@ pub struct Client {
 #[derive(Clone, Debug)]
 pub struct Subscriptions {
     shared: Arc<Shared>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            listeners: Listeners::Wildcard,
-            clusters: Clusters::Wildcard,
-            mode: Mode::Delta,
-            most_message_bytes: 256 << 20,
-            most_resource_bytes: 16 << 20,
-            most_resources: 100_000,
-        }
-    }
 }
 
 impl Client {

@@ -26,6 +26,7 @@
 //! store                         what is known of each resource
 //! references, names, intake     who names whom | subscriptions | resources as they arrive
 //! servers, backoff, pending     pure parts
+//! options                       what a client asks for
 //! message                       requests and responses
 //! ```
 
@@ -39,6 +40,7 @@ mod interest;
 mod machine;
 mod message;
 mod names;
+mod options;
 mod pending;
 mod per_kind;
 mod references;
@@ -55,7 +57,6 @@ mod warming;
 mod wire;
 
 pub use client::Client;
-pub use client::Options;
 pub use client::Subscriptions;
 pub use interest::Clusters;
 pub use interest::Listeners;
@@ -63,6 +64,7 @@ pub use machine::Answer;
 pub use machine::Change;
 pub use machine::Doors;
 pub use message::Mode;
+pub use options::Options;
 pub use status::Connection;
 pub use status::Ended;
 pub use status::KindStatus;

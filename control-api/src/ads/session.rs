@@ -1,6 +1,5 @@
 //! One stream to one server, from its first request to its end.
 
-use crate::ads::client::Options;
 use crate::ads::connect::Link;
 use crate::ads::connect::with_causes;
 use crate::ads::intake;
@@ -9,6 +8,7 @@ use crate::ads::message::Mode;
 use crate::ads::message::Request;
 use crate::ads::message::Response;
 use crate::ads::message::Text;
+use crate::ads::options::Options;
 use crate::ads::shared::Shared;
 use crate::ads::store::Delivery;
 use crate::ads::wire;

@@ -147,6 +147,18 @@ pub enum Protocol {
     Tcp,
 }
 
+impl Protocol {
+    /// What documents and annotations call them.
+    pub const WORDS: [(&str, Self); 6] = [
+        ("auto", Self::Auto),
+        ("http", Self::Http),
+        ("http2", Self::Http2),
+        ("grpc", Self::Grpc),
+        ("tls", Self::Tls),
+        ("tcp", Self::Tcp),
+    ];
+}
+
 /// What a pod's proxy has besides services.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pod {

@@ -1,9 +1,11 @@
 //! `envoy.config.route.v3.RouteConfiguration`: what becomes of a request.
 
 mod action;
+mod cluster_name;
 mod condition;
 mod decode;
 mod domain;
+mod filters;
 mod header;
 mod redirect;
 mod response;
@@ -11,11 +13,11 @@ mod timeout;
 mod weighted;
 
 pub use action::Action;
-pub use action::ClusterName;
 pub use action::Destination;
 pub use action::Forward;
 pub use action::HostRewrite;
 pub use action::PathRewrite;
+pub use cluster_name::ClusterName;
 pub use condition::FieldName;
 pub use condition::Fraction;
 pub use condition::HeaderMatch;

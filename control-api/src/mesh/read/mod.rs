@@ -27,16 +27,6 @@ use super::yaml::Node;
 use services::ServiceReader;
 use std::num::NonZeroU16;
 
-/// The words of `protocol:`.
-const PROTOCOLS: [(&str, Protocol); 6] = [
-    ("auto", Protocol::Auto),
-    ("http", Protocol::Http),
-    ("http2", Protocol::Http2),
-    ("grpc", Protocol::Grpc),
-    ("tls", Protocol::Tls),
-    ("tcp", Protocol::Tcp),
-];
-
 /// Reads a whole document. The result is right only when no fault was added.
 pub(super) fn document(root: &Node, faults: &FaultList) -> MeshDocument {
     let root = Place::root(root, faults);
@@ -81,7 +71,9 @@ pub(super) fn document(root: &Node, faults: &FaultList) -> MeshDocument {
 }
 
 fn protocol(place: Option<Place<'_>>) -> Protocol {
-    place.and_then(|place| place.word(&PROTOCOLS)).unwrap_or(Protocol::Auto)
+    place
+        .and_then(|place| place.word(&Protocol::WORDS))
+        .unwrap_or(Protocol::Auto)
 }
 
 fn port(place: &Place<'_>) -> Option<NonZeroU16> {

@@ -4,7 +4,7 @@
 
 use super::backend::Names;
 use super::listener;
-use super::skew::Outgoing;
+use super::outgoing::Outgoing;
 use super::value;
 use crate::mesh::model::Protocol;
 use crate::mesh::model::Routes;

@@ -5,6 +5,7 @@ use super::backend::Names;
 use super::chain::Traffic;
 use super::filter;
 use super::filter::Bytes;
+use super::inspect;
 use super::route::Rules;
 use super::tls;
 use super::value;
@@ -21,13 +22,6 @@ use envoy_types::pb::envoy::config::listener::v3::AdditionalAddress;
 use envoy_types::pb::envoy::config::listener::v3::Filter;
 use envoy_types::pb::envoy::config::listener::v3::FilterChain;
 use envoy_types::pb::envoy::config::listener::v3::Listener;
-use envoy_types::pb::envoy::config::listener::v3::ListenerFilter;
-use envoy_types::pb::envoy::config::listener::v3::listener_filter::ConfigType;
-use envoy_types::pb::envoy::extensions::filters::listener::http_inspector::v3::HttpInspector;
-use envoy_types::pb::envoy::extensions::filters::listener::original_dst::v3::OriginalDst;
-use envoy_types::pb::envoy::extensions::filters::listener::tls_inspector::v3::TlsInspector;
-use envoy_types::pb::google::protobuf::Any;
-use envoy_types::util::pack_any;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
@@ -151,7 +145,7 @@ fn filtered(traffic: &Traffic<'_>) -> Listener {
         _ => (traffic.chains(), Some(traffic.default_chain())),
     };
     Listener {
-        listener_filters: inspectors(traffic.protocol),
+        listener_filters: inspect::inspectors(traffic.protocol),
         filter_chains,
         default_filter_chain,
         ..Listener::default()
@@ -206,10 +200,14 @@ pub(super) fn inbound(pod: &Pod) -> Option<Listener> {
         filter_chains.extend(traffic.remainder());
     }
     filter_chains.extend(rest.chains());
-    let mut listener_filters = vec![listener_filter("original_dst", pack_any(OriginalDst {}))];
+    let mut listener_filters = vec![inspect::original_destination()];
     // A listener has its inspectors for all ports. Where a port's only chain asks for nothing that they find, nobody
     // waits for them.
-    listener_filters.extend(inspectors(if inspected { Protocol::Auto } else { Protocol::Tcp }));
+    listener_filters.extend(inspect::inspectors(if inspected {
+        Protocol::Auto
+    } else {
+        Protocol::Tcp
+    }));
     Some(Listener {
         bind_to_port: Some(value::truth(true)),
         use_original_dst: Some(value::truth(false)),
@@ -233,22 +231,4 @@ fn at(name: &str, addresses: &[SocketAddr], direction: TrafficDirection) -> Opti
         traffic_direction: direction as i32,
         ..Listener::default()
     })
-}
-
-pub(super) fn inspectors(protocol: Protocol) -> Vec<ListenerFilter> {
-    let tls = || listener_filter("tls_inspector", pack_any(TlsInspector::default()));
-    let http = || listener_filter("http_inspector", pack_any(HttpInspector {}));
-    match protocol {
-        Protocol::Auto => vec![tls(), http()],
-        Protocol::Tls => vec![tls()],
-        Protocol::Http | Protocol::Http2 | Protocol::Grpc | Protocol::Tcp => Vec::new(),
-    }
-}
-
-fn listener_filter(name: &str, config: Any) -> ListenerFilter {
-    ListenerFilter {
-        name: format!("envoy.filters.listener.{name}"),
-        config_type: Some(ConfigType::TypedConfig(config)),
-        ..ListenerFilter::default()
-    }
 }

@@ -7,10 +7,8 @@
 mod hashing;
 
 use super::grpc;
+use super::outgoing::Outgoing;
 use crate::xds::Packed;
-use envoy_types::pb::envoy::config::cluster::v3::Cluster;
-use envoy_types::pb::envoy::config::endpoint::v3::ClusterLoadAssignment;
-use envoy_types::pb::envoy::config::listener::v3::Listener;
 
 /// The version of the table of fields: what this build writes, and what it reads.
 pub const FIELDS: u32 = 2;
@@ -51,32 +49,6 @@ const TABLE: &[Row] = &[Row {
     leave_out: hashing::leave_out,
 }];
 
-/// A message that is about to be packed.
-#[derive(Debug)]
-pub(super) enum Outgoing {
-    Cluster(Box<Cluster>),
-    Assignment(ClusterLoadAssignment),
-    Listener(Box<Listener>),
-}
-
-impl From<Cluster> for Outgoing {
-    fn from(cluster: Cluster) -> Self {
-        Self::Cluster(cluster.into())
-    }
-}
-
-impl From<ClusterLoadAssignment> for Outgoing {
-    fn from(assignment: ClusterLoadAssignment) -> Self {
-        Self::Assignment(assignment)
-    }
-}
-
-impl From<Listener> for Outgoing {
-    fn from(listener: Listener) -> Self {
-        Self::Listener(listener.into())
-    }
-}
-
 /// Packs a message as this reader understands it.
 pub(super) fn pack(reader: Reader, message: impl Into<Outgoing>) -> Packed {
     fit(TABLE, reader, message.into())
@@ -91,11 +63,7 @@ fn fit(table: &[Row], reader: Reader, mut message: Outgoing) -> Packed {
     if reader == Reader::Grpc {
         grpc::fit(&mut message);
     }
-    match message {
-        Outgoing::Cluster(cluster) => Packed::new(&*cluster),
-        Outgoing::Assignment(assignment) => Packed::new(&assignment),
-        Outgoing::Listener(listener) => Packed::new(&*listener),
-    }
+    message.pack()
 }
 
 fn class(table: &[Row], reader: Reader) -> Reader {
@@ -109,6 +77,7 @@ fn class(table: &[Row], reader: Reader) -> Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use envoy_types::pb::envoy::config::cluster::v3::Cluster;
     use prost::Message;
 
     const ROWS: &[Row] = &[

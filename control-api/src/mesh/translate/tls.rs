@@ -4,7 +4,7 @@ use super::backend::Names;
 use super::backend::Shares;
 use super::filter;
 use super::filter::Bytes;
-use super::listener;
+use super::inspect;
 use crate::mesh::model::Backend;
 use crate::mesh::model::Family;
 use crate::mesh::model::Hostname;
@@ -42,7 +42,7 @@ pub(super) fn by_name(rules: &[TlsRule], names: &Names<'_>, dialled: Family) -> 
         });
     }
     Listener {
-        listener_filters: listener::inspectors(Protocol::Tls),
+        listener_filters: inspect::inspectors(Protocol::Tls),
         filter_chains,
         ..Listener::default()
     }

@@ -8,6 +8,7 @@ use envoy_types::pb::envoy::config::core::v3::SocketAddress;
 use envoy_types::pb::envoy::config::core::v3::address;
 use envoy_types::pb::envoy::config::core::v3::socket_address::PortSpecifier;
 use envoy_types::pb::envoy::config::route::v3::route_action;
+use envoy_types::pb::envoy::r#type::matcher::v3::RegexMatcher;
 use envoy_types::pb::envoy::r#type::v3::HashPolicy;
 use envoy_types::pb::envoy::r#type::v3::hash_policy;
 use envoy_types::pb::google::protobuf::BoolValue;
@@ -52,6 +53,14 @@ pub(super) fn host(address: String, port: u16) -> Address {
             port_specifier: Some(PortSpecifier::PortValue(u32::from(port))),
             ..SocketAddress::default()
         })),
+    }
+}
+
+/// An expression.
+pub(super) fn regex(regex: String) -> RegexMatcher {
+    RegexMatcher {
+        regex,
+        ..RegexMatcher::default()
     }
 }
 

@@ -1,7 +1,7 @@
 //! What becomes of a request: it goes to a cluster, or is answered here.
 
-use super::condition::FieldName;
-use super::condition::field_name;
+use super::cluster_name::ClusterName;
+use super::cluster_name::cluster_name;
 use super::redirect::Redirect;
 use super::redirect::redirect;
 use super::redirect::speakable;
@@ -68,15 +68,6 @@ pub enum Destination {
     One(ClusterName),
     /// One of these, by chance.
     Weighted(Vec<WeightedCluster>),
-}
-
-/// The name of a cluster.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ClusterName {
-    /// This.
-    Literal(String),
-    /// The first value of this field of the request.
-    Field(FieldName),
 }
 
 /// Another path.
@@ -235,11 +226,6 @@ fn destination(specifier: Option<ClusterSpecifier>, report: &mut Report) -> Opti
             None
         }
     }
-}
-
-/// The name of a cluster that requests bring.
-pub(super) fn cluster_name(field: &str, name: &str, report: &mut Report) -> Option<ClusterName> {
-    field_name(field, name, report).map(ClusterName::Field)
 }
 
 fn not_found(number: i32, report: &mut Report) -> Option<StatusCode> {

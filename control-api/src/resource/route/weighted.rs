@@ -1,8 +1,8 @@
 //! `WeightedCluster`: a request goes to one of several clusters, by chance.
 
-use super::action::ClusterName;
-use super::action::cluster_name;
-use super::decode::refuse_filters;
+use super::cluster_name::ClusterName;
+use super::cluster_name::cluster_name;
+use super::filters::refuse_filters;
 use super::header;
 use super::header::Mutations;
 use super::redirect::speakable;

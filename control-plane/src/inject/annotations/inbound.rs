@@ -11,16 +11,6 @@ use std::num::NonZeroU16;
 /// Each is a listener's chain in the proxy; nobody declares more by hand.
 const MOST_PORTS: usize = 64;
 
-/// The words of `protocol`, as in the mesh document.
-const PROTOCOLS: [(&str, Protocol); 6] = [
-    ("auto", Protocol::Auto),
-    ("http", Protocol::Http),
-    ("http2", Protocol::Http2),
-    ("grpc", Protocol::Grpc),
-    ("tls", Protocol::Tls),
-    ("tcp", Protocol::Tcp),
-];
-
 /// What a pod says of its inbound connections.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inbound {
@@ -65,7 +55,7 @@ fn opaque(item: &str) -> Result<(Option<NonZeroU16>, Protocol), String> {
 fn declared(item: &str) -> Result<(Option<NonZeroU16>, Protocol), String> {
     let wrong = || format!("{item:?} is not PORT=PROTOCOL, such as 8080=http2 or *=tcp");
     let (port, word) = item.split_once('=').ok_or_else(wrong)?;
-    let protocol = place::word(word.trim(), &PROTOCOLS)?;
+    let protocol = place::word(word.trim(), &Protocol::WORDS)?;
     match port.trim() {
         "*" => Ok((None, protocol)),
         port => Ok((NonZeroU16::new(parse_port(port)?), protocol)),

@@ -5,8 +5,8 @@ use crate::mesh::model::HeaderTest;
 use crate::mesh::model::HttpMatch;
 use crate::mesh::model::QueryTest;
 use crate::mesh::model::TextTest;
+use crate::mesh::translate::value;
 use envoy_types::pb::envoy::config::route::v3 as proto;
-use envoy_types::pb::envoy::r#type::matcher::v3::RegexMatcher;
 use envoy_types::pb::envoy::r#type::matcher::v3::StringMatcher;
 use envoy_types::pb::envoy::r#type::matcher::v3::string_matcher::MatchPattern;
 use proto::header_matcher::HeaderMatchSpecifier;
@@ -45,18 +45,10 @@ fn query(test: &QueryTest) -> proto::QueryParameterMatcher {
 fn text(asked: &TextTest) -> StringMatcher {
     let pattern = match asked {
         TextTest::Exact(text) => MatchPattern::Exact(text.clone()),
-        TextTest::Regex(pattern) => MatchPattern::SafeRegex(regex(pattern.clone())),
+        TextTest::Regex(pattern) => MatchPattern::SafeRegex(value::regex(pattern.clone())),
     };
     StringMatcher {
         match_pattern: Some(pattern),
         ..StringMatcher::default()
-    }
-}
-
-/// An expression.
-pub(super) fn regex(regex: String) -> RegexMatcher {
-    RegexMatcher {
-        regex,
-        ..RegexMatcher::default()
     }
 }

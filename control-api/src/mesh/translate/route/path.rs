@@ -1,10 +1,10 @@
 //! Paths: what they must be, and what they become.
 
-use super::condition::regex;
 use crate::mesh::model::GrpcMethod;
 use crate::mesh::model::PathReplacement;
 use crate::mesh::model::PathTest;
 use crate::mesh::model::TextTest;
+use crate::mesh::translate::value;
 use envoy_types::pb::envoy::config::route::v3::route_match::PathSpecifier;
 use envoy_types::pb::envoy::r#type::matcher::v3::RegexMatchAndSubstitute;
 
@@ -30,7 +30,7 @@ pub(super) fn specifier(test: &PathTest) -> PathSpecifier {
             "" => PathSpecifier::Prefix("/".to_owned()),
             prefix => PathSpecifier::PathSeparatedPrefix(prefix.to_owned()),
         },
-        PathTest::Regex(pattern) => PathSpecifier::SafeRegex(regex(pattern.clone())),
+        PathTest::Regex(pattern) => PathSpecifier::SafeRegex(value::regex(pattern.clone())),
         PathTest::Grpc(GrpcMethod { service, method }) => grpc(service.as_ref(), method.as_ref()),
     }
 }
@@ -42,7 +42,7 @@ fn grpc(service: Option<&TextTest>, method: Option<&TextTest>) -> PathSpecifier 
         (Some(TextTest::Exact(service)), Some(TextTest::Exact(method))) => {
             PathSpecifier::Path(format!("/{service}/{method}"))
         }
-        _ => PathSpecifier::SafeRegex(regex(format!("/{}/{}", name(service), name(method)))),
+        _ => PathSpecifier::SafeRegex(value::regex(format!("/{}/{}", name(service), name(method)))),
     }
 }
 
@@ -84,7 +84,7 @@ pub(super) fn whole(path: &str) -> RegexMatchAndSubstitute {
 
 fn substitution(pattern: String, substitution: String) -> RegexMatchAndSubstitute {
     RegexMatchAndSubstitute {
-        pattern: Some(regex(pattern)),
+        pattern: Some(value::regex(pattern)),
         substitution,
     }
 }

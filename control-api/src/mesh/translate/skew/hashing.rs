@@ -1,7 +1,7 @@
 //! Since version 2: affinity. A reader of version 1 refuses the hash policy of a TCP proxy, and of the policies of a
 //! cluster it gets the one behind ring hash.
 
-use super::Outgoing;
+use crate::mesh::translate::outgoing::Outgoing;
 use envoy_types::pb::envoy::config::cluster::v3::Cluster;
 use envoy_types::pb::envoy::config::listener::v3::FilterChain;
 use envoy_types::pb::envoy::config::listener::v3::filter::ConfigType;
