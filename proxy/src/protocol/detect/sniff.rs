@@ -67,7 +67,7 @@ pub enum Hint {
 }
 
 impl Hint {
-    /// The metric's label.
+    /// Its name in the log.
     pub fn label(self) -> &'static str {
         match self {
             Self::Redis => "redis",
