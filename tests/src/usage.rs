@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -105,6 +106,35 @@ impl Waits {
             waited.max().unwrap_or_default()
         };
         self.0.iter().map(longest).sum()
+    }
+}
+
+/// The same of single threads, which wait one after the other for what one has to tell the next.
+#[derive(Debug)]
+pub struct Chain(Vec<PathBuf>);
+
+impl Chain {
+    /// The thread that asks, and these of other processes, by their names.
+    pub fn of(threads: &[(&Process, &str)]) -> Result<Self> {
+        let mut chain = vec![fs::canonicalize("/proc/thread-self")?];
+        for (process, name) in threads {
+            let folders = fs::read_dir(format!("/proc/{}/task", process.pid()))?.flatten();
+            let is_it =
+                |folder: &PathBuf| fs::read_to_string(folder.join("comm")).is_ok_and(|comm| comm.trim_end() == *name);
+            let found = folders.map(|folder| folder.path()).find(is_it);
+            chain.push(found.with_context(|| format!("no thread is called {name}"))?);
+        }
+        Ok(Self(chain))
+    }
+
+    /// How long they have waited so far, together.
+    pub fn waited(&self) -> Result<Duration> {
+        let mut waited = Duration::ZERO;
+        for thread in &self.0 {
+            let line = fs::read_to_string(thread.join("schedstat"))?;
+            waited += Duration::from_nanos(delay(&line).with_context(|| format!("not a schedstat line: {line}"))?);
+        }
+        Ok(waited)
     }
 }
 
