@@ -174,7 +174,8 @@ fn neither_a_conversation_nor_what_nobody_reads_is_cut_off_for_being_silent() {
     over_both_families(async || {
         for far in [Version::One, Version::Two] {
             let endpoint = endpoint(far).await;
-            let bench = limited(far.protocol(), &endpoint.server, "answer_timeout: 50ms");
+            // Those who read in the end must not rest for so long, on a busy machine too.
+            let bench = limited(far.protocol(), &endpoint.server, "answer_timeout: 500ms");
             let mut caller = bench.http2().await;
             let (call, _talk) = caller.open(two::call("/slow"), false).await;
             let mut streaming = bench.http1().await;
@@ -187,11 +188,9 @@ fn neither_a_conversation_nor_what_nobody_reads_is_cut_off_for_being_silent() {
             let mut waiting = bench.http2().await;
             let (large, _) = waiting.open(two::get("/large"), true).await;
             let large = large.await.unwrap();
-            // Others are cut off meanwhile: that long has passed.
-            for cut in 1..=3 {
-                assert!(!ask(&bench, Version::Two, "/stalled").await.await, "{far:?}");
-                assert_eq!(failed(&bench, "answer_timeout"), cut, "{far:?}");
-            }
+            // Another is cut off meanwhile: that long has passed.
+            assert!(!ask(&bench, Version::Two, "/stalled").await.await, "{far:?}");
+            assert_eq!(failed(&bench, "answer_timeout"), 1, "{far:?}");
             endpoint.gate.close();
             two::whole(call.await.unwrap()).await.unwrap();
             assert_eq!(streaming.message().await.text(), "abc");

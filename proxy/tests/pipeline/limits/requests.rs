@@ -129,15 +129,14 @@ fn a_head_that_an_http2_client_never_ends_is_given_up() {
 fn a_client_that_waits_for_its_answer_is_not_one_that_does_not_end_its_head() {
     over_both_families(async || {
         let (server, gate) = held("http2").await;
-        let bench = limited("http2", &server, "head_timeout: 50ms");
+        // Long enough for a busy machine to greet and to ask in.
+        let bench = limited("http2", &server, "head_timeout: 500ms");
         let mut client = bench.http2().await;
         let (answer, _) = client.open(two::get("/"), true).await;
-        // Heads of another client are given up meanwhile: that long has passed.
-        for _ in 0..3 {
-            let (mut wire, end) = greeted(&bench).await;
-            wire.send(&frame(HEADERS, 0, 1, HEAD_OF_GET)).await;
-            assert_eq!(end.await.unwrap(), Err(Reason::HeadTimeout));
-        }
+        // The head of another client is given up meanwhile: that long has passed.
+        let (mut wire, end) = greeted(&bench).await;
+        wire.send(&frame(HEADERS, 0, 1, HEAD_OF_GET)).await;
+        assert_eq!(end.await.unwrap(), Err(Reason::HeadTimeout));
         gate.add_permits(2);
         assert_eq!(answer.await.unwrap().status(), 200);
         assert_eq!(client.get("/").await.unwrap().status(), 200);
