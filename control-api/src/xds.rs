@@ -91,6 +91,17 @@ impl Messages {
         self.clusters.extend(clusters);
         self.assignments.extend(assignments);
     }
+
+    /// All, in the order in which they are told.
+    pub fn all(&self) -> impl Iterator<Item = &Packed> {
+        let Self {
+            listeners,
+            routes,
+            clusters,
+            assignments,
+        } = self;
+        [clusters, assignments, listeners, routes].into_iter().flatten()
+    }
 }
 
 impl Packed {

@@ -37,7 +37,8 @@ enum Command {
         #[arg(long, env = "EVENKEEL_MESH", value_name = "FILE")]
         mesh: PathBuf,
         /// A service besides those of the document, whose endpoints are the addresses of a name that is resolved every five
-        /// seconds, such as `10.96.0.40:5432=db.example.com:5432`; may be given often
+        /// seconds, such as `10.96.0.40:5432=db.example.com:5432`; may be given often. An address of the document is never a
+        /// name's
         #[arg(long = "dns", value_name = "VIP:PORT=HOST:PORT")]
         names: Vec<DnsName>,
         /// Where clients connect, in plaintext

@@ -232,7 +232,7 @@ impl InForce {
             if let Some(served) = served {
                 let messages = translate_service(&served.everywhere, USUAL);
                 let names_for_grpc = names_for_grpc(&served.everywhere).map(|name| (Kind::Listener, name.into()));
-                let names = packed(&messages).map(name_of).chain(names_for_grpc).collect();
+                let names = messages.all().map(name_of).chain(names_for_grpc).collect();
                 self.claims.claim(&served, &names);
                 fresh.insert(Arc::clone(&name), messages);
                 self.services.insert(name, Held { served, names });
@@ -313,7 +313,7 @@ impl Published {
     fn new(pod: Option<Pod>, for_all: &Pod, reader: Reader, view: &View) -> Self {
         let mut own = View::default();
         let messages = translate_pod(pod.as_ref().unwrap_or(for_all), reader);
-        let names = packed(&messages).map(|packed| own.set(packed).expect(OURS)).collect();
+        let names = messages.all().map(|packed| own.set(packed).expect(OURS)).collect();
         let published = Self {
             pod,
             own,
@@ -335,16 +335,6 @@ impl Published {
 
 const OURS: &str = "a translation has resources of our types, with names";
 
-fn packed(messages: &Messages) -> impl Iterator<Item = &Packed> {
-    let Messages {
-        listeners,
-        routes,
-        clusters,
-        assignments,
-    } = messages;
-    [clusters, assignments, listeners, routes].into_iter().flatten()
-}
-
 fn name_of(packed: &Packed) -> Name {
     let (kind, name) = View::name(packed).expect(OURS);
     (kind, name.into())
@@ -352,7 +342,7 @@ fn name_of(packed: &Packed) -> Name {
 
 /// Of a service, what no other has a better claim to.
 fn put(view: &mut View, messages: &Messages, service: &Arc<str>, claims: &Claims) {
-    for packed in packed(messages) {
+    for packed in messages.all() {
         let (kind, name) = name_of(packed);
         if claims.has(service, kind, &name) {
             view.set(packed).expect(OURS);

@@ -38,13 +38,7 @@ impl View {
     pub fn with(&self, messages: &Messages) -> Result<Self, NotServed> {
         let mut view = self.clone();
         let mut kept = HashSet::new();
-        let Messages {
-            listeners,
-            routes,
-            clusters,
-            assignments,
-        } = messages;
-        for packed in [clusters, assignments, listeners, routes].into_iter().flatten() {
+        for packed in messages.all() {
             kept.insert(view.set(packed)?);
         }
         for kind in Kind::ALL {

@@ -46,14 +46,10 @@ fn annotated(text: &str, port: Said<'_>) -> Result<Option<Protocol>, String> {
 }
 
 fn word_of(word: &str) -> Result<Protocol, String> {
-    Ok(match word {
-        "auto" => Protocol::Auto,
-        "http" => Protocol::Http,
-        "http2" => Protocol::Http2,
-        "grpc" => Protocol::Grpc,
-        "tls" => Protocol::Tls,
-        "tcp" => Protocol::Tcp,
-        _ => return Err(format!("`{word}` is none of auto, http, http2, grpc, tls, tcp")),
+    let found = Protocol::WORDS.iter().find(|(known, _)| *known == word);
+    found.map(|(_, protocol)| *protocol).ok_or_else(|| {
+        let known = Protocol::WORDS.map(|(known, _)| known).join(", ");
+        format!("`{word}` is none of {known}")
     })
 }
 
