@@ -11,8 +11,10 @@ use crate::support::server::Server;
 use crate::support::settle;
 use evenkeel_control_api::mesh;
 use evenkeel_proxy::telemetry::trace::Tracer;
+use h2::Reason;
 use http::HeaderMap;
 use http::Request;
+use http::Response;
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -184,6 +186,32 @@ fn a_route_may_take_the_context_away() {
                 None,
                 "{client:?} to {endpoint:?}"
             );
+        }
+    });
+}
+
+#[test]
+fn every_attempt_is_told_the_same() {
+    over_both_families(async || {
+        for client in [Version::One, Version::Two] {
+            let heard = Rc::<RefCell<Vec<HeaderMap>>>::default();
+            let heads = Rc::clone(&heard);
+            let server = Server::h2(async move |request, mut respond, number| {
+                heads.borrow_mut().push(request.headers().clone());
+                if number == 0 {
+                    respond.send_reset(Reason::REFUSED_STREAM);
+                } else {
+                    respond.send_response(Response::new(()), true).unwrap();
+                }
+            })
+            .await;
+            let bench = tracing(&document("http2", [&server]), "sample: 100%");
+            ask(&bench, client, &[("x-a", "1"), ("x-a", "2"), ("x-b", "3")]).await;
+            let heads = heard.borrow();
+            assert_eq!(heads.len(), 2, "{client:?}");
+            assert_eq!(heads[0], heads[1], "{client:?}");
+            assert!(value(&heads[0], "traceparent").unwrap().ends_with("-01"), "{client:?}");
+            assert_eq!(heads[0].get_all("x-a").iter().count(), 2, "{client:?}");
         }
     });
 }

@@ -300,10 +300,9 @@ async fn carry(
     };
     let clock = Clock::new(routing::limits(&stream.head, grpc, forward), started);
     let mut attempts = Attempts::begin(session, forward, cluster, &clock, &stream.head.headers)?;
-    if let Some(onward) = stream.onward.take() {
-        onward.insert(&mut stream.head.headers);
-    }
     if let Some(changes) = attempts.changes {
+        // What they say of the fields of a trace holds.
+        stream.write_onward();
         routing::change_parts(changes, &mut stream.head)?;
     }
     Ok(run(session, http, &mut attempts, stream, record).await?)

@@ -29,27 +29,23 @@ pub fn digits(trace: TraceId) -> [u8; 32] {
     digits
 }
 
-/// Writes two digits for each byte, of which there are four or a multiple of that: eight digits at once, for every request
-/// has 48 of them.
+/// Writes two digits for each byte.
 #[inline]
 pub(super) fn write(bytes: &[u8], digits: &mut [u8]) {
-    let (fours, _) = bytes.as_chunks::<4>();
-    let (eights, _) = digits.as_chunks_mut::<8>();
-    for (eight, four) in eights.iter_mut().zip(fours) {
-        *eight = eight_digits(u32::from_be_bytes(*four)).to_be_bytes();
+    let (pairs, _) = digits.as_chunks_mut::<2>();
+    for (pair, byte) in pairs.iter_mut().zip(bytes) {
+        *pair = two_digits(*byte).to_le_bytes();
     }
 }
 
-/// One digit in each byte.
+/// The first digit in the lower byte. Without branches and tables: the compiler takes eight bytes at once.
 #[inline]
-fn eight_digits(number: u32) -> u64 {
-    let wide = u64::from(number);
-    let wide = (wide | wide << 16) & 0x0000_ffff_0000_ffff;
-    let wide = (wide | wide << 8) & 0x00ff_00ff_00ff_00ff;
-    let values = (wide | wide << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+fn two_digits(byte: u8) -> u16 {
+    let wide = u16::from(byte);
+    let values = (wide >> 4 | wide << 8) & 0x0f0f;
     // A value above 9 carries into the upper half of its byte when 6 is added, and is a letter, 39 behind the digits.
-    let letters = ((values + 0x0606_0606_0606_0606) >> 4) & 0x0101_0101_0101_0101;
-    values + 0x3030_3030_3030_3030 + 39 * letters
+    let letters = ((values + 0x0606) >> 4) & 0x0101;
+    values + 0x3030 + 39 * letters
 }
 
 #[cfg(test)]

@@ -17,13 +17,12 @@ impl Identities {
         Self(RefCell::new(SmallRng::from_os_rng()))
     }
 
-    /// Of a trace that begins. That it is none, all zero, happens once in 2^128.
-    pub(super) fn trace(&self) -> TraceId {
-        TraceId::from(self.0.borrow_mut().random::<u128>())
-    }
-
-    /// Of a request, recorded or not.
-    pub(super) fn span(&self) -> SpanId {
-        SpanId::from(self.0.borrow_mut().random::<u64>())
+    /// Of a trace that may begin, and of a request, recorded or not. That one is none, all zero, happens once in 2^64.
+    pub(super) fn draw(&self) -> (TraceId, SpanId) {
+        let mut chance = self.0.borrow_mut();
+        (
+            TraceId::from(chance.random::<u128>()),
+            SpanId::from(chance.random::<u64>()),
+        )
     }
 }

@@ -147,12 +147,11 @@ impl WorkerTracer {
             Found::default()
         };
         let incoming = found.incoming;
-        let trace = incoming
-            .parent
-            .map_or_else(|| self.identities.trace(), |parent| parent.trace);
+        let (begun, span) = self.identities.draw();
+        let trace = incoming.parent.map_or(begun, |parent| parent.trace);
         let context = Context {
             trace,
-            span: self.identities.span(),
+            span,
             decision: incoming.decision.unwrap_or_else(|| tracer.sampler.decide(trace)),
             random: incoming.random,
         };

@@ -53,7 +53,7 @@ mod tests {
         let sampler = sampler(10_000);
         let drawn = 100_000;
         let count = (0..drawn)
-            .filter(|_| sampler.decide(identities.trace()).samples())
+            .filter(|_| sampler.decide(identities.draw().0).samples())
             .count();
         // 1,000 are expected; six standard deviations of a binomial (31.5 each) are exceeded once in 500 million runs.
         assert!((811..=1_189).contains(&count), "{count}");
@@ -64,7 +64,7 @@ mod tests {
         let identities = Identities::new();
         let (few, more) = (sampler(100_000), sampler(300_000));
         for _ in 0..10_000 {
-            let trace = identities.trace();
+            let trace = identities.draw().0;
             assert!(more.decide(trace).samples() || !few.decide(trace).samples());
         }
     }

@@ -24,6 +24,7 @@ use bytes::Bytes;
 use h2::client::ResponseFuture;
 use h2::server::SendResponse;
 use std::future::{Future, poll_fn};
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -83,9 +84,21 @@ impl Stream {
         }
     }
 
-    /// As it is sent over HTTP/2.
-    fn request(&self) -> Request<()> {
+    /// Writes what its head is told into it.
+    pub(in crate::protocol::http) fn write_onward(&mut self) {
+        if let Some(onward) = self.onward.take() {
+            onward.insert(&mut self.head.headers);
+        }
+    }
+
+    /// As it is sent over HTTP/2; a copy of what came stays for another attempt.
+    fn request(&mut self) -> Request<()> {
         let mut head = Request::from_parts(self.head.clone(), ());
+        if let Some(onward) = &self.onward {
+            // Into the fields that came, not into their copy: they have room for another, and its value is not copied.
+            mem::swap(head.headers_mut(), &mut self.head.headers);
+            onward.insert(head.headers_mut());
+        }
         if head.uri().authority().is_none() {
             // The host is in its field alone (RFC 9113 8.3.1); of this version the crate lets the authority be missing.
             *head.version_mut() = Version::HTTP_11;
@@ -266,6 +279,7 @@ pub(in crate::protocol::http) async fn to_http1(
         upgrade: false,
     };
     stream.upward.rewind();
+    stream.write_onward();
     let mut out = spare::take();
     write::request_head(&stream.head, framing, &mut out);
     let mut ahead = spare::take();
@@ -274,7 +288,7 @@ pub(in crate::protocol::http) async fn to_http1(
         let mut begun = false;
         let mut interim = session.context.bounds.interim();
         let head = poll_fn(|cx| {
-            if let (Side::One(far), false) = (&mut far, std::mem::replace(&mut begun, true))
+            if let (Side::One(far), false) = (&mut far, mem::replace(&mut begun, true))
                 && far.begin(cx, &out, framing).is_err()
             {
                 return Poll::Ready(Err(Waiting::Endpoint(Reason::UpstreamClosed)));
