@@ -11,18 +11,20 @@ use evenkeel_control_api::ads::Options;
 use evenkeel_control_api::resource::Kind;
 use std::time::Duration;
 use std::time::Instant;
-use tokio::net::TcpListener;
+use tokio::net::TcpSocket;
 use tonic::Status;
 
-/// An address where nobody listens.
-async fn nobody() -> std::net::SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    listener.local_addr().unwrap()
+/// Bound to an address where nobody listens yet, and that nobody else gets.
+fn nobody() -> TcpSocket {
+    let bound = TcpSocket::new_v4().unwrap();
+    bound.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    bound
 }
 
 #[tokio::test]
 async fn the_next_server_is_used_until_the_first_can_be_reached() {
-    let first = nobody().await;
+    let later = nobody();
+    let first = later.local_addr().unwrap();
     let mut second = Server::start().await;
     let client = client(&[&first, &second.address], Options::default());
     let mut talk = second.delta().await;
@@ -31,7 +33,7 @@ async fn the_next_server_is_used_until_the_first_can_be_reached() {
     assert!(server_status(&client, 0).failures > 0);
     assert!(server_status(&client, 0).last_end.is_some());
 
-    let mut first = Server::serve(TcpListener::bind(first).await.unwrap(), Knows::Both, None);
+    let mut first = Server::serve(later.listen(1024).unwrap(), Knows::Both, None);
     let mut talk = first.delta().await;
     // The other server's versions say nothing to this one: it is told names, so that it can say what is gone.
     let request = talk.hear(Kind::Cluster).await;

@@ -3,12 +3,12 @@
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::io::{BufRead, BufReader};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 
 /// Long after anything that happens at all.
@@ -36,6 +36,8 @@ pub(crate) struct Program {
     log: mpsc::UnboundedReceiver<String>,
     pub(crate) listen: SocketAddr,
     telemetry: SocketAddr,
+    /// Keeps everybody else off a port that was chosen before the program bound it.
+    kept: Option<TcpSocket>,
 }
 
 fn command(arguments: &[&str]) -> Command {
@@ -123,8 +125,11 @@ impl Program {
     }
 
     fn run_with(kubeconfig: &Path, arguments: &[&str]) -> Self {
-        // Whose number is known before the program binds it.
-        let listen = TcpListener::bind(LOOPBACK).unwrap().local_addr().unwrap();
+        // Whose number is known before the program binds it. Who allows the reuse of an address that nobody listens at shares it.
+        let kept = TcpSocket::new_v4().unwrap();
+        kept.set_reuseaddr(true).unwrap();
+        kept.bind(LOOPBACK.parse().unwrap()).unwrap();
+        let listen = kept.local_addr().unwrap();
         let mut run = command(&["run", "--telemetry", LOOPBACK, "--plaintext-listen"]);
         run.arg(listen.to_string())
             .args(arguments)
@@ -135,7 +140,9 @@ impl Program {
             .find(|line| line.contains("asking the API server"))
             .expect("it starts");
         let telemetry = address(&asking, "telemetry");
-        begun.program(listen, telemetry)
+        let mut program = begun.program(listen, telemetry);
+        program.kept = Some(kept);
+        program
     }
 
     fn begin(command: &mut Command) -> Begun {
@@ -253,6 +260,7 @@ impl Begun {
             log,
             listen,
             telemetry,
+            kept: None,
         }
     }
 }

@@ -128,12 +128,13 @@ mod tests {
     #[tokio::test]
     async fn await_says_what_the_proxy_answered_last() {
         let (listener, address) = listen().await;
-        let patience = Duration::from_millis(90);
-        let (waited, _) = tokio::join!(
-            until_ready(&address, patience),
-            play(listener, &["503 no configuration yet\n"])
-        );
-        let sentence = format!("the proxy at {address} is not ready after 90ms: 503 no configuration yet");
+        let patience = Duration::from_secs(2);
+        // More than it can ask for: who has waited ends the play, and nobody listens from then on.
+        let waited = tokio::select! {
+            waited = until_ready(&address, patience) => waited,
+            _ = play(listener, &["503 no configuration yet\n"; 1_000]) => panic!("it asks too often"),
+        };
+        let sentence = format!("the proxy at {address} is not ready after 2s: 503 no configuration yet");
         assert_eq!(waited, Err(Failure::TimedOut(sentence)));
         let Err(Failure::TimedOut(sentence)) = until_ready(&address, patience).await else {
             panic!("nobody is there")

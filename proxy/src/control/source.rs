@@ -103,7 +103,7 @@ mod tests {
     const FIRST: &str = "services:\n- name: web\n  vips: [10.96.0.1]\n  ports:\n  - port: 80\n    endpoints: [{address: 10.0.0.1:80}]\n";
 
     async fn until(status: &mut watch::Receiver<Status>, fits: impl FnMut(&Status) -> bool) {
-        let wait = tokio::time::timeout(Duration::from_secs(5), status.wait_for(fits));
+        let wait = tokio::time::timeout(Duration::from_mins(1), status.wait_for(fits));
         drop(wait.await.expect("the update is noticed").unwrap());
     }
 

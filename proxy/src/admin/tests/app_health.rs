@@ -7,12 +7,14 @@ use super::get;
 use bytes::Bytes;
 use rustls::ServerConfig;
 use rustls::crypto::ring;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWrite;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
+use tokio::net::TcpSocket;
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 
@@ -105,7 +107,15 @@ async fn an_application_that_is_not_there_is_not_up_whatever_is_asked() {
             "tcp: {port: PORT}",
             "grpc: {port: PORT}",
         ] {
-            let port = TcpListener::bind(family).await.unwrap().local_addr().unwrap().port();
+            // Bound, so that nobody else gets it, and nobody listens.
+            let address: SocketAddr = family.parse().unwrap();
+            let nobody = match address {
+                SocketAddr::V4(_) => TcpSocket::new_v4(),
+                SocketAddr::V6(_) => TcpSocket::new_v6(),
+            };
+            let nobody = nobody.unwrap();
+            nobody.bind(address).unwrap();
+            let port = nobody.local_addr().unwrap().port();
             let found = probed(family, port, question).await;
             assert_eq!(found.status, 503);
             assert!(found.body.contains("Connection refused"), "{question}: {}", found.body);
