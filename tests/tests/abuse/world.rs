@@ -21,6 +21,7 @@ use evenkeel_tests::service::Port;
 use evenkeel_tests::service::Service;
 use evenkeel_tests::usage;
 use evenkeel_tests::usage::Usage;
+use evenkeel_tests::usage::Waits;
 
 /// What is waited for happens sooner, also on a busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(40);
@@ -29,8 +30,6 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(40);
 const ANSWERS: u32 = 20;
 /// The longest that one of them may take: a person would notice more.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// What the slowest of a test's may take: now and then a busy machine stands still.
-const AT_WORST: Duration = Duration::from_secs(30);
 
 /// Where the hostile or long-winded server of a test listens.
 const SERVER: u16 = 7000;
@@ -43,8 +42,6 @@ pub(crate) struct World {
     pub(crate) replica: Replica,
     service: Service,
     before: Usage,
-    /// One answer took longer than a person would wait.
-    slow: AtomicBool,
     _cluster: Cluster,
 }
 
@@ -76,7 +73,6 @@ impl World {
             replica,
             service,
             before,
-            slow: AtomicBool::new(false),
             _cluster: cluster,
         };
         world.witness()?;
@@ -102,18 +98,20 @@ impl World {
         self.server.at(self.family, SERVER)
     }
 
-    /// Another client on a connection of its own: answered, and soon, but for once in a test.
+    /// Another client on a connection of its own: answered, and soon, less what those on the way waited for a processor that others had.
     pub(crate) fn witness(&self) -> Result<()> {
-        let begin = Instant::now();
+        let on_the_way = || {
+            let others = [self.mesh.proxy().pid(), self.replica.process().pid()];
+            Waits::of(others.into_iter().chain([std::process::id()]))
+        };
+        let (begin, before) = (Instant::now(), on_the_way()?);
         let page = http::get(&self.client, self.web(), "/").context("the witness")?;
         ensure!(page.status == 200, "the witness got {page:?}");
-        let waited = begin.elapsed();
-        let most = if waited < PATIENCE || self.slow.swap(true, Ordering::SeqCst) {
-            PATIENCE
-        } else {
-            AT_WORST
-        };
-        ensure!(waited < most, "the witness waited {waited:?}");
+        let (took, waited) = (begin.elapsed(), on_the_way()?.since(&before));
+        ensure!(
+            took.saturating_sub(waited) < PATIENCE,
+            "the witness was answered after {took:?}, for {waited:?} of which there was no processor"
+        );
         Ok(())
     }
 

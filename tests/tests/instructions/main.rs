@@ -76,8 +76,12 @@ fn no_request_costs_more_than_is_recorded() -> Result<()> {
     let traced = Workload::TRACED.map(|row| (row, "tracing off"));
     let logged = Workload::LOGGED.map(|row| (row, "no access log"));
     for ((off, on, most), without) in traced.into_iter().chain(logged) {
+        // The first of the two is known already; measured again they are both.
+        let mut rows = vec![on];
         let measure = || {
-            measured.enter(on.name(), world.per_request(on)?);
+            for row in std::mem::replace(&mut rows, vec![off, on]) {
+                measured.enter(row.name(), world.per_request(row)?);
+            }
             measured.rise(off.name(), on.name())
         };
         let rise = again::until_good(measure, |rise| *rise <= most)?;

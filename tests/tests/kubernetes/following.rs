@@ -21,7 +21,7 @@ const PROMISED: Duration = Duration::from_millis(200);
 /// Changes that may take longer: a machine that itself stands still for a moment tells nobody.
 const EXCEPT: usize = 1;
 /// What may happen once, on a machine that has much else to do.
-const AT_WORST: Duration = Duration::from_secs(40);
+const AT_WORST: Duration = Duration::from_secs(5);
 
 /// One change, as one client saw it.
 #[derive(Debug)]
@@ -92,7 +92,7 @@ fn requests_of_three_proxies_follow_within_200_ms_when_pods_come_and_go() -> Res
 
 fn is_soon(all: &[Followed]) -> bool {
     let slow = all.iter().filter(|followed| followed.ours() > PROMISED).count();
-    slow <= EXCEPT && all.iter().all(|followed| followed.took <= AT_WORST)
+    slow <= EXCEPT && all.iter().all(|followed| followed.ours() <= AT_WORST)
 }
 
 #[allow(clippy::print_stderr)] // figures for whoever looks; a debug build's are no promise

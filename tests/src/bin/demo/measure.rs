@@ -2,7 +2,6 @@
 
 use anyhow::Result;
 use anyhow::ensure;
-use evenkeel_tests::again;
 use evenkeel_tests::answers::Answers;
 use evenkeel_tests::clients;
 use evenkeel_tests::clients::Load;
@@ -113,12 +112,7 @@ pub(crate) fn measure(client: &Pod, service: &Service, replicas: &[Replica], mes
             first_byte_ms,
         })
     };
-    // Peers' latencies decide, and on a machine that does much else these say little: an uneven row is measured again.
-    let settled = |protocol: Protocol| {
-        let has_reason = !mesh || !protocol.per_request();
-        again::until_good(|| row(protocol), |row| has_reason || row.even())
-    };
-    Protocol::ALL.into_iter().map(settled).collect()
+    Protocol::ALL.into_iter().map(row).collect()
 }
 
 /// Runs the client; any failed request fails the demo. The time to the first byte, where the server speaks first.
