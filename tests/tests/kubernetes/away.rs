@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anyhow::Context;
 use anyhow::Result;
 use anyhow::ensure;
 use evenkeel_tests::cluster::Family;
@@ -106,10 +107,11 @@ fn what_an_api_server_has_forgotten_is_listed_anew() -> Result<()> {
     // A slice has changed, another has come, a Service has gone, and nobody was told.
     let changed = [world.slice("web", "web-1", &[0]), world.slice("web", "web-2", &[2])];
     world.api.unseen(changed, &[]);
+    let listed = || Some(()).filter(|()| world.api.count("list", "endpointslices") > lists);
+    wait::until(DEADLINE, listed).context("slices are listed anew")?;
     for client in 0..world.clients.len() {
         world.settles(client, 10, &[0, 2])?;
     }
-    ensure!(world.api.count("list", "endpointslices") > lists);
     world
         .api
         .unseen([object::namespace("other", &[])], &[("endpointslices", SHOP, "web-2")]);
